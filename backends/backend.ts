@@ -1,0 +1,78 @@
+/** What an agent must offer to be a backend. Agent knowledge ends here; the core knows only this. */
+
+import type {
+  AgentKind,
+  Liveness,
+  LogEntry,
+  Message,
+  PendingInput,
+  ProcessIdentity,
+  Receipt,
+  Session,
+  SessionEvent,
+  SessionId,
+  TurnState,
+  WaitOutcome,
+} from "../lib/session.ts";
+
+export interface CreateSpec {
+  /** The row as it stands, lifecycle `creating`. */
+  readonly session: Session;
+  readonly agentArgs: readonly string[];
+  readonly trust: boolean;
+  readonly readyTimeoutMs: number;
+  /** Stores the handle (and process, agent id) as soon as they are known, so that a crash can be rolled back. */
+  readonly record: (handle: AgentHandle) => void;
+}
+
+export interface AgentHandle {
+  readonly handle: unknown;
+  readonly process: ProcessIdentity | null;
+  readonly agentSessionId: string | null;
+  readonly readyProven: boolean;
+}
+
+/** Thrown by `create` when the name is taken outside of the registry; the manager takes another id. */
+export class NameTakenError extends Error {
+  override readonly name = "NameTakenError";
+}
+
+/** Called under the session's lock over processes, so that the registry and the keystrokes agree. */
+export interface SendHooks {
+  /** Immediately before the first keystroke; what it throws ends the send with nothing typed. */
+  readonly beforeTyping: (anchor: unknown) => void;
+  readonly finished: (receipt: Receipt) => void;
+}
+
+export interface Backend {
+  readonly agent: AgentKind;
+  /** Checked before anything is written: throws `AppError` when this agent can't be started here. */
+  preflight(request: { readonly mode: Session["mode"]; readonly path: string; readonly trust: boolean }): Promise<void>;
+  /** What the row must hold before anything exists outside of it, so that it can be found and removed. */
+  plan(session: Pick<Session, "id" | "token" | "mode" | "path">): Pick<AgentHandle, "handle" | "agentSessionId">;
+  create(spec: CreateSpec, signal: AbortSignal): Promise<AgentHandle>;
+  /** Removes what `create` left; `unknown` when that can't be told now, and then the row must stay. */
+  rollback(session: Session): Promise<"removed" | "unknown">;
+  send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt>;
+  /** Looks for a delivery whose sender was killed: null when the agent's records do not have it (yet). */
+  findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null>;
+  state(session: Session): Promise<TurnState>;
+  /** Yields at once, then whenever evidence may have changed, at least every `pollMs`; ends with the signal. */
+  watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncIterable<SessionEvent>;
+  /** Null: not over yet. `anchor` null: nothing was ever sent. */
+  outcome(session: Session, anchor: unknown, options: { background: boolean }): Promise<{
+    readonly outcome: WaitOutcome | null;
+    readonly state: TurnState;
+  }>;
+  messages(session: Session, count: number): Promise<string[]>;
+  log(session: Session): AsyncIterable<LogEntry>;
+  /** One call for all. */
+  liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>>;
+  /** Cheap states of many sessions, for `list`. */
+  states(sessions: readonly Session[]): Promise<Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>>;
+  /** Ends the agent; resolves when it is proven to be gone. */
+  kill(session: Session): Promise<void>;
+  /** Tidies up after an agent that died by itself; returns why it ended, for people. */
+  reap(session: Session): Promise<string>;
+  attachCommand(session: Session): { command: string; args: string[] };
+}

@@ -1,0 +1,13 @@
+/** The backends of this build. Adding an agent is one folder beside this file and one line here. */
+
+import type { AgentKind } from "../lib/session.ts";
+import type { Deps } from "../lib/deps.ts";
+import type { Paths } from "../lib/paths.ts";
+import type { Backend } from "./backend.ts";
+
+type Loader = (deps: Deps, paths: Paths) => Promise<Backend>;
+
+/** Loaded when the first session of that agent is touched. */
+export const BACKENDS: Readonly<Partial<Record<AgentKind, Loader>>> = {
+  claude: async (deps, paths) => new (await import("./claude/backend.ts")).ClaudeBackend(deps, paths),
+};

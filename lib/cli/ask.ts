@@ -1,0 +1,123 @@
+/** `ask`: send, wait and print the reply; the receipt goes to stderr first, so that a killed `ask` can be taken up. */
+
+import { buildCommand } from "@stricli/core";
+import { AppError } from "../errors.ts";
+import type { SessionId } from "../session.ts";
+import { outcomeFailure } from "./outcome.ts";
+import { note, type Result } from "./output.ts";
+import { anyText, key, milliseconds, nonEmpty, sessionId } from "./parsers.ts";
+import { deliver, sendFailure, type SendOptions, sendOptions, sendResult } from "./send.ts";
+import { type CliContext, type ParseContext, usageError } from "./verb.ts";
+
+const TIMEOUT_MS = 300_000;
+
+interface Flags {
+  readonly file: string | undefined;
+  readonly timeout: number | undefined;
+  readonly key: string | undefined;
+  readonly json: boolean;
+}
+
+export interface AskOptions extends SendOptions {
+  readonly timeoutMs: number;
+}
+
+/** @throws AppError (usage) for a session that asks itself, and for what `send` refuses. */
+export function askOptions(
+  flags: Omit<Flags, "json">,
+  id: SessionId,
+  message: string | undefined,
+  env: ParseContext["env"],
+): AskOptions {
+  const options = sendOptions(flags, id, message, env);
+  if (id === options.sender) throw usageError(`Cannot ask "${id}": it is the session that runs this command`);
+  return { ...options, timeoutMs: flags.timeout ?? TIMEOUT_MS };
+}
+
+export async function* run(options: AskOptions, context: CliContext): AsyncIterable<Result> {
+  const { id, timeoutMs } = options;
+  const sent = await deliver(options, context);
+  const receipt = sent.receipt.receipt;
+  if (sendFailure(sent) !== null) return yield sendResult(sent);
+  yield note(`receipt ${receipt}`);
+
+  const service = await context.service();
+  const stopped = () =>
+    new AppError(
+      "interrupted",
+      `Interrupted: still waiting for ${id}. Wait again with: dev-sessions wait ${id} --message ${receipt}`,
+    );
+  const request = { ids: [id], any: false, timeoutMs, pollMs: null, receipt, background: false };
+  try {
+    for await (const { outcome } of service.wait(request, context.signal)) {
+      const failure = outcomeFailure(id, outcome, timedOut(id, timeoutMs));
+      const reply = failure ? null : (await service.lastMessages(id, 1)).at(-1) ?? null;
+      return yield { text: reply, json: { id, receipt, outcome: outcome.outcome, reply }, failure };
+    }
+  } catch (error) {
+    throw context.signal.aborted ? stopped() : error;
+  }
+  if (context.signal.aborted) throw stopped();
+  throw new Error(`the wait for ${id} ended without an outcome`);
+}
+
+function timedOut(id: SessionId, timeoutMs: number): string {
+  return `Timed out waiting for ${id} after ${timeoutMs / 1000}s ` +
+    `(the agent keeps working; use 'wait ${id}' then 'last-message ${id}' to pick up the reply)`;
+}
+
+export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
+  docs: {
+    brief: "Send a message, wait and print the reply",
+    fullDescription: `Send a message, wait for the end of the turn and print the agent's last message.
+
+Examples:
+  dev-sessions ask fizz-top "Which port does the server listen on?"
+
+  # Give up after a minute (exit code 124); the agent goes on
+  dev-sessions ask fizz-top -t 60 -f question.md`,
+  },
+  parameters: {
+    flags: {
+      file: {
+        kind: "parsed",
+        parse: nonEmpty("--file"),
+        optional: true,
+        brief: "Read the message from a file (- is stdin)",
+        placeholder: "path",
+      },
+      timeout: {
+        kind: "parsed",
+        parse: milliseconds("--timeout"),
+        optional: true,
+        brief: "Seconds to wait after it was sent (300)",
+        placeholder: "s",
+      },
+      key: {
+        kind: "parsed",
+        parse: key,
+        optional: true,
+        brief: "Repeat with the same key: sent only once",
+        placeholder: "key",
+      },
+      json: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Print receipt, outcome and reply as JSON",
+      },
+    },
+    aliases: { f: "file", t: "timeout" },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        { parse: sessionId, brief: "Session", placeholder: "id" },
+        { parse: anyText, optional: true, brief: "What to ask", placeholder: "message" },
+      ],
+    },
+  },
+  func(flags, id, message) {
+    const options = askOptions(flags, id, message, this.env);
+    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
+  },
+});

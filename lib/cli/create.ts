@@ -1,0 +1,183 @@
+/** `create`: starts an agent and returns when it accepts input, or fails with the agent's own words. */
+
+import { resolve } from "node:path";
+import { buildCommand } from "@stricli/core";
+import { AGENT_KINDS, type AgentKind, type Mode, MODES } from "../session.ts";
+import type { CreateRequest } from "../service.ts";
+import { note, type Result } from "./output.ts";
+import { anyText, callingSession, groupName, key, milliseconds, nonEmpty, sessionId } from "./parsers.ts";
+import { sessionRecord } from "./record.ts";
+import { type CliContext, type ParseContext, usageError } from "./verb.ts";
+
+const READY_TIMEOUT_MS = 60_000;
+const NATIVE_NOTE =
+  "[dev-sessions] native mode: the agent asks for its own permissions, and someone has to answer; " +
+  "what 0.4.4 called native is now yolo, the default";
+
+interface Flags {
+  readonly path: string | undefined;
+  readonly description: string | undefined;
+  readonly cli: AgentKind;
+  readonly mode: Mode | undefined;
+  readonly model: string | undefined;
+  readonly group: string | undefined;
+  readonly agentArg: readonly string[] | undefined;
+  readonly trust: boolean;
+  readonly readyTimeout: number | undefined;
+  readonly key: string | undefined;
+  readonly id: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+export interface CreateOptions {
+  readonly request: CreateRequest;
+  readonly explainNative: boolean;
+  readonly quiet: boolean;
+}
+
+/** @throws AppError (usage) for what this version can't start. */
+export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
+  if (flags.cli !== "claude") {
+    throw usageError(`--cli ${flags.cli} is not available in this version, only --cli claude is`);
+  }
+  if (flags.mode === "docker") {
+    throw usageError(
+      "--mode docker is not available in this version, only --mode yolo and --mode native are",
+    );
+  }
+  const request: CreateRequest = {
+    path: resolve(cwd(), flags.path ?? "."),
+    agent: flags.cli,
+    mode: flags.mode ?? "yolo",
+    description: flags.description ?? null,
+    model: flags.model ?? null,
+    group: flags.group ?? null,
+    id: flags.id ?? null,
+    parent: callingSession(env),
+    agentArgs: flags.agentArg ?? [],
+    trust: flags.trust,
+    readyTimeoutMs: flags.readyTimeout ?? READY_TIMEOUT_MS,
+    key: flags.key ?? null,
+  };
+  return { request, explainNative: flags.mode === "native", quiet: flags.quiet };
+}
+
+export async function* run(options: CreateOptions, context: CliContext): AsyncIterable<Result> {
+  if (options.explainNative) yield note(NATIVE_NOTE);
+  const service = await context.service();
+  const { session, readyProven, repeated } = await service.create(options.request, context.signal);
+  if (!readyProven) {
+    yield note(`[dev-sessions] ${session.id} shows a quiet prompt, but nothing proves that it is ready`);
+  }
+  yield {
+    text: options.quiet ? session.id : `Created session ${session.id}`,
+    json: sessionRecord(session, { ready: readyProven ? "proven" : "unproven", repeated }),
+  };
+}
+
+export const command = buildCommand<Flags, [], ParseContext>({
+  docs: {
+    brief: "Start an agent",
+    fullDescription: `Start an agent and return when it accepts input.
+
+Examples:
+  # Here, with a name for people
+  dev-sessions create -d "fix the login form"
+
+  # Elsewhere, keeping the id for a script
+  id=$(dev-sessions create -q -p ~/src/api --group api)
+
+  # Give an argument to the agent itself
+  dev-sessions create --agent-arg --add-dir --agent-arg ../shared`,
+  },
+  parameters: {
+    flags: {
+      path: {
+        kind: "parsed",
+        parse: nonEmpty("--path"),
+        optional: true,
+        brief: "Workspace (the current folder)",
+        placeholder: "path",
+      },
+      description: {
+        kind: "parsed",
+        parse: anyText,
+        optional: true,
+        brief: "What it is for",
+        placeholder: "text",
+      },
+      cli: {
+        kind: "enum",
+        values: AGENT_KINDS,
+        default: "claude",
+        brief: "Agent to start",
+        placeholder: "cli",
+      },
+      mode: {
+        kind: "enum",
+        values: MODES,
+        optional: true,
+        brief: "yolo (never asks, the default) or native (asks for permissions)",
+        placeholder: "mode",
+      },
+      model: {
+        kind: "parsed",
+        parse: nonEmpty("--model"),
+        optional: true,
+        brief: "Model, as the agent names it",
+        placeholder: "model",
+      },
+      group: {
+        kind: "parsed",
+        parse: groupName,
+        optional: true,
+        brief: "Group it belongs to",
+        placeholder: "name",
+      },
+      agentArg: {
+        kind: "parsed",
+        parse: anyText,
+        optional: true,
+        variadic: true,
+        brief: "Argument for the agent; repeatable",
+        placeholder: "arg",
+      },
+      trust: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Trust the workspace in native mode",
+      },
+      readyTimeout: {
+        kind: "parsed",
+        parse: milliseconds("--ready-timeout", "a positive number of seconds"),
+        optional: true,
+        brief: "Seconds until it must accept input (60)",
+        placeholder: "s",
+      },
+      key: {
+        kind: "parsed",
+        parse: key,
+        optional: true,
+        brief: "Repeat with the same key: the same session",
+        placeholder: "key",
+      },
+      id: {
+        kind: "parsed",
+        parse: sessionId,
+        optional: true,
+        hidden: true,
+        brief: "Id to take",
+        placeholder: "id",
+      },
+      json: { kind: "boolean", default: false, withNegated: false, brief: "Print the record as JSON" },
+      quiet: { kind: "boolean", default: false, withNegated: false, brief: "Print only the id" },
+    },
+    aliases: { p: "path", d: "description", m: "mode", q: "quiet" },
+  },
+  func(flags) {
+    const options = createOptions(flags, this.env, this.cwd);
+    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
+  },
+});

@@ -1,0 +1,110 @@
+/**
+ * The only printer: every result goes to stdout once, as text or as JSON, and everything else to stderr. What is
+ * printed to a terminal holds no control sequences.
+ */
+
+import { AppError, EXIT_CODES, messageOf } from "../errors.ts";
+import type { Terminal } from "../deps.ts";
+
+/** What a verb came to, or one piece of it; verbs that learn their result bit by bit yield several. */
+export interface Result {
+  /** For people and shells, printed with a line end; null prints nothing. */
+  readonly text?: string | null;
+  /** For `--json`; undefined prints nothing. */
+  readonly json?: unknown;
+  /** `indented` by two spaces (default) or `compact` on one line. */
+  readonly layout?: "indented" | "compact";
+  /** Lines for stderr, printed before the result. */
+  readonly notes?: readonly string[];
+  /** Printed on stderr after the result; its code makes the exit code. */
+  readonly failure?: AppError | null;
+}
+
+/** A result that is only lines on stderr. */
+export function note(...lines: readonly string[]): Result {
+  return { notes: lines };
+}
+
+export interface OutputOptions {
+  readonly json: boolean;
+  /** Prints the stack of unexpected errors. */
+  readonly debug: boolean;
+}
+
+const ST = "(?:\\x1b\\\\|\\x9c)";
+const BODY = "[^\\x07\\x1b\\x80-\\x9f]*";
+const ESCAPES = new RegExp(
+  [
+    `(?:\\x1b\\]|\\x9d)${BODY}(?:\\x07|${ST})`, // OSC: titles, links, clipboard
+    `(?:\\x1b[PX^_]|[\\x90\\x98\\x9e\\x9f])[^\\x1b\\x80-\\x9f]*${ST}`, // DCS, SOS, PM, APC
+    "(?:\\x1b\\[|\\x9b)[0-?]*[ -/]*[@-~]", // CSI: colours, cursor, modes
+    "\\x1b[ -/]*[0-~]", // every other escape sequence
+  ].join("|"),
+  "g",
+);
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+/** The text without escape sequences, control characters (but `\n` and `\t`) and bidirectional overrides. */
+export function forTerminal(text: string): string {
+  return text.replace(ESCAPES, "").replace(CONTROLS, "");
+}
+
+/** The text on one line, safe to stand in a table. */
+export function oneLine(text: string): string {
+  return forTerminal(text.replace(/\s+/g, " ")).trim();
+}
+
+/** Rows under a header with dashes, cells padded to the widest and two spaces apart. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = rows.map((row) => row.map(oneLine));
+  const widths = header.map((title, column) =>
+    cells.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), title.length)
+  );
+  const line = (row: readonly string[]) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
+  return [line(header), line(widths.map((width) => "-".repeat(width))), ...cells.map(line)].join("\n");
+}
+
+/** @throws Deno.errors.BrokenPipe when stdout's reader has gone. */
+export function printResult(terminal: Terminal, result: Result, options: OutputOptions): void {
+  for (const note of result.notes ?? []) writeErr(terminal, `${note}\n`);
+  const text = options.json ? jsonText(result) : result.text;
+  if (text !== null && text !== undefined) writeOut(terminal, `${text}\n`);
+  if (result.failure) printError(terminal, result.failure, options);
+}
+
+/** Returns the exit code that belongs to the error. */
+export function printError(terminal: Terminal, error: unknown, options: OutputOptions): number {
+  const known = error instanceof AppError ? error : unexpected(error, options.debug);
+  const exitCode = EXIT_CODES[known.code];
+  if (options.json) {
+    const { code, message, detail } = known;
+    writeErr(terminal, `${JSON.stringify({ error: { code, message, exitCode, detail } })}\n`);
+  } else {
+    const detail = known.detail?.split("\n").map((line) => line === "" ? "" : `  ${line}`) ?? [];
+    writeErr(terminal, [known.message.replace(/\s*\n\s*/g, " "), ...detail].join("\n") + "\n");
+  }
+  return exitCode;
+}
+
+function unexpected(error: unknown, debug: boolean): AppError {
+  const message = messageOf(error).replace(/\s+/g, " ").trim() || "no reason given";
+  const stop = /[.!?]$/.test(message) ? "" : ".";
+  const hint = debug ? "" : " Please run again with DEV_SESSIONS_DEBUG=1 to see where";
+  const stack = debug && error instanceof Error ? error.stack ?? null : null;
+  return new AppError("failure", `dev-sessions failed unexpectedly: ${message}${stop}${hint}`, stack);
+}
+
+function jsonText(result: Result): string | null {
+  if (result.json === undefined) return null;
+  return JSON.stringify(result.json, null, result.layout === "compact" ? undefined : 2);
+}
+
+function writeOut(terminal: Terminal, text: string): void {
+  terminal.writeOut(terminal.stdoutIsTerminal() ? forTerminal(text) : text);
+}
+
+function writeErr(terminal: Terminal, text: string): void {
+  terminal.writeErr(terminal.stderrIsTerminal() ? forTerminal(text) : text);
+}

@@ -1,0 +1,84 @@
+/** Checks of single arguments and flags; each returns the value or throws a usage error that names the flag. */
+
+import { isSessionId } from "../champion_ids.ts";
+import type { SessionId } from "../session.ts";
+import { usageError } from "./verb.ts";
+
+const GROUP = /^[A-Za-z0-9._-]{1,64}$/;
+const MAX_KEY_LENGTH = 200;
+const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+const SECONDS_DETAIL = "It is in seconds and may have a fraction, e.g. 300 or 0.5";
+
+/** @throws AppError (usage) for what can't be the id of a session. */
+export function sessionId(input: string): SessionId {
+  if (isSessionId(input)) return input;
+  throw usageError(
+    `Invalid session id: ${JSON.stringify(input)}`,
+    "List the sessions with: dev-sessions list --all",
+  );
+}
+
+/** Parser of a flag in seconds, fractions included; returns milliseconds. */
+export function milliseconds(flag: string, wanted = "a positive integer"): (input: string) => number {
+  return (input) => {
+    const value = /^\d*\.?\d+$/.test(input) ? Number(input) * 1000 : NaN;
+    if (value > 0 && Number.isFinite(value)) return value;
+    throw usageError(`${flag} must be ${wanted}`, SECONDS_DETAIL);
+  };
+}
+
+/** Parser of a flag that counts. */
+export function positiveInteger(flag: string): (input: string) => number {
+  return (input) => {
+    const value = /^\d+$/.test(input) ? Number(input) : NaN;
+    if (value > 0 && Number.isSafeInteger(value)) return value;
+    throw usageError(`${flag} must be a positive integer`);
+  };
+}
+
+/** `30m`, `72h`, `7d` in milliseconds. */
+export function age(input: string): number {
+  const [, amount, unit] = /^(\d+)([mhd])$/.exec(input) ?? [];
+  const scale = UNIT_MS[unit ?? ""];
+  if (scale === undefined) throw usageError("--older-than must be a duration like 30m, 72h, or 7d");
+  const value = Number(amount) * scale;
+  if (value > 0 && Number.isSafeInteger(value)) return value;
+  throw usageError("--older-than must be a positive duration");
+}
+
+export function groupName(input: string): string {
+  if (GROUP.test(input)) return input;
+  throw usageError("--group must be 1 to 64 letters, digits, dots, underscores or dashes");
+}
+
+export function key(input: string): string {
+  if (input.trim() !== "" && input.length <= MAX_KEY_LENGTH) return input;
+  throw usageError(`--key must be 1 to ${MAX_KEY_LENGTH} characters`);
+}
+
+/** A flag whose value may be anything but nothing. */
+export function nonEmpty(flag: string): (input: string) => string {
+  return (input) => {
+    if (input.trim() !== "") return input;
+    throw usageError(`${flag} must not be empty`);
+  };
+}
+
+export function anyText(input: string): string {
+  return input;
+}
+
+/**
+ * The session whose agent runs this command, if any.
+ *
+ * @throws AppError (usage) for a value that is no id, since a guess would widen what the agent may do.
+ */
+export function callingSession(env: Readonly<Record<string, string>>): SessionId | null {
+  const id = env["DEV_SESSIONS_ID"] ?? "";
+  if (id === "") return null;
+  if (isSessionId(id)) return id;
+  throw usageError(
+    `DEV_SESSIONS_ID is not the id of a session: ${JSON.stringify(id)}`,
+    "Unset it, or set it right",
+  );
+}

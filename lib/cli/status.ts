@@ -1,0 +1,74 @@
+/** `status`: one word for what a session does now, with what it waits for and the evidence when asked. */
+
+import { buildCommand } from "@stricli/core";
+import type { SessionId, TurnState } from "../session.ts";
+import type { Result } from "./output.ts";
+import { sessionId } from "./parsers.ts";
+import type { CliContext, ParseContext } from "./verb.ts";
+
+interface Flags {
+  readonly explain: boolean;
+  readonly json: boolean;
+}
+
+export interface StatusOptions {
+  readonly id: SessionId;
+  readonly explain: boolean;
+}
+
+export async function run({ id, explain }: StatusOptions, context: CliContext): Promise<Result> {
+  const state = await (await context.service()).status(id);
+  const lines = explain ? state.evidence.map(({ source, finding }) => `${source}: ${finding}`) : [];
+  return { text: [state.state, ...lines].join("\n"), json: statusJson(id, state, explain) };
+}
+
+function statusJson(id: SessionId, state: TurnState, explain: boolean): Record<string, unknown> {
+  return {
+    id,
+    state: state.state,
+    since: state.since,
+    pending: state.state === "waiting_for_input" ? state.pending : null,
+    reason: "reason" in state ? state.reason : null,
+    lastError: state.lastTurn?.error ?? null,
+    lastTurn: state.lastTurn,
+    background: state.background,
+    ...(explain ? { evidence: state.evidence } : {}),
+  };
+}
+
+export const command = buildCommand<Flags, [SessionId], ParseContext>({
+  docs: {
+    brief: "Print what a session does",
+    fullDescription: `Print what a session does now: idle, working, waiting_for_input, gone or unknown.
+
+Examples:
+  dev-sessions status fizz-top
+
+  # What it waits for, and since when
+  dev-sessions status fizz-top --json
+
+  # Why this answer: every source that was looked at
+  dev-sessions status fizz-top --explain`,
+  },
+  parameters: {
+    flags: {
+      explain: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Print the evidence, one source per line",
+      },
+      json: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Print state, question, errors as JSON",
+      },
+    },
+    positional: { kind: "tuple", parameters: [{ parse: sessionId, brief: "Session", placeholder: "id" }] },
+  },
+  func(flags, id) {
+    const options: StatusOptions = { id, explain: flags.explain };
+    this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
+  },
+});

@@ -1,0 +1,153 @@
+/** `wait`: prints each session's outcome once, as it becomes known; the worst of them makes the exit code. */
+
+import { buildCommand } from "@stricli/core";
+import { AppError } from "../errors.ts";
+import type { SessionId } from "../session.ts";
+import type { WaitRequest, WaitResult } from "../service.ts";
+import { outcomeDetails, outcomeFailure } from "./outcome.ts";
+import type { Result } from "./output.ts";
+import { callingSession, milliseconds, nonEmpty, sessionId } from "./parsers.ts";
+import { type CliContext, type ParseContext, usageError } from "./verb.ts";
+
+const TIMEOUT_MS = 300_000;
+
+interface Flags {
+  readonly any: boolean;
+  readonly all: boolean;
+  readonly timeout: number | undefined;
+  readonly message: string | undefined;
+  readonly background: boolean;
+  readonly interval: number | undefined;
+  readonly json: boolean;
+}
+
+/** @throws AppError (usage) for a session that waits for itself, and for flags that exclude each other. */
+export function waitOptions(
+  flags: Omit<Flags, "json">,
+  given: readonly SessionId[],
+  env: ParseContext["env"],
+): WaitRequest {
+  const ids = [...new Set(given)];
+  const self = callingSession(env);
+  if (flags.any && flags.all) throw usageError("Use only one of --any, --all");
+  if (self !== null && ids.includes(self)) {
+    throw usageError(`Cannot wait for "${self}": it is the session that runs this command`);
+  }
+  if (flags.message !== undefined && ids.length > 1) {
+    throw usageError("--message names the delivery to one session: provide exactly one <id>");
+  }
+  return {
+    ids,
+    any: flags.any,
+    timeoutMs: flags.timeout ?? TIMEOUT_MS,
+    pollMs: flags.interval ?? null,
+    receipt: flags.message ?? null,
+    background: flags.background,
+  };
+}
+
+export async function* run(request: WaitRequest, context: CliContext): AsyncIterable<Result> {
+  const service = await context.service();
+  const done = new Map<SessionId, string>();
+  try {
+    for await (const result of service.wait(request, context.signal)) {
+      done.set(result.id, result.outcome.outcome);
+      yield waitResult(result, request.ids.length > 1);
+    }
+  } catch (error) {
+    if (!context.signal.aborted) throw error;
+  }
+  const left = request.any && done.size > 0 ? [] : request.ids.filter((id) => !done.has(id));
+  if (left.length === 0) return;
+  if (context.signal.aborted) throw new AppError("interrupted", `Interrupted: ${progress(left, done)}`);
+  throw new Error(`the wait ended without an outcome: ${progress(left, done)}`);
+}
+
+function waitResult({ id, outcome }: WaitResult, several: boolean): Result {
+  return {
+    text: several ? `${id}\t${outcome.outcome}` : outcome.outcome,
+    json: { id, ...outcomeDetails(outcome) },
+    layout: "compact",
+    failure: outcomeFailure(id, outcome, `Timed out waiting for ${id}`),
+  };
+}
+
+function progress(left: readonly SessionId[], done: ReadonlyMap<SessionId, string>): string {
+  const finished = [...done].map(([id, outcome]) => `${id} (${outcome})`).join(", ");
+  return `still waiting for ${left.join(", ")}; done: ${finished || "none"}`;
+}
+
+export const command = buildCommand<Flags, SessionId[], ParseContext>({
+  docs: {
+    brief: "Wait for the end of agents' turns",
+    fullDescription:
+      `Wait until the running turn of each session has ended, needs an answer, or can't end any more.
+Prints one word for one session: completed, idle, failed, interrupted, waiting_for_input, gone or timed_out;
+"id<TAB>word" per line for several. With --json, one JSON object per line.
+
+Examples:
+  dev-sessions wait fizz-top && dev-sessions last-message fizz-top
+
+  # Whichever is ready first
+  dev-sessions wait --any fizz-top riven-jg
+
+  # Exactly the delivery that send or ask told of
+  dev-sessions wait fizz-top --message <receipt>
+
+  # What the exit code means: dev-sessions help exit-codes`,
+  },
+  parameters: {
+    flags: {
+      any: { kind: "boolean", default: false, withNegated: false, brief: "Return with the first of them" },
+      all: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Wait for all of them (the default)",
+      },
+      timeout: {
+        kind: "parsed",
+        parse: milliseconds("--timeout"),
+        optional: true,
+        brief: "Seconds to wait (300)",
+        placeholder: "s",
+      },
+      message: {
+        kind: "parsed",
+        parse: nonEmpty("--message"),
+        optional: true,
+        brief: "Wait for this delivery, not the last one",
+        placeholder: "receipt",
+      },
+      background: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Wait for background shells, too",
+      },
+      interval: {
+        kind: "parsed",
+        parse: milliseconds("--interval", "a positive number"),
+        optional: true,
+        brief: "Seconds between safety checks",
+        placeholder: "s",
+      },
+      json: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Print each outcome as a line of JSON",
+      },
+    },
+    aliases: { t: "timeout", i: "interval" },
+    positional: {
+      kind: "array",
+      minimum: 1,
+      parameter: { parse: sessionId, brief: "Sessions", placeholder: "id" },
+    },
+  },
+  func(flags, ...ids) {
+    const request = waitOptions(flags, ids, this.env);
+    this.accept({ json: flags.json, long: true, run: (context) => run(request, context) });
+  },
+});

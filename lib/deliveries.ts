@@ -1,0 +1,201 @@
+/**
+ * Deliveries and repeated requests: what is typed is in the registry before the first keystroke, and a request with a
+ * `--key` is carried out once, whoever repeats it and whenever its first sender died.
+ */
+
+import type { Backend } from "../backends/backend.ts";
+import type { Deps } from "./deps.ts";
+import { AppError } from "./errors.ts";
+import type { CreateRequest, CreateResult, SendOutcome, SendRequest } from "./service.ts";
+import type { Message, Receipt, Session } from "./session.ts";
+import type { KeyClaim, KeyRef, Store } from "./store.ts";
+
+/** For a first sender that is still at work with the same key. */
+const OWNER_TIMEOUT_MS = 180_000;
+const OWNER_POLL_MS = 50;
+
+type OpenClaim = Extract<KeyClaim, { state: "open" }>;
+type Settled<T> = { readonly ref: KeyRef | null } | { readonly repeated: T };
+
+export class Deliveries {
+  constructor(private readonly deps: Deps, private readonly store: Store) {}
+
+  /** Claims the request's key; a request that was carried out before gives its session. */
+  async claimCreate(request: CreateRequest, signal: AbortSignal): Promise<Settled<CreateResult>> {
+    const { key, readyTimeoutMs: _, ...essence } = request;
+    if (key === null) return { ref: null };
+    const requestHash = await hash(essence);
+    return await this.#settle({ verb: "create", key, requestHash, sessionId: null }, signal, {
+      done: (_, sessionId) => ({ session: this.#created(sessionId), readyProven: true, repeated: true }),
+      open: (claim) => {
+        // Killed after the session was live: then this is it. Before that, the rollback has removed what there was.
+        const session = claim.sessionId === null ? null : this.store.find(claim.sessionId);
+        if (session === null) return Promise.resolve("nothing was done");
+        if (session.lifecycle === "creating") throw stillUnderway("create", key);
+        this.store.finishKey(claim.ref, JSON.stringify({ id: session.id }));
+        return Promise.resolve({ session, readyProven: true, repeated: true });
+      },
+    });
+  }
+
+  /**
+   * Sends once and stores what became of it.
+   *
+   * @param text what the model is to receive.
+   */
+  async send(
+    session: Session,
+    backend: Backend,
+    text: string,
+    request: SendRequest,
+    signal: AbortSignal,
+  ): Promise<SendOutcome> {
+    const claimed = await this.#claimSend(session, backend, text, request, signal);
+    if ("repeated" in claimed) return { id: session.id, receipt: claimed.repeated, repeated: true };
+    const { ref } = claimed;
+    const message: Message = { receipt: newReceipt(this.deps), text };
+    try {
+      const receipt = await backend.send(session, message, {
+        beforeTyping: (anchor) => {
+          const at = new Date(this.deps.clock.now()).toISOString();
+          this.store.beginSend(session, { receipt: message.receipt, at, anchor, key: ref });
+        },
+        finished: (receipt) => this.#finish(receipt, ref),
+      }, signal);
+      if (ref !== null && receipt.result === "refused") this.store.dropKey(ref);
+      return { id: session.id, receipt, repeated: false };
+    } catch (error) {
+      // Thrown before anything was typed, else the claim names a receipt and stays.
+      if (ref !== null && this.store.findSend(message.receipt) === null) this.store.dropKey(ref);
+      throw error;
+    }
+  }
+
+  /** Where a wait begins: at this delivery, else at the last one; null when there was none. */
+  anchor(session: Session, receipt: string | null): unknown {
+    if (receipt === null) return session.lastSend?.anchor ?? null;
+    const send = this.store.findSend(receipt);
+    if (send?.sessionToken === session.token) return send.anchor;
+    throw new AppError(
+      "usage",
+      `Cannot wait for message "${receipt}": "${session.id}" has no such delivery. ` +
+        "Use the receipt that send --json printed for this session",
+    );
+  }
+
+  #claimSend(
+    session: Session,
+    backend: Backend,
+    text: string,
+    request: SendRequest,
+    signal: AbortSignal,
+  ): Promise<Settled<Receipt>> {
+    const { key } = request;
+    if (key === null) return Promise.resolve({ ref: null });
+    return hash({ id: session.id, text }).then((requestHash) =>
+      this.#settle({ verb: "send", key, requestHash, sessionId: session.id }, signal, {
+        done: (resultJson) => JSON.parse(resultJson) as Receipt,
+        open: async (claim) => {
+          const send = claim.receipt === null ? null : this.store.findSend(claim.receipt);
+          if (send === null) return "nothing was done";
+          const message = { receipt: send.receipt, text };
+          const found = await backend.findReceipt(session, message, send.anchor);
+          if (found !== null) this.#finish(found, claim.ref);
+          return found ?? send.details ?? unproven(send.receipt, send.anchor);
+        },
+      })
+    );
+  }
+
+  /** Waits for the key's owner while it lives; then what it left decides. */
+  async #settle<T>(
+    request: { verb: string; key: string; requestHash: string; sessionId: string | null },
+    signal: AbortSignal,
+    resolve: {
+      done: (resultJson: string, sessionId: string | null) => T;
+      open: (claim: OpenClaim) => Promise<T | "nothing was done">;
+    },
+  ): Promise<Settled<T>> {
+    const owner = await this.deps.identify(Deno.pid);
+    const deadline = this.deps.clock.monotonic() + OWNER_TIMEOUT_MS;
+    while (!signal.aborted) {
+      const claim = this.store.claimKey({ ...request, owner });
+      if (claim.state === "new") return { ref: claim.ref };
+      if (claim.state === "done") return { repeated: resolve.done(claim.resultJson, claim.sessionId) };
+      if (await this.#isDead(claim)) {
+        const left = await resolve.open(claim);
+        if (left !== "nothing was done") return { repeated: left };
+        this.store.dropKey(claim.ref);
+        continue;
+      }
+      if (this.deps.clock.monotonic() >= deadline) throw stillUnderway(request.verb, request.key);
+      await this.deps.clock.sleep(OWNER_POLL_MS, signal);
+    }
+    throw new AppError("interrupted", `Cannot ${request.verb} with key "${request.key}": interrupted`);
+  }
+
+  async #isDead(claim: OpenClaim): Promise<boolean> {
+    if (claim.owner === null) return false;
+    return (await this.deps.processStates([claim.owner]))[0] === "dead";
+  }
+
+  /** What is not proven stays open under its key, so that a repetition looks into the agent's record again. */
+  #finish(receipt: Receipt, ref: KeyRef | null): void {
+    try {
+      this.store.finishSend(receipt);
+      if (ref === null) return;
+      switch (receipt.result) {
+        case "submitted":
+        case "queued":
+          this.store.finishKey(ref, JSON.stringify(receipt));
+          break;
+        case "refused":
+          this.store.dropKey(ref);
+          break;
+        case "typed_not_submitted":
+        case "indeterminate":
+          break;
+      }
+    } catch (error) {
+      // The message is on its way; that the registry can't say so must not make it look undelivered.
+      const reason = error instanceof Error ? error.message : String(error);
+      this.deps.terminal.writeErr(`[dev-sessions] the delivery ${receipt.receipt} could not be recorded: ${reason}\n`);
+    }
+  }
+
+  #created(id: string | null): Session {
+    const session = id === null ? null : this.store.find(id);
+    if (session !== null) return session;
+    throw new AppError(
+      "failure",
+      `Cannot repeat create: its session ${id === null ? "" : `"${id}" `}is no longer in the registry. Use another key`,
+    );
+  }
+}
+
+function stillUnderway(verb: string, key: string): AppError {
+  return new AppError(
+    "failure",
+    `Cannot ${verb} with key "${key}": the first command with this key is still at work. Repeat the command later`,
+  );
+}
+
+function unproven(receipt: string, anchor: unknown): Receipt {
+  return {
+    receipt,
+    result: "indeterminate",
+    reason: "its first sender was killed, and the agent's record does not have the message",
+    evidence: null,
+    pending: null,
+    anchor,
+  };
+}
+
+function newReceipt(deps: Deps): string {
+  return `r-${deps.randomUuid().replaceAll("-", "").slice(0, 16)}`;
+}
+
+async function hash(value: unknown): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(value)));
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

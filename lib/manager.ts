@@ -1,0 +1,377 @@
+/** SessionService on this machine: the registry and the backends, with rollback of whatever did not come to be. */
+
+import { type AgentHandle, type Backend, NameTakenError } from "../backends/backend.ts";
+import { BACKENDS } from "../backends/registry.ts";
+import type { Deps } from "./deps.ts";
+import { AppError, sessionNotFound } from "./errors.ts";
+import { normaliseMessage } from "./message_text.ts";
+import { type Paths, pathsFrom } from "./paths.ts";
+import { Deliveries } from "./deliveries.ts";
+import { type KeyRef, openStore, type Store } from "./store.ts";
+import { waitForTurns, type WaitTarget } from "./wait.ts";
+import type {
+  CreateRequest,
+  CreateResult,
+  KillResult,
+  KillSelector,
+  ListedSession,
+  SendOutcome,
+  SendRequest,
+  SessionService,
+  WaitRequest,
+  WaitResult,
+} from "./service.ts";
+import type { AgentKind, LogEntry, Session, SessionId, TurnState } from "./session.ts";
+
+/** Names that something outside of the registry has already; more than this many in a row is no accident. */
+const NAME_ATTEMPTS = 50;
+
+/**
+ * Opens the registry of this user and finishes what killed `create`s left.
+ *
+ * @throws AppError when the registry can't be read.
+ */
+export async function openService(deps: Deps): Promise<SessionService & { close(): void }> {
+  const paths = pathsFrom(deps.env);
+  const store = openStore(paths, {
+    now: () => deps.clock.now(),
+    randomUuid: deps.randomUuid,
+    warn: (line) => deps.terminal.writeErr(`${line}\n`),
+  });
+  try {
+    const manager = new Manager(deps, paths, store);
+    await manager.rollBackAbandoned();
+    return manager;
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+export class Manager implements SessionService {
+  readonly #backends = new Map<AgentKind, Backend>();
+  readonly #deliveries: Deliveries;
+
+  constructor(
+    private readonly deps: Deps,
+    private readonly paths: Paths,
+    private readonly store: Store,
+  ) {
+    this.#deliveries = new Deliveries(deps, store);
+  }
+
+  close(): void {
+    this.store.close();
+  }
+
+  async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
+    await assertWorkspace(request.path);
+    const backend = await this.#backend(request.agent);
+    await backend.preflight(request);
+    const claimed = await this.#deliveries.claimCreate(request, signal);
+    if ("repeated" in claimed) return claimed.repeated;
+    const { ref } = claimed;
+    try {
+      const { session, readyProven } = await this.#createUnderFreeName(request, backend, ref, signal);
+      if (ref !== null) this.store.finishKey(ref, JSON.stringify({ id: session.id }));
+      return { session, readyProven, repeated: false };
+    } catch (error) {
+      if (ref !== null) this.store.dropKey(ref);
+      throw error;
+    }
+  }
+
+  async send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome> {
+    const session = this.#find(request.id);
+    const text = this.#withSender(session, normaliseMessage(request.text), request.sender);
+    assertActive(session, "send to");
+    const outcome = await this.#deliveries.send(session, await this.#backend(session.agent), text, request, signal);
+    if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
+    return outcome;
+  }
+
+  async *wait(request: WaitRequest, signal: AbortSignal): AsyncGenerator<WaitResult> {
+    const targets: WaitTarget[] = [];
+    for (const id of new Set(request.ids)) {
+      const session = this.#find(id);
+      assertStarted(session, "wait for");
+      targets.push({
+        session,
+        backend: await this.#backend(session.agent),
+        anchor: this.#deliveries.anchor(session, request.receipt),
+      });
+    }
+    for await (const result of waitForTurns(targets, request, this.deps.clock, signal)) {
+      if (result.outcome.outcome === "gone") await this.#noticeDeath(this.#find(result.id));
+      yield result;
+    }
+  }
+
+  async status(id: SessionId): Promise<TurnState> {
+    const session = this.#find(id);
+    assertStarted(session, "tell the state of");
+    const backend = await this.#backend(session.agent);
+    const state = await backend.state(session);
+    if (state.state !== "gone") return state;
+    const ended = await this.#noticeDeath(session);
+    return ended?.endReason ? { ...state, reason: ended.endReason } : state;
+  }
+
+  async lastMessages(id: SessionId, count: number): Promise<string[]> {
+    const session = this.#find(id);
+    return await (await this.#backend(session.agent)).messages(session, count);
+  }
+
+  async *logs(id: SessionId): AsyncGenerator<LogEntry> {
+    const session = this.#find(id);
+    yield* (await this.#backend(session.agent)).log(session);
+  }
+
+  async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
+    const rows = this.store.list().filter((row) => options.group === null || row.group === options.group);
+    const listed = new Map<SessionId, ListedSession>();
+    for (const [agent, sessions] of Map.groupBy(rows.filter((row) => row.lifecycle === "active"), (row) => row.agent)) {
+      const backend = await this.#backendOrNull(agent);
+      const states = await backend?.states(sessions);
+      for (const session of sessions) {
+        const found = states?.get(session.id) ?? { state: "unknown" as const, pending: null };
+        const ended = found.state === "gone" ? await this.#noticeDeath(session) : null;
+        listed.set(session.id, {
+          session: ended ?? session,
+          state: found.state,
+          pending: found.pending?.summary ?? null,
+        });
+      }
+    }
+    return rows.flatMap((row): ListedSession[] => {
+      switch (row.lifecycle) {
+        case "creating":
+          return options.all ? [{ session: row, state: "unknown", pending: null }] : [];
+        case "ended":
+          return options.all ? [{ session: row, state: "gone", pending: null }] : [];
+        case "active": {
+          const found = listed.get(row.id)!;
+          return found.state === "gone" && !options.all ? [] : [found];
+        }
+      }
+    });
+  }
+
+  inspect(id: SessionId): Promise<Session> {
+    return Promise.resolve(this.#find(id));
+  }
+
+  async kill(selector: KillSelector): Promise<KillResult> {
+    const killed: SessionId[] = [];
+    const failed: { id: SessionId; reason: string }[] = [];
+    for (const session of this.#selected(selector)) {
+      if (session.lifecycle === "ended") {
+        killed.push(session.id);
+        continue;
+      }
+      try {
+        assertStarted(session, "kill");
+        await (await this.#backend(session.agent)).kill(session);
+        this.#markEnded(session, "killed");
+        killed.push(session.id);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        failed.push({ id: session.id, reason: error.message });
+      }
+    }
+    return { killed, failed };
+  }
+
+  async attachCommand(id: SessionId): Promise<{ command: string; args: string[] }> {
+    const session = this.#find(id);
+    assertActive(session, "attach to");
+    return (await this.#backend(session.agent)).attachCommand(session);
+  }
+
+  /** Rows whose `create` was killed: removes what it left, unless that can't be told now. */
+  async rollBackAbandoned(): Promise<void> {
+    const creating = this.store.creating();
+    if (creating.length === 0) return;
+    const states = await this.deps.processStates(creating.flatMap((row) => row.creator === null ? [] : [row.creator]));
+    const dead = creating.filter((row) => row.creator !== null).filter((_, index) => states[index] === "dead");
+    for (const session of dead) {
+      const backend = await this.#backendOrNull(session.agent);
+      if (backend !== null) await this.#rollBack(session, backend);
+    }
+  }
+
+  async #createUnderFreeName(
+    request: CreateRequest,
+    backend: Backend,
+    key: KeyRef | null,
+    signal: AbortSignal,
+  ): Promise<{ session: Session; readyProven: boolean }> {
+    const taken = new Set<SessionId>();
+    for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
+      const session = await this.#reserve(request, taken, key);
+      try {
+        const handle = await this.#start(session, backend, request, signal);
+        return { session: this.store.activate(session), readyProven: handle.readyProven };
+      } catch (error) {
+        const left = await this.#rollBack(session, backend);
+        if (!(error instanceof NameTakenError)) {
+          throw left === "removed" ? error : withNote(error, "The next command removes what it started.");
+        }
+        if (request.id !== null) {
+          throw new AppError("failure", `Champion ID already in use: ${session.id}`, error.message);
+        }
+        taken.add(session.id);
+      }
+    }
+    throw new AppError("failure", "Unable to allocate a unique champion ID");
+  }
+
+  async #reserve(request: CreateRequest, taken: ReadonlySet<SessionId>, key: KeyRef | null): Promise<Session> {
+    const parent = request.parent !== null && this.store.find(request.parent) !== null ? request.parent : null;
+    return this.store.reserve({
+      agent: request.agent,
+      mode: request.mode,
+      path: request.path,
+      description: request.description,
+      model: request.model,
+      group: request.group,
+      parent,
+      creator: await this.deps.identify(Deno.pid),
+    }, { id: request.id, exclude: taken, key });
+  }
+
+  /** The plan is stored before anything exists outside of the registry. */
+  async #start(
+    reserved: Session,
+    backend: Backend,
+    request: CreateRequest,
+    signal: AbortSignal,
+  ): Promise<AgentHandle> {
+    const plan = backend.plan(reserved);
+    this.store.recordHandle(reserved, { ...plan, process: null });
+    const handle = await backend.create({
+      session: { ...reserved, ...plan },
+      agentArgs: request.agentArgs,
+      trust: request.trust,
+      readyTimeoutMs: request.readyTimeoutMs,
+      record: (found) => this.store.recordHandle(reserved, found),
+    }, signal);
+    this.store.recordHandle(reserved, handle);
+    return handle;
+  }
+
+  async #rollBack(session: Session, backend: Backend): Promise<"removed" | "unknown"> {
+    const current = this.store.find(session.id) ?? session;
+    if (current.token !== session.token) return "removed";
+    // Without a handle the plan was not stored yet, and nothing was begun.
+    const result = current.handle === null ? "removed" : await backend.rollback(current);
+    if (result === "removed") this.store.release(session);
+    return result;
+  }
+
+  /** Marks a session whose agent is proven to be dead as ended; anything less changes nothing. */
+  async #noticeDeath(session: Session): Promise<Session | null> {
+    if (session.lifecycle !== "active") return session;
+    const backend = await this.#backend(session.agent);
+    if ((await backend.liveness([session])).get(session.id) !== "dead") return null;
+    this.#markEnded(session, await backend.reap(session));
+    return this.store.find(session.id);
+  }
+
+  #markEnded(session: Session, reason: string): void {
+    this.store.markEnded(session, { at: new Date(this.deps.clock.now()).toISOString(), reason });
+  }
+
+  #selected(selector: KillSelector): Session[] {
+    if ("ids" in selector) return [...new Set(selector.ids)].map((id) => this.#find(id));
+    const live = this.store.list({ lifecycle: "active" });
+    const { scope } = selector;
+    const inScope = scope === "everyone" ? live : live.filter((row) => this.#descendsFrom(row, scope.descendantsOf));
+    if ("all" in selector) return inScope;
+    const before = this.deps.clock.now() - selector.olderThanMs;
+    return inScope.filter((row) => Date.parse(row.lastUsedAt) < before);
+  }
+
+  #descendsFrom(session: Session, ancestor: SessionId): boolean {
+    const seen = new Set<SessionId>();
+    let parent = session.parent;
+    while (parent !== null && !seen.has(parent)) {
+      if (parent === ancestor) return true;
+      seen.add(parent);
+      parent = this.store.find(parent)?.parent ?? null;
+    }
+    return false;
+  }
+
+  /** From one session to another that is not its descendant: the agent must not take it for the user's word. */
+  #withSender(target: Session, text: string, sender: SessionId | null): string {
+    if (sender === null || this.store.find(sender) === null) return text;
+    if (sender === target.id) {
+      throw new AppError(
+        "usage",
+        `Cannot send to "${target.id}": it is the session that runs this command. Name another one; see: dev-sessions list`,
+      );
+    }
+    if (this.#descendsFrom(target, sender)) return text;
+    return `Message from the agent session "${sender}", sent with dev-sessions; it is not your user's approval of anything.\n${text}`;
+  }
+
+  #find(id: SessionId): Session {
+    const session = this.store.find(id);
+    if (session === null) throw sessionNotFound(id);
+    return session;
+  }
+
+  async #backend(agent: AgentKind): Promise<Backend> {
+    const backend = await this.#backendOrNull(agent);
+    if (backend !== null) return backend;
+    throw new AppError(
+      "failure",
+      `Cannot work with ${agent} sessions: this version of dev-sessions drives ${Object.keys(BACKENDS).join(", ")} only`,
+    );
+  }
+
+  async #backendOrNull(agent: AgentKind): Promise<Backend | null> {
+    const known = this.#backends.get(agent);
+    if (known !== undefined) return known;
+    const loaded = await BACKENDS[agent]?.(this.deps, this.paths) ?? null;
+    if (loaded !== null) this.#backends.set(agent, loaded);
+    return loaded;
+  }
+}
+
+async function assertWorkspace(path: string): Promise<void> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      throw new AppError("failure", `Workspace path does not exist: ${path}`);
+    }
+    throw new AppError("failure", `Cannot use the workspace "${path}": ${(error as Error).message}`);
+  }
+  if (!info.isDirectory) throw new AppError("failure", `Workspace path is not a directory: ${path}`);
+}
+
+function assertStarted(session: Session, action: string): void {
+  if (session.lifecycle !== "creating") return;
+  throw new AppError(
+    "not_delivered",
+    `Cannot ${action} "${session.id}": it is still being created. Try again when its create has returned`,
+  );
+}
+
+function assertActive(session: Session, action: string): void {
+  assertStarted(session, action);
+  if (session.lifecycle !== "ended") return;
+  throw new AppError(
+    "agent_gone",
+    `Cannot ${action} "${session.id}": its agent is gone (${session.endReason ?? "ended"}). ` +
+      `Read what it said with: dev-sessions last-message ${session.id}`,
+  );
+}
+
+function withNote(error: unknown, note: string): unknown {
+  if (!(error instanceof AppError)) return error;
+  return new AppError(error.code, error.message, [error.detail, note].filter((part) => part !== null).join("\n"));
+}

@@ -1,0 +1,72 @@
+/** Every path and every environment override of dev-sessions. Nothing elsewhere builds a path in the home folder. */
+
+import { join, resolve } from "node:path";
+import { AppError } from "./errors.ts";
+
+type Env = Readonly<Record<string, string>>;
+
+export interface Paths {
+  readonly home: string;
+  /** `~/.dev-sessions`, mode 0700. */
+  readonly state: string;
+  /** The registry. */
+  readonly database: string;
+  /** 0.4.4's registry: imported once, never written. */
+  readonly legacyRegistry: string;
+  /** A session's own folder: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
+  sessionFolder(token: string): string;
+}
+
+/** @throws AppError when HOME is unset or not absolute. */
+export function pathsFrom(env: Env): Paths {
+  const home = env["HOME"] ?? "";
+  if (!home.startsWith("/")) {
+    throw new AppError(
+      "failure",
+      `Cannot find your home folder: HOME is ${home === "" ? "not set" : `"${home}"`}. Set HOME to an absolute path`,
+    );
+  }
+  const state = join(home, ".dev-sessions");
+  return {
+    home,
+    state,
+    database: join(state, "dev-sessions.db"),
+    legacyRegistry: join(state, "sessions.json"),
+    sessionFolder: (token) => {
+      if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);
+      return join(state, "sessions", token);
+    },
+  };
+}
+
+/** Claude's configuration folder as Claude itself resolves it. */
+export function claudeConfigFolder(env: Env, home: string): string {
+  const configured = env["CLAUDE_CONFIG_DIR"];
+  return configured ? resolve(configured) : join(home, ".claude");
+}
+
+/**
+ * The tmux socket that plain `tmux` would use here: that of the pane we run in, else the default one. Like tmux,
+ * a TMUX_TMPDIR that is no folder counts as unset.
+ */
+export function tmuxSocket(env: Env, uid: number): string {
+  const inside = env["TMUX"]?.split(",")[0];
+  if (inside) return inside;
+  return join(tmuxFolder(env), `tmux-${uid}`, "default");
+}
+
+function tmuxFolder(env: Env): string {
+  const configured = env["TMUX_TMPDIR"];
+  if (configured) {
+    try {
+      return Deno.realPathSync(configured);
+    } catch {
+      // As tmux does: fall back to the default.
+    }
+  }
+  try {
+    return Deno.realPathSync("/tmp");
+  } catch {
+    return "/tmp";
+  }
+}

@@ -1,0 +1,213 @@
+/** The real outside world: clock, environment, terminal and child processes. No child or timer outlives its call. */
+
+import type { Clock, Deps, RunOptions, RunResult, Terminal } from "./deps.ts";
+import { identify, processStates } from "./process_identity.ts";
+import { MESSAGE_LIMIT_BYTES } from "./message_text.ts";
+import { readBounded } from "./read_bounded.ts";
+
+/** The longest delay that timers know; longer ones would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Pause before writing again to a pipe that is full and does not block. */
+const FULL_PIPE_PAUSE_MS = 5;
+
+interface SyncWriter {
+  writeSync(bytes: Uint8Array): number;
+}
+
+export function realDeps(): Deps {
+  return {
+    env: Deno.env.toObject(),
+    cwd: () => Deno.cwd(),
+    clock: realClock,
+    terminal: realTerminal,
+    randomUuid: () => crypto.randomUUID(),
+    run: runProcess,
+    processStates: (identities) => processStates(identities, runProcess),
+    identify: (pid) => identify(pid, runProcess),
+  };
+}
+
+export const realClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  async sleep(ms, signal) {
+    for (let left = ms; left > 0 && !signal?.aborted; left -= LONGEST_TIMER_MS) {
+      await pause(Math.min(left, LONGEST_TIMER_MS), signal);
+    }
+  },
+};
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done);
+  });
+}
+
+const realTerminal: Terminal = {
+  stdinIsTerminal: () => Deno.stdin.isTerminal(),
+  stdoutIsTerminal: () => Deno.stdout.isTerminal(),
+  stderrIsTerminal: () => Deno.stderr.isTerminal(),
+  // One byte more than a message may have, so that the caller sees that there is more.
+  readStdin: () => readBounded(Deno.stdin, MESSAGE_LIMIT_BYTES + 1),
+  writeOut: (text) => writeAll(Deno.stdout, text),
+  writeErr: (text) => {
+    try {
+      writeAll(Deno.stderr, text);
+    } catch {
+      // Nobody reads it; the exit code still tells.
+    }
+  },
+};
+
+/** @throws Deno.errors.BrokenPipe when the reader has gone. */
+export function writeAll(writer: SyncWriter, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  let written = 0;
+  while (written < bytes.length) {
+    try {
+      written += writer.writeSync(bytes.subarray(written));
+    } catch (error) {
+      // Whoever started us may have made the pipe non-blocking.
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_PAUSE_MS);
+    }
+  }
+}
+
+/** Runs a program to its end, or kills it when its time is up. Its descendants are not waited for. */
+export async function runProcess(
+  command: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<RunResult> {
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(command, {
+      args: [...args],
+      clearEnv: true,
+      env: { ...options.env },
+      stdin: options.stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    }).spawn();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (options.cwd === undefined || isFolder(options.cwd)) return { kind: "not_found" };
+    throw new Error(`Cannot run "${command}" in "${options.cwd}": there is no such folder`, { cause: error });
+  }
+  const expired = new AbortController();
+  const timer = setTimeout(() => expired.abort(), Math.min(options.timeoutMs, LONGEST_TIMER_MS));
+  try {
+    const [stdout, stderr, status] = await Promise.all([
+      collect(child.stdout, expired.signal),
+      collect(child.stderr, expired.signal),
+      ended(child, expired.signal),
+      options.stdin === undefined ? null : feed(child.stdin, options.stdin, expired.signal),
+    ]);
+    if (expired.signal.aborted) return { kind: "timed_out" };
+    return { kind: "exited", code: status.code, stdout, stderr };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+async function ended(child: Deno.ChildProcess, expired: AbortSignal): Promise<Deno.CommandStatus> {
+  const kill = () => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has just ended by itself.
+    }
+  };
+  expired.addEventListener("abort", kill);
+  try {
+    return await child.status;
+  } finally {
+    expired.removeEventListener("abort", kill);
+  }
+}
+
+/** A descendant may keep the pipe open after the child's end; the time limit ends that, too. */
+async function collect(stream: ReadableStream<Uint8Array>, expired: AbortSignal): Promise<string> {
+  const reader = stream.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  expired.addEventListener("abort", cancel);
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return text + decoder.decode();
+      text += decoder.decode(value, { stream: true });
+    }
+  } finally {
+    expired.removeEventListener("abort", cancel);
+    reader.releaseLock();
+  }
+}
+
+async function feed(stream: WritableStream<Uint8Array>, text: string, expired: AbortSignal): Promise<void> {
+  const writer = stream.getWriter();
+  const abort = () => void writer.abort().catch(() => {});
+  expired.addEventListener("abort", abort);
+  try {
+    await writer.write(new TextEncoder().encode(text));
+    await writer.close();
+  } catch {
+    // It ended without reading everything; its exit code tells why.
+  } finally {
+    expired.removeEventListener("abort", abort);
+  }
+}
+
+/** Runs a program that takes over this terminal; its exit code, or null when there is no such program. */
+export async function runInTerminal(
+  command: string,
+  args: readonly string[],
+  env: Deps["env"],
+): Promise<number | null> {
+  try {
+    const child = new Deno.Command(command, {
+      args: [...args],
+      clearEnv: true,
+      env: { ...env },
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    });
+    return (await child.spawn().status).code;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+const STOP_SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
+
+/** Calls `stop` at the first SIGINT or SIGTERM; a second one ends the process as usual. Returns how to stop listening. */
+export function onStop(stop: () => void): () => void {
+  const silence = () => {
+    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, listener);
+  };
+  const listener = () => {
+    silence();
+    stop();
+  };
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, listener);
+  return silence;
+}

@@ -1,0 +1,188 @@
+/** The nouns of dev-sessions: what every room of the house means by session, turn, receipt and outcome. */
+
+export type AgentKind = "claude" | "codex";
+export const AGENT_KINDS: readonly AgentKind[] = ["claude", "codex"];
+
+/** `yolo`: the agent never asks; `native`: its own permission prompts; `docker`: inside a container. */
+export type Mode = "yolo" | "native" | "docker";
+export const MODES: readonly Mode[] = ["yolo", "native", "docker"];
+
+export type SessionId = string;
+
+/** Proof of which process is meant: a pid alone may have been reused. Source: `lib/process_identity.ts`. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Opaque start time as the system records it (clock ticks on Linux, `lstart` on macOS). */
+  readonly start: string;
+  /** Identifies one boot of the machine. */
+  readonly boot: string;
+  /** Identifies the machine and its process-id namespace. */
+  readonly machine: string;
+}
+
+/** `unknown` is an answer: it changes no record, deletes nothing, retries nothing. */
+export type Liveness = "alive" | "dead" | "unknown";
+
+/** `creating` rows belong to a running `create`, or are rolled back by the next command. */
+export type Lifecycle = "creating" | "active" | "ended";
+
+export interface Session {
+  readonly id: SessionId;
+  readonly agent: AgentKind;
+  readonly mode: Mode;
+  /** Absolute path of the workspace. */
+  readonly path: string;
+  readonly description: string | null;
+  readonly model: string | null;
+  readonly lifecycle: Lifecycle;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  readonly lastUsedAt: string;
+  readonly endedAt: string | null;
+  /** Why it ended, for people: `killed`, `exit 1`, `signal 9`, ... */
+  readonly endReason: string | null;
+  /** The session that ran `create`. */
+  readonly parent: SessionId | null;
+  readonly group: string | null;
+  /** Random; marks everything outside of the registry that belongs to this row (tmux session, folder). */
+  readonly token: string;
+  /** The `create` process; what it left is rolled back once it is gone. */
+  readonly creator: ProcessIdentity | null;
+  /** The agent's process, once it is known. */
+  readonly process: ProcessIdentity | null;
+  /** The agent's own id of the conversation (Claude session id, Codex thread id). */
+  readonly agentSessionId: string | null;
+  /** What only the backend understands, checked by its schema when it reads it. */
+  readonly handle: unknown;
+  /** Keys of an imported record that this version does not use. */
+  readonly legacy: Record<string, unknown> | null;
+  readonly lastSend: SendRecord | null;
+}
+
+/** The closed set of results of `send`. */
+export type SendResult =
+  /** The agent's record has the message and its turn has started. */
+  | "submitted"
+  /** The agent's record has the message; it is taken up after the running turn or absorbed into it. */
+  | "queued"
+  /** Nothing was delivered. */
+  | "refused"
+  /** The text stands in the agent's input box; it was not accepted. */
+  | "typed_not_submitted"
+  /** It may have been delivered; no record proves or disproves it. */
+  | "indeterminate";
+
+export const SEND_RESULTS: readonly SendResult[] = [
+  "submitted",
+  "queued",
+  "refused",
+  "typed_not_submitted",
+  "indeterminate",
+];
+
+export interface Receipt {
+  /** Names this delivery: `wait --message <receipt>`. */
+  readonly receipt: string;
+  readonly result: SendResult;
+  /** Why, in one sentence; always present unless submitted or queued. */
+  readonly reason: string | null;
+  /** What proves the result, e.g. `hook UserPromptSubmit`. */
+  readonly evidence: string | null;
+  /** Refused because the session waits for this. */
+  readonly pending: PendingInput | null;
+  /** Where the agent's records stood, so that a later `wait` starts from this message. Backend's own. */
+  readonly anchor: unknown;
+}
+
+/** The last delivery as the registry keeps it. */
+export interface SendRecord {
+  readonly receipt: string;
+  /** `typing` while (or since) a sender is at work; a sender killed there leaves `typing`. */
+  readonly result: SendResult | "typing";
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly anchor: unknown;
+}
+
+export interface Message {
+  readonly receipt: string;
+  /** Normalised text: what the model is to receive. */
+  readonly text: string;
+}
+
+export type PendingKind = "permission" | "question" | "plan" | "dialog";
+
+/** What the session waits for. */
+export interface PendingInput {
+  readonly kind: PendingKind;
+  /** Tool that asks, when the agent's record names it. */
+  readonly tool: string | null;
+  readonly input: unknown;
+  /** One line for people: `Bash: rm -rf dist`. */
+  readonly summary: string;
+  readonly options: readonly string[];
+  readonly requestId: string | null;
+  readonly since: string | null;
+}
+
+export interface BackgroundTask {
+  readonly id: string;
+  /** `shell`, `subagent`, `cron`, ... as the agent names it. */
+  readonly type: string;
+  readonly description: string | null;
+}
+
+export type TurnEndKind = "completed" | "failed" | "interrupted";
+
+export interface TurnEnd {
+  readonly kind: TurnEndKind;
+  /** The agent's error text, when it failed. */
+  readonly error: string | null;
+  readonly at: string | null;
+}
+
+/** One source that was looked at and what it said; printed by `status --explain`. */
+export interface Evidence {
+  readonly source: string;
+  readonly finding: string;
+}
+
+interface StateBase {
+  readonly since: string | null;
+  readonly evidence: readonly Evidence[];
+  readonly background: readonly BackgroundTask[];
+  readonly lastTurn: TurnEnd | null;
+}
+export type TurnState =
+  | (StateBase & { readonly state: "idle" })
+  | (StateBase & { readonly state: "working" })
+  | (StateBase & { readonly state: "waiting_for_input"; readonly pending: PendingInput })
+  | (StateBase & { readonly state: "gone"; readonly reason: string })
+  | (StateBase & { readonly state: "unknown"; readonly reason: string });
+
+export type StateName = TurnState["state"];
+
+/** What a `wait` on one session came to. */
+export type WaitOutcome =
+  /** Nothing was ever sent and nothing runs. */
+  | { readonly outcome: "idle" }
+  | { readonly outcome: "completed" }
+  | { readonly outcome: "failed"; readonly error: string }
+  | { readonly outcome: "interrupted" }
+  | { readonly outcome: "waiting_for_input"; readonly pending: PendingInput }
+  | { readonly outcome: "gone"; readonly reason: string }
+  | { readonly outcome: "timed_out"; readonly state: StateName };
+
+export interface LogEntry {
+  readonly role: "human" | "assistant" | "tool";
+  readonly text: string;
+  /** ISO 8601 when the agent recorded one. */
+  readonly at: string | null;
+  /** For `role: "tool"`. */
+  readonly tool?: { readonly name: string; readonly input: unknown; readonly result: string | null };
+}
+
+/** Something happened to a session; what `wait` is woken by. Events of other issues are added here by name. */
+export type SessionEvent =
+  | { readonly type: "evidence_changed" }
+  | { readonly type: "ended" };

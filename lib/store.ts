@@ -1,0 +1,70 @@
+/** The registry: sessions, deliveries and keyed results of this user, shared by every process that opens it. */
+
+import { isOnNetworkFileSystem } from "./network_file_system.ts";
+import type { Paths } from "./paths.ts";
+import { Database } from "./store_database.ts";
+import { importLegacyRegistry } from "./store_import.ts";
+import { type KeyStore, keyStore } from "./store_keys.ts";
+import { type Migration, MIGRATIONS, prepareSchema } from "./store_schema.ts";
+import { type SendStore, sendStore } from "./store_sends.ts";
+import { type SessionStore, sessionStore } from "./store_sessions.ts";
+
+export type { KeyClaim, KeyRef } from "./store_keys.ts";
+
+export type Store = SessionStore & SendStore & KeyStore & {
+  /** Must be called once nothing uses the store any more. */
+  close(): void;
+};
+
+export interface StoreOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly randomUuid: () => string;
+  /** One complete line for stderr, without a line end. */
+  readonly warn: (line: string) => void;
+  /** A number in [0, 1). */
+  readonly random?: () => number;
+  /** How long to wait for another process that is writing. */
+  readonly busyTimeoutMs?: number;
+  /** Whether WAL can't be relied on in that folder; asked only while the registry is being created. */
+  readonly isOnNetworkFileSystem?: (folder: string) => boolean;
+  readonly migrations?: readonly Migration[];
+}
+
+/**
+ * Opens the registry, creates it where there is none and imports the sessions of 0.4.4 once.
+ * @throws AppError when it is damaged, can't be reached or belongs to a newer version; it is left untouched then.
+ */
+export function openStore(
+  paths: Pick<Paths, "state" | "database" | "legacyRegistry">,
+  options: StoreOptions,
+): Store {
+  const now = () => new Date(options.now()).toISOString();
+  const warn = (text: string) => options.warn(`[dev-sessions] ${text}`);
+  const { randomUuid, random = Math.random } = options;
+  const database = new Database(
+    paths.state,
+    paths.database,
+    options.busyTimeoutMs === undefined ? {} : { busyTimeoutMs: options.busyTimeoutMs },
+  );
+  try {
+    prepareSchema(
+      database,
+      () => {
+        const shared = (options.isOnNetworkFileSystem ?? isOnNetworkFileSystem)(paths.state);
+        if (!shared) database.useWriteAheadLog();
+      },
+      options.migrations ?? MIGRATIONS,
+    );
+    importLegacyRegistry(database, { file: paths.legacyRegistry, now, randomUuid, warn });
+    return {
+      ...sessionStore(database, { now, random, randomUuid, warn }),
+      ...sendStore(database),
+      ...keyStore(database, { now, randomUuid }),
+      close: () => database.close(),
+    };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}

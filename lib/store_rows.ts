@@ -1,0 +1,167 @@
+/** Rows of the registry <-> values of the core: whatever is read has been checked. */
+
+import * as v from "valibot";
+import { AGENT_KINDS, MODES, type Receipt, SEND_RESULTS, type SendRecord, type Session } from "./session.ts";
+import type { Row } from "./store_database.ts";
+
+/** A delivery as the registry keeps it. */
+export interface StoredSend extends SendRecord {
+  readonly sessionId: string;
+  readonly sessionToken: string;
+  /** Null until the delivery is finished. */
+  readonly details: Receipt | null;
+}
+
+export type Parsed<T> = { readonly ok: true; readonly value: T } | {
+  readonly ok: false;
+  readonly reason: string;
+};
+
+const text = v.string();
+const textOrNull = v.nullable(text);
+const timestamp = v.pipe(
+  text,
+  v.check((value) => !Number.isNaN(Date.parse(value)), "Invalid timestamp"),
+);
+const sendResult = v.picklist([...SEND_RESULTS, "typing"] as const);
+
+const json = v.pipe(
+  textOrNull,
+  v.rawTransform(({ dataset, addIssue, NEVER }): unknown => {
+    if (dataset.value === null) return null;
+    try {
+      return JSON.parse(dataset.value);
+    } catch {
+      addIssue({ message: "Invalid JSON" });
+      return NEVER;
+    }
+  }),
+);
+
+const processIdentity = v.object({
+  pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  start: text,
+  boot: text,
+  machine: text,
+});
+export const processJson = v.pipe(json, v.nullable(processIdentity));
+
+const pendingInput = v.object({
+  kind: v.picklist(["permission", "question", "plan", "dialog"]),
+  tool: textOrNull,
+  input: v.unknown(),
+  summary: text,
+  options: v.array(text),
+  requestId: textOrNull,
+  since: textOrNull,
+});
+
+const receiptDetails = v.object({
+  receipt: text,
+  result: v.picklist(SEND_RESULTS),
+  reason: textOrNull,
+  evidence: textOrNull,
+  pending: v.nullable(pendingInput),
+  anchor: v.unknown(),
+});
+
+const sessionRow = v.object({
+  id: text,
+  token: text,
+  agent: v.picklist(AGENT_KINDS),
+  mode: v.picklist(MODES),
+  path: text,
+  description: textOrNull,
+  model: textOrNull,
+  lifecycle: v.picklist(["creating", "active", "ended"]),
+  created_at: timestamp,
+  last_used_at: timestamp,
+  ended_at: v.nullable(timestamp),
+  end_reason: textOrNull,
+  parent: textOrNull,
+  group_name: textOrNull,
+  creator: processJson,
+  process: processJson,
+  agent_session_id: textOrNull,
+  handle: json,
+  legacy: v.pipe(json, v.nullable(v.record(v.string(), v.unknown()))),
+  send_receipt: textOrNull,
+  send_at: v.nullable(timestamp),
+  send_result: v.nullable(sendResult),
+  send_anchor: json,
+});
+
+const sendRow = v.object({
+  receipt: text,
+  session_id: text,
+  session_token: text,
+  at: timestamp,
+  result: sendResult,
+  anchor: json,
+  details: v.pipe(json, v.nullable(receiptDetails)),
+});
+
+/** Reads sessions together with their last delivery; columns of newer versions are not asked for. */
+export const SELECT_SESSION = `
+  SELECT s.id, s.token, s.agent, s.mode, s.path, s.description, s.model, s.lifecycle, s.created_at, s.last_used_at,
+    s.ended_at, s.end_reason, s.parent, s.group_name, s.creator, s.process, s.agent_session_id, s.handle, s.legacy,
+    d.receipt AS send_receipt, d.at AS send_at, d.result AS send_result, d.anchor AS send_anchor
+  FROM sessions s LEFT JOIN sends d ON d.receipt = s.last_send`;
+
+export const SELECT_SEND =
+  `SELECT receipt, session_id, session_token, at, result, anchor, details FROM sends`;
+
+export function parseSession(row: Row): Parsed<Session> {
+  return parse(sessionRow, row, (r) => ({
+    id: r.id,
+    agent: r.agent,
+    mode: r.mode,
+    path: r.path,
+    description: r.description,
+    model: r.model,
+    lifecycle: r.lifecycle,
+    createdAt: r.created_at,
+    lastUsedAt: r.last_used_at,
+    endedAt: r.ended_at,
+    endReason: r.end_reason,
+    parent: r.parent,
+    group: r.group_name,
+    token: r.token,
+    creator: r.creator,
+    process: r.process,
+    agentSessionId: r.agent_session_id,
+    handle: r.handle,
+    legacy: r.legacy,
+    lastSend: r.send_receipt === null || r.send_at === null || r.send_result === null
+      ? null
+      : { receipt: r.send_receipt, at: r.send_at, result: r.send_result, anchor: r.send_anchor },
+  }));
+}
+
+export function parseSend(row: Row): Parsed<StoredSend> {
+  return parse(sendRow, row, (r) => ({
+    receipt: r.receipt,
+    sessionId: r.session_id,
+    sessionToken: r.session_token,
+    at: r.at,
+    result: r.result,
+    anchor: r.anchor,
+    details: r.details,
+  }));
+}
+
+/** Null stays NULL; everything else becomes JSON text. */
+export function toJson(value: unknown): string | null {
+  return value === null || value === undefined ? null : JSON.stringify(value);
+}
+
+function parse<const S extends v.GenericSchema, T>(
+  schema: S,
+  row: Row,
+  convert: (output: v.InferOutput<S>) => T,
+): Parsed<T> {
+  const result = v.safeParse(schema, row);
+  if (result.success) return { ok: true, value: convert(result.output) };
+  const issue = result.issues[0];
+  return { ok: false, reason: `${v.getDotPath(issue) ?? "row"}: ${issue.message}` };
+}

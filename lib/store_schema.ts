@@ -1,0 +1,125 @@
+/** The registry's tables. Changes only ever add, so that an older program goes on working beside a newer one. */
+
+import { AppError } from "./errors.ts";
+import type { Database } from "./store_database.ts";
+import { registryTooNew } from "./store_errors.ts";
+
+export interface Migration {
+  /** `PRAGMA user_version` after it. */
+  readonly version: number;
+  /** The lowest schema version whose programs may still use the registry afterwards. */
+  readonly minReader: number;
+  readonly sql: readonly string[];
+}
+
+export const MIGRATIONS: readonly Migration[] = [{
+  version: 1,
+  minReader: 1,
+  sql: [
+    `CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT`,
+    `CREATE TABLE sessions (
+      id TEXT PRIMARY KEY NOT NULL,
+      token TEXT NOT NULL UNIQUE,
+      agent TEXT NOT NULL,
+      mode TEXT NOT NULL,
+      path TEXT NOT NULL,
+      description TEXT,
+      model TEXT,
+      lifecycle TEXT NOT NULL,
+      created_at TEXT NOT NULL,
+      last_used_at TEXT NOT NULL,
+      ended_at TEXT,
+      end_reason TEXT,
+      parent TEXT,
+      group_name TEXT,
+      creator TEXT,
+      process TEXT,
+      agent_session_id TEXT,
+      handle TEXT,
+      legacy TEXT,
+      last_send TEXT
+    ) STRICT`,
+    `CREATE TABLE sends (
+      receipt TEXT PRIMARY KEY NOT NULL,
+      session_id TEXT NOT NULL,
+      session_token TEXT NOT NULL,
+      at TEXT NOT NULL,
+      result TEXT NOT NULL,
+      anchor TEXT,
+      details TEXT
+    ) STRICT`,
+    `CREATE INDEX sends_by_session ON sends (session_token)`,
+    `CREATE TABLE keyed (
+      verb TEXT NOT NULL,
+      key TEXT NOT NULL,
+      claim TEXT NOT NULL,
+      created_at TEXT NOT NULL,
+      request_hash TEXT NOT NULL,
+      owner TEXT,
+      session_id TEXT,
+      receipt TEXT,
+      result TEXT,
+      PRIMARY KEY (verb, key)
+    ) STRICT`,
+  ],
+}];
+
+/**
+ * Brings an empty or older registry up to the last migration; leaves a newer one as it is.
+ * @param prepareEmpty chooses the journal of a registry that is being created.
+ * @throws AppError when the registry says that this program is too old for it.
+ */
+export function prepareSchema(
+  database: Database,
+  prepareEmpty: () => void,
+  migrations: readonly Migration[] = MIGRATIONS,
+): void {
+  const target = migrations.at(-1)?.version ?? 0;
+  const version = database.userVersion();
+  if (version === target) return;
+  if (version > target) return checkReader(database, target);
+  if (version === 0 && isEmpty(database)) prepareEmpty();
+  database.mutate(() => migrate(database, migrations, target));
+}
+
+function migrate(database: Database, migrations: readonly Migration[], target: number): void {
+  // Another process may have been here in the meantime.
+  const version = database.userVersion();
+  if (version >= target) return checkReader(database, target);
+  if (version === 0 && !isEmpty(database)) {
+    throw new AppError(
+      "failure",
+      `Cannot use the session registry "${database.path}": it is a database of another program. Move it away`,
+    );
+  }
+  for (const migration of migrations) {
+    if (migration.version <= version) continue;
+    for (const statement of migration.sql) database.run(statement);
+    setMeta(database, "schema_version", String(migration.version));
+    setMeta(database, "min_reader", String(migration.minReader));
+  }
+  database.run(`PRAGMA user_version = ${target}`);
+}
+
+function checkReader(database: Database, ours: number): void {
+  const required = Number(getMeta(database, "min_reader") ?? Number.POSITIVE_INFINITY);
+  if (!(required <= ours)) throw registryTooNew(database.path);
+}
+
+function isEmpty(database: Database): boolean {
+  return database.get("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined;
+}
+
+export function getMeta(database: Database, key: string): string | null {
+  const value = database.get("SELECT value FROM meta WHERE key = ?", key)?.["value"];
+  return typeof value === "string" ? value : null;
+}
+
+/** Only inside of a transaction. */
+export function setMeta(database: Database, key: string, value: string): void {
+  database.run(
+    "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    key,
+    value,
+  );
+}

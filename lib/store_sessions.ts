@@ -1,0 +1,229 @@
+/** The sessions of the registry: every change names a row by id and token, so that a stale process misses. */
+
+import { freeChampionId, isSessionId } from "./champion_ids.ts";
+import { AppError, sessionNotFound } from "./errors.ts";
+import type { Lifecycle, ProcessIdentity, Session, SessionId } from "./session.ts";
+import type { Database, Row } from "./store_database.ts";
+import { type KeyRef, linkKey } from "./store_keys.ts";
+import { type Parsed, parseSession, SELECT_SESSION, toJson } from "./store_rows.ts";
+
+/** Names exactly one row: an id may come to belong to another session, a token never does. */
+export type SessionRef = Pick<Session, "id" | "token">;
+
+/** What `create` knows before it begins. */
+export type SessionDraft = Pick<
+  Session,
+  "agent" | "mode" | "path" | "description" | "model" | "parent" | "group" | "creator"
+>;
+
+export interface ReserveOptions {
+  /** A given id; null picks a free champion. */
+  readonly id: SessionId | null;
+  /** Names that are taken outside of the registry. */
+  readonly exclude: ReadonlySet<string>;
+  /** The claim of `create --key`, which then names this session. */
+  readonly key?: KeyRef | null;
+}
+
+/** What finds the agent again. */
+export interface RecordedHandle {
+  readonly handle: unknown;
+  readonly process: ProcessIdentity | null;
+  readonly agentSessionId: string | null;
+}
+
+export interface SessionStore {
+  /**
+   * Inserts a row with lifecycle `creating` under a free id.
+   * @throws AppError when the given id is in use or not the form of one.
+   */
+  reserve(draft: SessionDraft, options: ReserveOptions): Session;
+  /** @throws AppError when the row is gone. */
+  recordHandle(ref: SessionRef, handle: RecordedHandle): void;
+  /**
+   * Makes a `creating` or `ended` session live; when and why it ended is forgotten.
+   * @throws AppError when the row is gone or live already.
+   */
+  activate(ref: SessionRef): Session;
+  /** Forgets a `creating` row; false when there is none. */
+  release(ref: SessionRef): boolean;
+  /** Ends an `active` session; false when it was not active (any more). */
+  markEnded(ref: SessionRef, end: { readonly at: string; readonly reason: string }): boolean;
+  /** Moves `lastUsedAt` forward, never back; false when the row is gone. */
+  touch(ref: SessionRef, at: string): boolean;
+  /** Forgets an `ended` session and its deliveries; false when there is none. */
+  deleteEnded(ref: SessionRef): boolean;
+  /** @throws AppError when there is such a row, but it can't be understood. */
+  find(id: SessionId): Session | null;
+  /** Ordered by creation. Rows that can't be understood are warned of and left out. */
+  list(filter?: { readonly lifecycle?: Lifecycle }): Session[];
+  /** Sessions whose `create` has not finished. */
+  creating(): Session[];
+}
+
+export interface SessionStoreOptions {
+  /** ISO 8601, UTC. */
+  readonly now: () => string;
+  readonly random: () => number;
+  readonly randomUuid: () => string;
+  readonly warn: (text: string) => void;
+}
+
+export function sessionStore(database: Database, options: SessionStoreOptions): SessionStore {
+  const { now, random, randomUuid, warn } = options;
+  const warned = new Set<string>();
+
+  function find(id: SessionId): Session | null {
+    const row = database.get(`${SELECT_SESSION} WHERE s.id = ?`, id);
+    return row === undefined ? null : understood(row, parseSession(row));
+  }
+
+  function understood(row: Row, parsed: Parsed<Session>): Session {
+    if (parsed.ok) return parsed.value;
+    throw new AppError(
+      "failure",
+      `Cannot read session ${nameOf(row)} in the registry "${database.path}": ${parsed.reason}. ` +
+        `It may belong to a newer version: upgrade dev-sessions`,
+    );
+  }
+
+  function list(filter: { readonly lifecycle?: Lifecycle } = {}): Session[] {
+    const order = "ORDER BY s.created_at, s.rowid";
+    const rows = filter.lifecycle === undefined
+      ? database.all(`${SELECT_SESSION} ${order}`)
+      : database.all(`${SELECT_SESSION} WHERE s.lifecycle = ? ${order}`, filter.lifecycle);
+    const sessions: Session[] = [];
+    for (const row of rows) {
+      const parsed = parseSession(row);
+      if (parsed.ok) sessions.push(parsed.value);
+      else warnOnce(`ignoring session ${nameOf(row)} in ${database.path}: ${parsed.reason}`);
+    }
+    return sessions;
+  }
+
+  function warnOnce(text: string): void {
+    if (warned.has(text)) return;
+    warned.add(text);
+    warn(text);
+  }
+
+  function reserve(draft: SessionDraft, { id: given, exclude, key }: ReserveOptions): Session {
+    if (given !== null && !isSessionId(given)) {
+      throw new AppError("usage", `Invalid session id: ${JSON.stringify(given)}. Use a name like fizz-top`);
+    }
+    return database.mutate(() => {
+      const taken = new Set(database.all("SELECT id FROM sessions").map((row) => String(row["id"])));
+      if (given !== null && (taken.has(given) || exclude.has(given))) {
+        throw new AppError("failure", `Champion ID already in use: ${given}`);
+      }
+      const id = given ?? freeChampionId((name) => taken.has(name) || exclude.has(name), random);
+      const at = now();
+      database.run(
+        `INSERT INTO sessions (id, token, agent, mode, path, description, model, lifecycle, created_at,
+          last_used_at, parent, group_name, creator) VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?)`,
+        id,
+        randomUuid(),
+        draft.agent,
+        draft.mode,
+        draft.path,
+        draft.description,
+        draft.model,
+        at,
+        at,
+        draft.parent,
+        draft.group,
+        toJson(draft.creator),
+      );
+      if (key) linkKey(database, key, { sessionId: id });
+      return found(id);
+    });
+  }
+
+  function found(id: SessionId): Session {
+    const session = find(id);
+    if (session === null) throw sessionNotFound(id);
+    return session;
+  }
+
+  function recordHandle(ref: SessionRef, { handle, process, agentSessionId }: RecordedHandle): void {
+    const changed = change(
+      "UPDATE sessions SET handle = ?, process = ?, agent_session_id = ? WHERE id = ? AND token = ?",
+      toJson(handle),
+      toJson(process),
+      agentSessionId,
+      ref.id,
+      ref.token,
+    );
+    if (!changed) throw rowIsGone(ref);
+  }
+
+  function activate(ref: SessionRef): Session {
+    return database.mutate(() => {
+      const changes = database.run(
+        `UPDATE sessions SET lifecycle = 'active', ended_at = NULL, end_reason = NULL,
+          last_used_at = max(last_used_at, ?)
+          WHERE id = ? AND token = ? AND lifecycle IN ('creating', 'ended')`,
+        now(),
+        ref.id,
+        ref.token,
+      );
+      if (changes === 0) throw rowIsGone(ref);
+      return found(ref.id);
+    });
+  }
+
+  function deleteWith(ref: SessionRef, lifecycle: Lifecycle): boolean {
+    return database.mutate(() => {
+      const changes = database.run(
+        "DELETE FROM sessions WHERE id = ? AND token = ? AND lifecycle = ?",
+        ref.id,
+        ref.token,
+        lifecycle,
+      );
+      if (changes > 0) database.run("DELETE FROM sends WHERE session_token = ?", ref.token);
+      return changes > 0;
+    });
+  }
+
+  function change(sql: string, ...values: (string | null)[]): boolean {
+    return database.mutate(() => database.run(sql, ...values)) > 0;
+  }
+
+  return {
+    reserve,
+    recordHandle,
+    activate,
+    find,
+    list,
+    release: (ref) => deleteWith(ref, "creating"),
+    deleteEnded: (ref) => deleteWith(ref, "ended"),
+    creating: () => list({ lifecycle: "creating" }),
+    markEnded: (ref, { at, reason }) =>
+      change(
+        `UPDATE sessions SET lifecycle = 'ended', ended_at = ?, end_reason = ?
+          WHERE id = ? AND token = ? AND lifecycle = 'active'`,
+        at,
+        reason,
+        ref.id,
+        ref.token,
+      ),
+    touch: (ref, at) =>
+      change(
+        "UPDATE sessions SET last_used_at = max(last_used_at, ?) WHERE id = ? AND token = ?",
+        at,
+        ref.id,
+        ref.token,
+      ),
+  };
+}
+
+function nameOf(row: Row): string {
+  return JSON.stringify(row["id"]);
+}
+
+function rowIsGone({ id }: SessionRef): AppError {
+  return new AppError(
+    "failure",
+    `Cannot update session "${id}": another command has changed or removed it. Look at it with: dev-sessions inspect ${id}`,
+  );
+}

@@ -1,0 +1,23 @@
+/** argv -> command -> exit code. */
+
+import config from "./deno.json" with { type: "json" };
+import { reportCrash, runCli } from "./lib/cli/app.ts";
+import { onStop, realDeps, runInTerminal } from "./lib/real_deps.ts";
+
+const deps = realDeps();
+
+const crash = (event: Event, error: unknown) => {
+  event.preventDefault();
+  Deno.exit(reportCrash(error, deps));
+};
+addEventListener("unhandledrejection", (event) => crash(event, event.reason));
+addEventListener("error", (event) => crash(event, event.error));
+
+const exitCode = await runCli(Deno.args, {
+  deps,
+  version: config.version,
+  openService: async (deps) => (await import("./lib/manager.ts")).openService(deps),
+  runInTerminal,
+  onStop,
+});
+Deno.exit(exitCode);
