@@ -1,0 +1,281 @@
+/** The Claude Code backend: ties its parts together, decides nothing by itself. */
+
+import type { AgentHandle, Backend, CreateSpec, SendHooks } from "../backend.ts";
+import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
+import type {
+  Liveness,
+  LogEntry,
+  Message,
+  PendingInput,
+  Receipt,
+  Session,
+  SessionEvent,
+  SessionId,
+  TurnState,
+  WaitOutcome,
+} from "../../lib/session.ts";
+import { withoutOuterAgent } from "./environment.ts";
+import type { Anchor } from "./evidence.ts";
+import { handleOf, tmuxSessionName } from "./handle.ts";
+import { locateClaude } from "./locate.ts";
+import { sessionFolder } from "./launch_files.ts";
+import { registryFolder } from "./live_registry.ts";
+import { Observer } from "./observe.ts";
+import { decideState, judgeTurn } from "./state.ts";
+import { exactSession, Tmux } from "./tmux.ts";
+import { watchRecords } from "./watch.ts";
+
+/** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
+const KILL_PATIENCE_MS = 4_000;
+const KILL_POLL_MS = 25;
+
+export class ClaudeBackend implements Backend {
+  readonly agent = "claude";
+  readonly #observers = new Map<string, Observer>();
+
+  constructor(private readonly deps: Deps, private readonly paths: Paths) {}
+
+  async preflight(request: { readonly mode: Session["mode"] }): Promise<void> {
+    if (request.mode === "docker") {
+      throw new AppError("usage", "Cannot create a session in docker mode: this version offers yolo and native");
+    }
+    locateClaude(this.deps.env, this.paths.home);
+    const version = await this.deps.run("tmux", ["-V"], { env: this.deps.env, timeoutMs: 5_000 });
+    if (version.kind === "not_found") {
+      throw new AppError(
+        "failure",
+        "Cannot create a session: tmux was not found on PATH. " +
+          "Install it with: apt install tmux (Debian, Ubuntu) or brew install tmux (macOS)",
+      );
+    }
+  }
+
+  plan(session: Pick<Session, "id" | "token" | "path">): Pick<AgentHandle, "handle" | "agentSessionId"> {
+    return {
+      handle: {
+        socket: tmuxSocket(this.deps.env, Deno.uid() ?? 0),
+        tmuxSession: tmuxSessionName(session.id),
+        pane: null,
+        configFolder: claudeConfigFolder(this.deps.env, this.paths.home),
+        realPath: Deno.realPathSync(session.path),
+      },
+      agentSessionId: this.deps.randomUuid(),
+    };
+  }
+
+  async create(spec: CreateSpec, signal: AbortSignal): Promise<AgentHandle> {
+    const { startClaude, writeLaunchFiles } = await import("./start.ts");
+    const mode = spec.session.mode === "native" ? "native" : "yolo";
+    const binary = locateClaude(this.deps.env, this.paths.home);
+    const folder = writeLaunchFiles(this.deps, this.paths, spec, { binary, mode });
+    ensureSocketFolder(handleOf(spec.session).socket);
+    return await startClaude(this.deps, this.#tmux(spec.session), spec, folder, signal);
+  }
+
+  async rollback(session: Session): Promise<"removed" | "unknown"> {
+    const killed = await this.#tmux(session).killMarked(session.token);
+    if (killed === "unknown") return "unknown";
+    await removeFolder(this.paths.sessionFolder(session.token));
+    return "removed";
+  }
+
+  async send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
+    return await (await this.#delivery(session)).send(message, hooks, signal);
+  }
+
+  async findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null> {
+    return (await this.#delivery(session)).find(message, anchor as Anchor);
+  }
+
+  async state(session: Session): Promise<TurnState> {
+    if (session.lifecycle === "ended") return endedState(session);
+    return decideState(await this.#observer(session).evidence());
+  }
+
+  async states(
+    sessions: readonly Session[],
+  ): Promise<Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>> {
+    const liveness = await this.liveness(sessions);
+    const states = new Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>();
+    for (const session of sessions) {
+      const state = decideState(await this.#observer(session).evidence(liveness.get(session.id) ?? "unknown"));
+      states.set(session.id, {
+        state: state.state,
+        pending: state.state === "waiting_for_input" ? state.pending : null,
+      });
+    }
+    return states;
+  }
+
+  async *watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncGenerator<SessionEvent> {
+    if (session.lifecycle === "ended") {
+      yield { type: "ended" };
+      return;
+    }
+    const observer = this.#observer(session);
+    const folder = sessionFolder(this.paths.sessionFolder(session.token));
+    const places = () => ({
+      events: folder.events,
+      files: [
+        observer.transcript(),
+        ...(session.process === null
+          ? []
+          : [`${registryFolder(observer.handle.configFolder)}/${session.process.pid}.json`]),
+      ],
+    });
+    yield* watchRecords(places, pollMs, this.deps.clock, signal);
+  }
+
+  async outcome(
+    session: Session,
+    anchor: unknown,
+    options: { background: boolean },
+  ): Promise<{ outcome: WaitOutcome | null; state: TurnState }> {
+    const observer = this.#observer(session);
+    const sent = anchor as Anchor | null;
+    const since = sent === null ? { events: [], marks: [] } : observer.since(sent);
+    const live = await observer.evidence(session.lifecycle === "ended" ? "dead" : undefined);
+    const outcome = judgeTurn(since, live, sent?.text ?? null, options);
+    const state = session.lifecycle === "ended" ? endedState(session) : decideState(live);
+    if (outcome?.outcome === "gone" && state.state === "gone") {
+      return { outcome: { outcome: "gone", reason: state.reason }, state };
+    }
+    return { outcome, state };
+  }
+
+  async messages(session: Session, count: number): Promise<string[]> {
+    const { lastMessages } = await import("./messages.ts");
+    return await lastMessages(this.#observer(session), count, this.deps.clock);
+  }
+
+  async *log(session: Session): AsyncGenerator<LogEntry> {
+    const { conversationLog } = await import("./messages.ts");
+    yield* conversationLog(this.#observer(session));
+  }
+
+  async liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>> {
+    const known = sessions.filter((session) => session.process !== null);
+    const states = await this.deps.processStates(known.map((session) => session.process!));
+    const result = new Map<SessionId, Liveness>(sessions.map((session) => [session.id, "unknown"]));
+    known.forEach((session, index) => result.set(session.id, states[index] ?? "unknown"));
+    return result;
+  }
+
+  async kill(session: Session): Promise<void> {
+    const tmux = this.#tmux(session);
+    await this.#keepScreen(session, tmux);
+    const killed = await tmux.killMarked(session.token);
+    const deadline = this.deps.clock.monotonic() + KILL_PATIENCE_MS;
+    let asked: Deno.Signal | null = null;
+    for (;;) {
+      const state = (await this.liveness([session])).get(session.id);
+      if (state === "dead") break;
+      if (session.process === null && killed === "gone") break;
+      if (state === "unknown" || session.process === null) throw cannotKill(session, killed);
+      const left = deadline - this.deps.clock.monotonic();
+      if (left <= -KILL_PATIENCE_MS) throw cannotKill(session, killed);
+      const signal: Deno.Signal | null = left <= 0 ? "SIGKILL" : left <= KILL_PATIENCE_MS / 2 ? "SIGTERM" : null;
+      // The identity was checked a moment ago, so that the signal reaches this process and no successor.
+      if (signal !== null && signal !== asked) {
+        sendSignal(session.process.pid, signal);
+        asked = signal;
+      }
+      await this.deps.clock.sleep(KILL_POLL_MS);
+    }
+    if (killed === "unknown" && await tmux.killMarked(session.token) === "unknown") throw cannotKill(session, killed);
+  }
+
+  async reap(session: Session): Promise<string> {
+    const tmux = this.#tmux(session);
+    const marked = await tmux.marked();
+    if (marked === "unknown") return "its agent's process is gone";
+    const pane = marked.get(session.token);
+    if (pane === undefined) return "its tmux session is gone";
+    const reason = pane.end ?? "its agent's process is gone";
+    if (pane.dead && !pane.attached) {
+      await this.#keepScreen(session, tmux);
+      await tmux.killMarked(session.token);
+    }
+    return reason;
+  }
+
+  attachCommand(session: Session): { command: string; args: string[] } {
+    const { socket, tmuxSession } = handleOf(session);
+    const target = exactSession(tmuxSession);
+    const inside = this.deps.env["TMUX"]?.split(",")[0] === socket;
+    return {
+      command: "tmux",
+      args: ["-S", socket, ...(inside ? ["switch-client", "-t", target] : ["attach-session", "-t", target])],
+    };
+  }
+
+  /** For people who ask later why it died. */
+  async #keepScreen(session: Session, tmux: Tmux): Promise<void> {
+    const { pane } = handleOf(session);
+    const screen = pane === null ? null : await tmux.screen(pane);
+    if (screen === null) return;
+    const { lastScreen } = sessionFolder(this.paths.sessionFolder(session.token));
+    await Deno.writeTextFile(lastScreen, screen, { mode: 0o600 }).catch(() => {});
+  }
+
+  #tmux(session: Session): Tmux {
+    return new Tmux(this.deps, handleOf(session).socket, withoutOuterAgent(this.deps.env));
+  }
+
+  async #delivery(session: Session) {
+    const { Delivery } = await import("./delivery.ts");
+    return new Delivery(this.deps, this.paths, session, this.#observer(session), this.#tmux(session));
+  }
+
+  #observer(session: Session): Observer {
+    const known = this.#observers.get(session.token);
+    if (known !== undefined && known.session.process?.pid === session.process?.pid) return known;
+    const observer = new Observer(this.deps, this.paths, session);
+    this.#observers.set(session.token, observer);
+    return observer;
+  }
+}
+
+function endedState(session: Session): TurnState {
+  return {
+    state: "gone",
+    reason: session.endReason ?? "ended",
+    since: session.endedAt,
+    evidence: [{ source: "registry", finding: `ended (${session.endReason ?? "no reason kept"})` }],
+    background: [],
+    lastTurn: null,
+  };
+}
+
+function cannotKill(session: Session, tmux: "gone" | "unknown"): AppError {
+  const why = tmux === "unknown" ? "tmux does not answer" : "its process is not proven to be gone";
+  return new AppError(
+    "failure",
+    `Cannot kill "${session.id}": ${why}; its record stays. See: dev-sessions status ${session.id} --explain`,
+  );
+}
+
+function sendSignal(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound) && !(error instanceof Deno.errors.Busy)) {
+      if (!(error instanceof TypeError)) return;
+    }
+  }
+}
+
+/** tmux makes this folder itself, but not when it is told the socket's path. */
+function ensureSocketFolder(socket: string): void {
+  Deno.mkdirSync(socket.slice(0, socket.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+}
+
+async function removeFolder(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

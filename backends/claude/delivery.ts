@@ -1,0 +1,213 @@
+/**
+ * Types a message into Claude's input box, once, and reports only what Claude's own record says of it. Never Escape,
+ * never Ctrl-C, never the body twice.
+ */
+
+import type { SendHooks } from "../backend.ts";
+import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import { acquireLock } from "../../lib/file_lock.ts";
+import type { Paths } from "../../lib/paths.ts";
+import type { Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
+import { deliveryScript } from "./delivery_plan.ts";
+import type { Anchor } from "./evidence.ts";
+import { sessionFolder, type SessionFolder } from "./launch_files.ts";
+import type { Observer } from "./observe.ts";
+import { openRequest, pendingInput } from "./pending.ts";
+import { judgeReceipt, mayPressEnter, type Verdict, verdictWithoutProof, vetoTyping } from "./receipt.ts";
+import { type InputBox, readInputBox } from "./screen.ts";
+import { textKey } from "./text_match.ts";
+import type { Tmux } from "./tmux.ts";
+import { watchRecords } from "./watch.ts";
+
+/** Behind other senders: a 1 MB message takes about 70 s to be taken in. */
+const LOCK_TIMEOUT_MS = 120_000;
+/** For the record of a short message (measured: 0.1 to 0.45 s), and for each paste on a busy machine. */
+const PROOF_TIMEOUT_MS = 5_000;
+const PROOF_TIMEOUT_PER_PASTE_MS = 15;
+/** Before the screen is asked whether the Enter was swallowed, and between Enters. */
+const ENTER_PATIENCE_MS = 1_200;
+const ENTER_LIMIT = 3;
+
+export class Delivery {
+  readonly #folder: SessionFolder;
+  readonly #pane: string;
+
+  constructor(
+    private readonly deps: Deps,
+    paths: Paths,
+    private readonly session: Session,
+    private readonly observer: Observer,
+    private readonly tmux: Tmux,
+  ) {
+    this.#folder = sessionFolder(paths.sessionFolder(session.token));
+    this.#pane = observer.handle.pane ?? "";
+  }
+
+  async send(message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
+    using lock = await acquireLock(this.#folder.sendLock, {
+      timeoutMs: LOCK_TIMEOUT_MS,
+      clock: this.deps.clock,
+      signal,
+    });
+    if (lock === null) {
+      return this.#receipt(message, refusal("other senders kept the session's lock; nothing was typed"), null, null);
+    }
+    const veto = await this.#veto();
+    if (veto !== null) return this.#receipt(message, refusal(veto.reason), null, veto.pending);
+
+    const anchor = this.observer.anchor(textKey(message.text));
+    hooks.beforeTyping(anchor);
+    const verdict = await this.#typeAndProve(message, anchor, signal);
+    const receipt = this.#receipt(message, verdict, anchor, null);
+    hooks.finished(receipt);
+    return receipt;
+  }
+
+  /** Looks for an earlier delivery in the records; null when they do not have it. */
+  find(message: Message, anchor: Anchor): Receipt | null {
+    const verdict = judgeReceipt(this.observer.since(anchor), anchor.text, this.#transcriptOf(anchor));
+    return verdict === null ? null : this.#receipt(message, verdict, anchor, null);
+  }
+
+  async #veto(): Promise<{ reason: string; pending: PendingInput | null } | null> {
+    const evidence = await this.observer.evidence();
+    if (evidence.process === "dead") throw agentGone(this.session);
+    const pending = this.#pending(evidence);
+    if (pending !== null) return vetoTyping({ kind: "empty" }, false, pending);
+    const look = await this.#look();
+    if (look === "unresponsive") return { reason: "tmux does not answer; nothing was typed", pending: null };
+    if (look === "no_pane") return { reason: "its tmux pane can't be found; nothing was typed", pending: null };
+    return vetoTyping(look.box, look.attached, null);
+  }
+
+  /** The registry's word; a request newer than it counts, too, since the registry may lag. */
+  #pending(evidence: Awaited<ReturnType<Observer["evidence"]>>): PendingInput | null {
+    if (evidence.registry?.status === "waiting") return pendingInput(evidence, evidence.registry.waitingFor);
+    const newest = evidence.events.at(-1);
+    const request = newest?.event === "PermissionRequest" ? openRequest(evidence) : null;
+    if (request === null || newest === undefined) return null;
+    const registryIsNewer = evidence.registry !== null && evidence.registry.statusUpdatedAt > newest.at;
+    return registryIsNewer ? null : pendingInput(evidence, null);
+  }
+
+  async #typeAndProve(message: Message, anchor: Anchor, signal: AbortSignal): Promise<Verdict> {
+    const prefix = `dev-sessions-${this.session.token.slice(0, 8)}`;
+    const { script, pastes } = deliveryScript(this.#pane, message.text, prefix);
+    writePrivate(this.#folder.delivery, script);
+    try {
+      const typed = await this.tmux.run(["source-file", this.#folder.delivery]);
+      // What tmux did not carry out now it must not carry out later: then the file is gone.
+      removeIfThere(this.#folder.delivery);
+      if (typed.kind === "failed" && typed.reason === "no_server") {
+        return refusal("its tmux server is gone; nothing was typed");
+      }
+      const budget = PROOF_TIMEOUT_MS + pastes * PROOF_TIMEOUT_PER_PASTE_MS;
+      return await this.#prove(message, anchor, budget, signal);
+    } finally {
+      removeIfThere(this.#folder.delivery);
+    }
+  }
+
+  async #prove(message: Message, anchor: Anchor, budgetMs: number, signal: AbortSignal): Promise<Verdict> {
+    const { clock } = this.deps;
+    const over = new AbortController();
+    const stop = AbortSignal.any([signal, over.signal]);
+    const begin = clock.monotonic();
+    const patience = ENTER_PATIENCE_MS + (budgetMs - PROOF_TIMEOUT_MS) / 2;
+    let nextEnter = begin + patience;
+    let enters = 0;
+    const places = () => ({ events: this.#folder.events, files: [anchor.transcript] });
+    for await (const _ of watchRecords(places, null, clock, stop)) {
+      const since = this.observer.since(anchor);
+      const verdict = judgeReceipt(since, anchor.text, this.#transcriptOf(anchor));
+      if (verdict !== null) return verdict;
+      const now = clock.monotonic();
+      if (now - begin >= budgetMs) break;
+      if (now < nextEnter || enters >= ENTER_LIMIT) continue;
+      nextEnter = now + ENTER_PATIENCE_MS;
+      if (await this.observer.liveness() === "dead") break;
+      if (this.observer.registry()?.status === "waiting") continue;
+      const look = await this.#look();
+      if (typeof look === "string" || !mayPressEnter(look.box, message.text, since, anchor.text)) continue;
+      await this.tmux.run(["send-keys", "-t", this.#pane, "Enter"]);
+      enters++;
+    }
+    over.abort();
+    if (signal.aborted) {
+      return { result: "indeterminate", reason: "the send was interrupted before it could be proven", evidence: null };
+    }
+    const look = await this.#look();
+    const since = this.observer.since(anchor);
+    return judgeReceipt(since, anchor.text, this.#transcriptOf(anchor)) ??
+      verdictWithoutProof(
+        typeof look === "string" ? null : look.box,
+        message.text,
+        since,
+        anchor.text,
+        await this.observer.liveness(),
+      );
+  }
+
+  async #look(): Promise<{ box: InputBox; attached: boolean } | "unresponsive" | "no_pane"> {
+    const format = "#{cursor_x}\t#{cursor_y}\t#{session_attached}\t#{pane_id}";
+    const result = await this.tmux.run([
+      "display-message",
+      "-p",
+      "-t",
+      this.#pane,
+      format,
+      ";",
+      "capture-pane",
+      "-p",
+      "-e",
+      "-t",
+      this.#pane,
+    ]);
+    if (result.kind === "unresponsive") return "unresponsive";
+    if (result.kind === "failed") return "no_pane";
+    const end = result.stdout.indexOf("\n");
+    const [x, y, attached, pane] = result.stdout.slice(0, end).split("\t");
+    if (pane !== this.#pane) return "no_pane";
+    const capture = { text: result.stdout.slice(end + 1), cursorX: Number(x), cursorY: Number(y) };
+    return { box: readInputBox(capture), attached: Number(attached) > 0 };
+  }
+
+  #transcriptOf(anchor: Anchor): "present" | "missing" {
+    try {
+      Deno.statSync(anchor.transcript);
+      return "present";
+    } catch {
+      return "missing";
+    }
+  }
+
+  #receipt(message: Message, verdict: Verdict, anchor: Anchor | null, pending: PendingInput | null): Receipt {
+    return { receipt: message.receipt, ...verdict, pending, anchor };
+  }
+}
+
+function refusal(reason: string): Verdict {
+  return { result: "refused", reason, evidence: null };
+}
+
+export function agentGone(session: Session): AppError {
+  return new AppError(
+    "agent_gone",
+    `Cannot send to "${session.id}": its agent is gone. ` +
+      `Read what it said with: dev-sessions last-message ${session.id}`,
+  );
+}
+
+function writePrivate(path: string, text: string): void {
+  removeIfThere(path);
+  Deno.writeTextFileSync(path, text, { mode: 0o600, createNew: true });
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,34 @@
+/** What a Claude session's row remembers, so that any later command finds the agent without its own environment. */
+
+import * as v from "valibot";
+import { AppError } from "../../lib/errors.ts";
+import type { Session } from "../../lib/session.ts";
+
+export const HandleSchema = v.looseObject({
+  /** tmux server socket; absolute. */
+  socket: v.string(),
+  tmuxSession: v.string(),
+  /** `%12`; null until tmux has answered. */
+  pane: v.nullable(v.string()),
+  /** Claude's configuration folder; absolute. */
+  configFolder: v.string(),
+  /** Real path of the workspace, which names the transcript's folder. */
+  realPath: v.string(),
+});
+export type ClaudeHandle = v.InferOutput<typeof HandleSchema>;
+
+/** @throws AppError when the row holds no usable handle. */
+export function handleOf(session: Pick<Session, "id" | "handle">): ClaudeHandle {
+  const parsed = v.safeParse(HandleSchema, session.handle);
+  if (parsed.success) return parsed.output;
+  throw new AppError(
+    "failure",
+    `Cannot reach "${session.id}": its record does not say where its agent runs. ` +
+      `See it with: dev-sessions inspect ${session.id}`,
+  );
+}
+
+/** 0.4.4 named its tmux sessions so, and people attach by that name. */
+export function tmuxSessionName(id: string): string {
+  return `dev-${id}`;
+}

@@ -1,0 +1,123 @@
+/** Reads a session's hook events, newest first, each parsed at most once and only when it is asked for. */
+
+import { join } from "node:path";
+import * as v from "valibot";
+import type { BackgroundTask } from "../../lib/session.ts";
+
+const BackgroundSchema = v.looseObject({
+  id: v.string(),
+  type: v.string(),
+  status: v.optional(v.string()),
+  description: v.optional(v.nullable(v.string())),
+});
+
+const BodySchema = v.looseObject({
+  hook_event_name: v.string(),
+  session_id: v.optional(v.string()),
+  transcript_path: v.optional(v.string()),
+  prompt: v.optional(v.string()),
+  prompt_id: v.optional(v.string()),
+  source: v.optional(v.string()),
+  reason: v.optional(v.string()),
+  error: v.optional(v.string()),
+  last_assistant_message: v.optional(v.nullable(v.string())),
+  tool_name: v.optional(v.string()),
+  tool_input: v.optional(v.unknown()),
+  permission_suggestions: v.optional(v.unknown()),
+  agent_id: v.optional(v.string()),
+  background_tasks: v.optional(v.array(BackgroundSchema)),
+  session_crons: v.optional(v.array(v.looseObject({ id: v.optional(v.string()) }))),
+});
+export type HookBody = v.InferOutput<typeof BodySchema>;
+
+export interface HookEvent {
+  /** File name; sorts by time. */
+  readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly event: string;
+  readonly body: HookBody;
+}
+
+/** `<nanoseconds>-<pid>.<Event>.json` */
+const NAME = /^(\d{19})-\d+\.([A-Za-z]+)\.json$/;
+
+export class HookLog {
+  readonly #folder: string;
+  readonly #parsed = new Map<string, HookEvent | null>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Names of all events, oldest first; empty when there is no folder. */
+  names(): string[] {
+    const names: string[] = [];
+    try {
+      for (const entry of Deno.readDirSync(this.#folder)) {
+        if (NAME.test(entry.name)) names.push(entry.name);
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    return names.sort();
+  }
+
+  /** Null for a file that is gone or is no event; a hook renames complete files only. */
+  read(name: string): HookEvent | null {
+    const known = this.#parsed.get(name);
+    if (known !== undefined) return known;
+    const event = this.#parse(name);
+    this.#parsed.set(name, event);
+    return event;
+  }
+
+  /** Events after `after` (null: all), oldest first, at most the newest `limit`. */
+  since(after: string | null, limit = 200): HookEvent[] {
+    return this.names()
+      .filter((name) => after === null || name > after)
+      .slice(-limit)
+      .map((name) => this.read(name))
+      .filter((event) => event !== null);
+  }
+
+  /** The newest event of one of these kinds, looking back as far as the log goes. */
+  newest(...kinds: readonly string[]): HookEvent | null {
+    for (const name of this.names().reverse()) {
+      if (!kinds.includes(NAME.exec(name)?.[2] ?? "")) continue;
+      const event = this.read(name);
+      if (event !== null) return event;
+    }
+    return null;
+  }
+
+  #parse(name: string): HookEvent | null {
+    const match = NAME.exec(name);
+    if (match === null) return null;
+    try {
+      const body = v.safeParse(BodySchema, JSON.parse(Deno.readTextFileSync(join(this.#folder, name))));
+      if (!body.success) return null;
+      return {
+        name,
+        at: Number(BigInt(match[1]!) / 1_000_000n),
+        event: match[2]!,
+        body: body.output,
+      };
+    } catch {
+      return null;
+    }
+  }
+}
+
+/** The work that goes on after a turn's end, as the newest Stop event lists it. */
+export function backgroundTasks(body: HookBody): BackgroundTask[] {
+  const tasks = (body.background_tasks ?? [])
+    .filter((task) => task.status === undefined || task.status === "running" || task.status === "pending")
+    .map((task) => ({ id: task.id, type: task.type, description: task.description ?? null }));
+  const crons = (body.session_crons ?? []).map((cron, index) => ({
+    id: cron.id ?? `cron-${index + 1}`,
+    type: "cron",
+    description: null,
+  }));
+  return [...tasks, ...crons];
+}

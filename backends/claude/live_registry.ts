@@ -1,0 +1,87 @@
+/** Reads Claude's own live registry, `<config>/sessions/<pid>.json`, and believes it only for the same process. */
+
+import { join } from "node:path";
+import * as v from "valibot";
+import type { ProcessIdentity } from "../../lib/session.ts";
+
+const STATUSES = ["idle", "busy", "waiting", "shell"] as const;
+
+const EntrySchema = v.looseObject({
+  pid: v.number(),
+  sessionId: v.string(),
+  procStart: v.optional(v.string()),
+  version: v.optional(v.string()),
+  status: v.optional(v.string()),
+  waitingFor: v.optional(v.nullable(v.string())),
+  statusUpdatedAt: v.optional(v.number()),
+  updatedAt: v.optional(v.number()),
+});
+
+export interface RegistryEntry {
+  readonly pid: number;
+  readonly sessionId: string;
+  /** `idle`; `busy`; `waiting` for input; `shell`: idle while a background shell runs. */
+  readonly status: (typeof STATUSES)[number];
+  readonly waitingFor: string | null;
+  /** Milliseconds since the epoch. */
+  readonly statusUpdatedAt: number;
+  readonly version: string | null;
+  readonly procStart: string | null;
+}
+
+export function registryFolder(configFolder: string): string {
+  return join(configFolder, "sessions");
+}
+
+/** Null for anything that is not an entry with a status that we know. Pure. */
+export function parseRegistryEntry(text: string): RegistryEntry | null {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const parsed = v.safeParse(EntrySchema, json);
+  if (!parsed.success) return null;
+  const entry = parsed.output;
+  const status = STATUSES.find((known) => known === entry.status);
+  if (status === undefined) return null;
+  return {
+    pid: entry.pid,
+    sessionId: entry.sessionId,
+    status,
+    waitingFor: entry.waitingFor ?? null,
+    statusUpdatedAt: entry.statusUpdatedAt ?? entry.updatedAt ?? 0,
+    version: entry.version ?? null,
+    procStart: entry.procStart ?? null,
+  };
+}
+
+/** The entry of this very process; a stale file of an earlier process with the same pid is not it. */
+export function readRegistry(configFolder: string, process: ProcessIdentity): RegistryEntry | null {
+  const entry = readEntry(join(registryFolder(configFolder), `${process.pid}.json`));
+  if (entry === null || entry.pid !== process.pid) return null;
+  return Deno.build.os === "linux" && entry.procStart !== null && entry.procStart !== process.start ? null : entry;
+}
+
+/** Finds the entry of a session whose agent's pid is not known yet, e.g. behind a wrapper. */
+export function findRegistryEntry(configFolder: string, sessionId: string): RegistryEntry | null {
+  try {
+    for (const file of Deno.readDirSync(registryFolder(configFolder))) {
+      if (!/^\d+\.json$/.test(file.name)) continue;
+      const entry = readEntry(join(registryFolder(configFolder), file.name));
+      if (entry?.sessionId === sessionId) return entry;
+    }
+  } catch {
+    // No folder: a Claude without a live registry.
+  }
+  return null;
+}
+
+function readEntry(path: string): RegistryEntry | null {
+  try {
+    return parseRegistryEntry(Deno.readTextFileSync(path));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,29 @@
+/** Finds the Claude Code executable as the user's shell would, by absolute path. */
+
+import { delimiter, isAbsolute, join } from "node:path";
+import { AppError } from "../../lib/errors.ts";
+
+/** Where Claude's own installer puts it, for shells whose PATH lacks it. */
+const USUAL_PLACES = [".local/bin/claude", ".claude/local/claude"];
+
+/** @throws AppError that says how to install it. */
+export function locateClaude(env: Readonly<Record<string, string>>, home: string): string {
+  const folders = (env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
+  const candidates = [...folders.map((folder) => join(folder, "claude")), ...USUAL_PLACES.map((at) => join(home, at))];
+  const found = candidates.find(isExecutableFile);
+  if (found !== undefined) return found;
+  throw new AppError(
+    "failure",
+    'Cannot create a session: Claude Code ("claude") was not found on PATH. ' +
+      "Install it with: npm install -g @anthropic-ai/claude-code",
+  );
+}
+
+function isExecutableFile(path: string): boolean {
+  try {
+    const info = Deno.statSync(path);
+    return info.isFile && ((info.mode ?? 0) & 0o111) !== 0;
+  } catch {
+    return false;
+  }
+}

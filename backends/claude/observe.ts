@@ -1,0 +1,125 @@
+/** Gathers the evidence on a session: reads Claude's records and decides nothing. */
+
+import type { Deps } from "../../lib/deps.ts";
+import type { Paths } from "../../lib/paths.ts";
+import type { Liveness, Session } from "../../lib/session.ts";
+import { tailMarks } from "./conversation.ts";
+import type { Anchor, ClaudeEvidence } from "./evidence.ts";
+import { type ClaudeHandle, handleOf } from "./handle.ts";
+import { type HookEvent, HookLog } from "./hook_log.ts";
+import { sessionFolder } from "./launch_files.ts";
+import { readRegistry, type RegistryEntry } from "./live_registry.ts";
+import type { Mark } from "./transcript.ts";
+import { readForwards } from "./transcript_file.ts";
+import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
+
+/** Of a transcript's end, for a state; hooks and the live registry say the rest. */
+const TAIL_BYTES = 2 * 1024 * 1024;
+/** Events that are opened to find the newest turn's start and end. */
+const EVENT_LIMIT = 40;
+
+/** One session seen by one command; keeps what it has parsed. */
+export class Observer {
+  readonly hooks: HookLog;
+  readonly handle: ClaudeHandle;
+  #sinceAnchor: { path: string; offset: number; marks: Mark[] } | null = null;
+
+  constructor(private readonly deps: Deps, paths: Paths, readonly session: Session) {
+    this.handle = handleOf(session);
+    this.hooks = new HookLog(sessionFolder(paths.sessionFolder(session.token)).events);
+  }
+
+  /** @param liveness when the caller knows it already, e.g. for many sessions at once. */
+  async evidence(liveness?: Liveness): Promise<ClaudeEvidence> {
+    const registry = this.registry();
+    const process = liveness ?? await this.liveness();
+    const events = this.#recentEvents();
+    const tail = tailMarks(this.transcript(registry), { maxBytes: TAIL_BYTES });
+    return {
+      process,
+      registry,
+      events,
+      hooks: events.length > 0,
+      marks: tail.marks,
+      transcript: tail.size === 0 ? "missing" : "present",
+    };
+  }
+
+  async liveness(): Promise<Liveness> {
+    const { process } = this.session;
+    if (process === null) return "unknown";
+    return (await this.deps.processStates([process]))[0] ?? "unknown";
+  }
+
+  registry(): RegistryEntry | null {
+    const { process } = this.session;
+    return process === null ? null : readRegistry(this.handle.configFolder, process);
+  }
+
+  /**
+   * The transcript of the conversation as it is now: `/clear` starts another one. A path that a hook names is used
+   * only inside of Claude's own folder.
+   */
+  transcript(registry: RegistryEntry | null = this.registry()): string {
+    const { configFolder, realPath } = this.handle;
+    const start = this.hooks.newest("SessionStart");
+    const current = registry?.sessionId ?? start?.body.session_id ?? this.session.agentSessionId ?? "";
+    const named = start?.body.transcript_path;
+    if (named !== undefined && start?.body.session_id === current && isInsideProjects(configFolder, named)) {
+      return named;
+    }
+    return transcriptPath(configFolder, realPath, /^[0-9a-fA-F-]{36}$/.test(current) ? current : "none");
+  }
+
+  /** Where the records stand now, for a message that is about to be typed. */
+  anchor(textKey: string): Anchor {
+    const transcript = this.transcript();
+    return {
+      event: this.hooks.names().at(-1) ?? null,
+      transcript,
+      offset: sizeOf(transcript),
+      at: this.deps.clock.now(),
+      text: textKey,
+    };
+  }
+
+  /** What was recorded after the anchor; called again, it reads only what is new. */
+  since(anchor: Anchor): { events: readonly HookEvent[]; marks: readonly Mark[] } {
+    const known = this.#sinceAnchor?.path === anchor.transcript
+      ? this.#sinceAnchor
+      : { path: anchor.transcript, offset: anchor.offset, marks: [] };
+    if (isInsideProjects(this.handle.configFolder, anchor.transcript)) {
+      const read = readForwards(anchor.transcript, known.offset, (mark) => {
+        known.marks.push(mark);
+        return "continue";
+      });
+      if (read.result === "read") known.offset = read.offset;
+    }
+    this.#sinceAnchor = known;
+    return { events: this.hooks.since(anchor.event), marks: known.marks };
+  }
+
+  /** Newest events back to the newest turn's start and the newest end, oldest first. */
+  #recentEvents(): HookEvent[] {
+    const events: HookEvent[] = [];
+    let start = false;
+    let end = false;
+    for (const name of this.hooks.names().reverse().slice(0, EVENT_LIMIT)) {
+      const event = this.hooks.read(name);
+      if (event === null) continue;
+      events.push(event);
+      start ||= event.event === "UserPromptSubmit";
+      end ||= event.event === "Stop" || event.event === "StopFailure";
+      if (start && end) break;
+    }
+    return events.reverse();
+  }
+}
+
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
+  }
+}

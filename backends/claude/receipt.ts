@@ -1,0 +1,133 @@
+/** Decides what became of a typed message, from what was recorded since its anchor. Pure. */
+
+import type { Liveness, PendingInput, SendResult } from "../../lib/session.ts";
+import type { ClaudeEvidence } from "./evidence.ts";
+import type { InputBox } from "./screen.ts";
+import { endsWithText } from "./screen.ts";
+import { textKey, textKeyOf } from "./text_match.ts";
+
+export interface Verdict {
+  readonly result: SendResult;
+  readonly reason: string | null;
+  readonly evidence: string | null;
+}
+
+/** Begins Claude's notice when a user's own UserPromptSubmit hook refuses a prompt. */
+const BLOCKED_BY_HOOK = "UserPromptSubmit operation blocked by hook";
+
+/**
+ * Null: not in the records yet. The hook event alone proves nothing, since a user's own hook may still refuse the
+ * prompt; it counts only where no transcript is kept and the turn has gone on.
+ */
+export function judgeReceipt(
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  key: string,
+  transcript: ClaudeEvidence["transcript"],
+): Verdict | null {
+  for (const mark of since.marks) {
+    if (mark.kind === "informational" && mark.text.startsWith(BLOCKED_BY_HOOK)) {
+      return { result: "refused", reason: mark.text.split("\n\nOriginal prompt:")[0]!.trim(), evidence: "transcript" };
+    }
+    if (textKeyOf(mark) !== key) continue;
+    switch (mark.kind) {
+      case "enqueued":
+      case "absorbed_prompt":
+        return { result: "queued", reason: null, evidence: "transcript: enqueued" };
+      case "prompt":
+        // One that was queued before our anchor and reads the same is not this message.
+        if (mark.source === "queued") break;
+        return { result: "submitted", reason: null, evidence: "transcript: user prompt" };
+    }
+  }
+  if (transcript === "present") return null;
+  const accepted = acceptedAt(since, key);
+  const ended = since.events.slice(accepted + 1).some((event) => event.event === "Stop" || event.event === "StopFailure");
+  return accepted !== -1 && ended
+    ? { result: "submitted", reason: null, evidence: "hooks: UserPromptSubmit and Stop" }
+    : null;
+}
+
+/** Index of the hook event of this message, -1 when there is none. */
+export function acceptedAt(since: Pick<ClaudeEvidence, "events">, key: string): number {
+  return since.events.findIndex((event) =>
+    event.event === "UserPromptSubmit" && textKey(event.body.prompt ?? "") === key
+  );
+}
+
+/** Whether one more Enter is safe and needed: our text, and nothing else, still stands in the box. */
+export function mayPressEnter(
+  box: InputBox | null,
+  text: string,
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  key: string,
+): boolean {
+  if (box?.kind !== "draft" || acceptedAt(since, key) !== -1) return false;
+  return endsWithText(box.text, text);
+}
+
+/** What remains to be said when the time for a proof is over. */
+export function verdictWithoutProof(
+  box: InputBox | null,
+  text: string,
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  key: string,
+  process: Liveness,
+): Verdict {
+  const seen = acceptedAt(since, key) !== -1;
+  const stands = box?.kind === "draft" && endsWithText(box.text, text);
+  if (stands && seen) {
+    return {
+      result: "refused",
+      reason: "a hook of the user's own settings refused it; its text stands in the input box again",
+      evidence: "hook UserPromptSubmit, then the text back in the box",
+    };
+  }
+  if (stands) {
+    return {
+      result: "typed_not_submitted",
+      reason: "its text stands in the input box, but the agent did not accept it",
+      evidence: "screen",
+    };
+  }
+  if (process === "dead") {
+    return { result: "indeterminate", reason: "the agent died before its record had the message", evidence: null };
+  }
+  return {
+    result: "indeterminate",
+    reason: seen
+      ? "the agent saw it (hook UserPromptSubmit), but no turn and no queue entry was recorded"
+      : "the agent's record does not have it, and it is not in the input box either",
+    evidence: seen ? "hook UserPromptSubmit" : null,
+  };
+}
+
+/** Why nothing may be typed now; null: go on. */
+export function vetoTyping(
+  box: InputBox,
+  attached: boolean,
+  pending: PendingInput | null,
+): { readonly reason: string; readonly pending: PendingInput | null } | null {
+  if (pending !== null) {
+    return { reason: `it waits for a ${pending.kind} (${pending.summary})`, pending };
+  }
+  switch (box.kind) {
+    case "empty":
+      return null;
+    case "draft":
+      return {
+        reason: `its input box holds text that was not sent: "${firstLine(box.text)}"`,
+        pending: null,
+      };
+    case "other_mode":
+      return { reason: `its input box is in ${box.what}`, pending: null };
+    case "unrecognised":
+      return attached
+        ? { reason: "a person is attached and its screen shows no input box", pending: null }
+        : null;
+  }
+}
+
+function firstLine(text: string): string {
+  const line = text.split("\n")[0] ?? "";
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}

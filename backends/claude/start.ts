@@ -1,0 +1,241 @@
+/** Starts Claude in a tmux session of its own and returns once it accepts input; what it began is in the row first. */
+
+import type { AgentHandle, CreateSpec } from "../backend.ts";
+import { NameTakenError } from "../backend.ts";
+import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Paths } from "../../lib/paths.ts";
+import type { ProcessIdentity, Session } from "../../lib/session.ts";
+import { agentEnvironment } from "./environment.ts";
+import { type ClaudeHandle, handleOf } from "./handle.ts";
+import { HookLog } from "./hook_log.ts";
+import {
+  claudeArguments,
+  hookScript,
+  launcherScript,
+  sessionFolder,
+  type SessionFolder,
+  settingsJson,
+} from "./launch_files.ts";
+import { findRegistryEntry, readRegistry, type RegistryEntry } from "./live_registry.ts";
+import { judgeReadiness } from "./readiness.ts";
+import { readInputBox } from "./screen.ts";
+import { exactSession, sequence, Tmux, TOKEN_OPTION } from "./tmux.ts";
+import { watchRecords } from "./watch.ts";
+
+const COLUMNS = 200;
+const ROWS = 50;
+/** Between looks at the screen while it starts; hook and registry wake it earlier. */
+const START_POLL_MS = 150;
+/** Of the screen in an error. */
+const SCREEN_LINES = 30;
+
+export interface Launch {
+  readonly binary: string;
+  readonly mode: "yolo" | "native";
+}
+
+/** Everything is written before tmux is called, so that a killed `create` can be rolled back from the row alone. */
+export function writeLaunchFiles(deps: Deps, paths: Paths, spec: CreateSpec, launch: Launch): SessionFolder {
+  const { session } = spec;
+  const handle = handleOf(session);
+  const folder = sessionFolder(paths.sessionFolder(session.token));
+  Deno.mkdirSync(folder.events, { recursive: true, mode: 0o700 });
+  const write = (path: string, text: string) => Deno.writeTextFileSync(path, text, { mode: 0o600 });
+  write(folder.hook, hookScript(folder.events));
+  write(folder.settings, settingsJson(folder.hook, launch.mode));
+  write(
+    folder.launcher,
+    launcherScript({
+      env: agentEnvironment(deps.env, {
+        id: session.id,
+        trusted: launch.mode === "yolo" || spec.trust,
+        configFolder: deps.env["CLAUDE_CONFIG_DIR"] ? handle.configFolder : null,
+      }),
+      cwd: session.path,
+      command: claudeArguments({
+        binary: launch.binary,
+        sessionId: session.agentSessionId ?? "",
+        settings: folder.settings,
+        mode: launch.mode,
+        model: session.model,
+        agentArgs: spec.agentArgs,
+      }),
+    }),
+  );
+  return folder;
+}
+
+/**
+ * @throws NameTakenError when tmux has a session of that name.
+ * @throws AppError when the agent does not come to accept input; with its last screen.
+ */
+export async function startClaude(
+  deps: Deps,
+  tmux: Tmux,
+  spec: CreateSpec,
+  folder: SessionFolder,
+  signal: AbortSignal,
+): Promise<AgentHandle> {
+  const { session } = spec;
+  const begin = deps.clock.monotonic();
+  const started = await openPane(deps, tmux, session, folder);
+  const handle: ClaudeHandle = { ...handleOf(session), pane: started.pane };
+  const found = (process: ProcessIdentity | null, readyProven: boolean): AgentHandle => ({
+    handle,
+    process,
+    agentSessionId: session.agentSessionId,
+    readyProven,
+  });
+  let process = started.process;
+  spec.record(found(process, false));
+
+  const hooks = new HookLog(folder.events);
+  let screen = { text: "", since: begin };
+  let idleSince: number | null = null;
+  const over = new AbortController();
+  const places = () => ({
+    events: folder.events,
+    files: process === null ? [] : [`${handle.configFolder}/sessions/${process.pid}.json`],
+  });
+  const stop = AbortSignal.any([signal, over.signal]);
+  for await (const _ of watchRecords(places, START_POLL_MS, deps.clock, stop)) {
+    const now = deps.clock.monotonic();
+    const capture = await look(tmux, started.pane);
+    if (capture !== null && capture.text !== screen.text) screen = { text: capture.text, since: now };
+    const registry = registryOf(handle, process, session);
+    if (registry !== null && registry.pid !== process?.pid) process = await deps.identify(registry.pid) ?? process;
+    idleSince = registry?.status === "idle" ? idleSince ?? now : null;
+    const hook = hooks.newest("SessionStart");
+    const alive = process === null ? "dead" : (await deps.processStates([process]))[0] ?? "unknown";
+    const verdict = judgeReadiness({
+      elapsedMs: now - begin,
+      process: alive,
+      end: capture?.end ?? null,
+      hookAgeMs: hook === null ? null : Math.max(0, deps.clock.now() - hook.at),
+      registry,
+      registryIdleMs: idleSince === null ? 0 : now - idleSince,
+      screen: capture?.plain ?? "",
+      screenQuietMs: now - screen.since,
+      box: capture === null ? "unrecognised" : readInputBox(capture).kind,
+    });
+    switch (verdict.kind) {
+      case "ready":
+        over.abort();
+        return found(process, verdict.proven);
+      case "failed":
+        over.abort();
+        throw notReady(session, verdict.reason, verdict.help, (await look(tmux, started.pane))?.plain ?? "");
+      case "not_yet":
+        break;
+    }
+    if (now - begin >= spec.readyTimeoutMs) {
+      over.abort();
+      const seconds = Math.round(spec.readyTimeoutMs / 1000);
+      throw notReady(
+        session,
+        `it did not accept input within ${seconds} s`,
+        "Wait longer with --ready-timeout, or run claude by hand in that folder to see why",
+        capture?.plain ?? "",
+      );
+    }
+  }
+  throw new AppError("interrupted", `Cannot create "${session.id}": interrupted`);
+}
+
+async function openPane(
+  deps: Deps,
+  tmux: Tmux,
+  session: Session,
+  folder: SessionFolder,
+): Promise<{ pane: string; process: ProcessIdentity | null }> {
+  const name = handleOf(session).tmuxSession;
+  // With the colon it is the session's current window and pane, whatever its indexes begin with.
+  const target = `${exactSession(name)}:`;
+  const result = await tmux.run(sequence(
+    [
+      "new-session",
+      "-d",
+      "-P",
+      "-F",
+      "#{pane_id}\t#{pane_pid}",
+      "-s",
+      name,
+      "-n",
+      name,
+      "-x",
+      String(COLUMNS),
+      "-y",
+      String(ROWS),
+      "-c",
+      session.path,
+      "/bin/sh",
+      folder.launcher,
+    ],
+    ["set-option", "-t", target, TOKEN_OPTION, session.token],
+    ["set-option", "-t", target, "destroy-unattached", "off"],
+    ["set-option", "-w", "-t", target, "remain-on-exit", "on"],
+    ["set-option", "-w", "-t", target, "allow-rename", "off"],
+  ));
+  switch (result.kind) {
+    case "ok": {
+      const [pane, pid] = result.stdout.trim().split("\t");
+      if (!/^%\d+$/.test(pane ?? "")) {
+        throw new AppError("failure", `Cannot create "${session.id}": tmux answered "${result.stdout.trim()}"`);
+      }
+      return { pane: pane!, process: await deps.identify(Number(pid)) };
+    }
+    case "unresponsive":
+      throw new AppError(
+        "failure",
+        `Cannot create "${session.id}": the tmux server on ${tmux.socket} does not answer. ` +
+          "See what holds it up with: ps -o pid,stat,args -C tmux",
+      );
+    case "failed":
+      if (result.reason === "duplicate") throw new NameTakenError(`tmux already has a session named ${name}`);
+      throw new AppError("failure", `Cannot create "${session.id}": tmux says: ${result.message}`);
+  }
+}
+
+function registryOf(
+  handle: ClaudeHandle,
+  process: ProcessIdentity | null,
+  session: Session,
+): RegistryEntry | null {
+  const own = process === null ? null : readRegistry(handle.configFolder, process);
+  return own ?? findRegistryEntry(handle.configFolder, session.agentSessionId ?? "");
+}
+
+interface Look {
+  readonly text: string;
+  readonly plain: string;
+  readonly cursorX: number;
+  readonly cursorY: number;
+  readonly end: string | null;
+}
+
+async function look(tmux: Tmux, pane: string): Promise<Look | null> {
+  const format = "#{cursor_x}\t#{cursor_y}\t#{pane_dead_status}\t#{pane_dead_signal}";
+  const result = await tmux.run(sequence(
+    ["display-message", "-p", "-t", pane, format],
+    ["capture-pane", "-p", "-e", "-t", pane],
+  ));
+  if (result.kind !== "ok") return null;
+  const line = result.stdout.indexOf("\n");
+  const [x, y, status, signal] = result.stdout.slice(0, line).split("\t");
+  const text = result.stdout.slice(line + 1);
+  return {
+    text,
+    // deno-lint-ignore no-control-regex
+    plain: text.replace(/\x1b\[[0-9;:]*m|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x0e\x0f]/g, ""),
+    cursorX: Number(x),
+    cursorY: Number(y),
+    end: signal ? `signal ${signal}` : status ? `exit ${status}` : null,
+  };
+}
+
+function notReady(session: Session, reason: string, help: string, screen: string): AppError {
+  const lines = screen.split("\n").map((line) => line.trimEnd()).filter((line) => line !== "").slice(-SCREEN_LINES);
+  const shown = lines.length === 0 ? null : `Its last screen:\n${lines.join("\n")}`;
+  return new AppError("failure", `Cannot create a session in "${session.path}": ${reason}. ${help}`, shown);
+}
