@@ -47,9 +47,13 @@ export interface SendHooks {
 export interface Backend {
   readonly agent: AgentKind;
   /** Checked before anything is written: throws `AppError` when this agent can't be started here. */
-  preflight(request: { readonly mode: Session["mode"]; readonly path: string; readonly trust: boolean }): Promise<void>;
+  preflight(
+    request: { readonly mode: Session["mode"]; readonly path: string; readonly trust: boolean },
+  ): Promise<void>;
   /** What the row must hold before anything exists outside of it, so that it can be found and removed. */
-  plan(session: Pick<Session, "id" | "token" | "mode" | "path">): Pick<AgentHandle, "handle" | "agentSessionId">;
+  plan(
+    session: Pick<Session, "id" | "token" | "mode" | "path">,
+  ): Pick<AgentHandle, "handle" | "agentSessionId">;
   create(spec: CreateSpec, signal: AbortSignal): Promise<AgentHandle>;
   /** Removes what `create` left; `unknown` when that can't be told now, and then the row must stay. */
   rollback(session: Session): Promise<"removed" | "unknown">;
@@ -64,14 +68,19 @@ export interface Backend {
     readonly outcome: WaitOutcome | null;
     readonly state: TurnState;
   }>;
-  messages(session: Session, count: number): Promise<string[]>;
+  /** Newest last; with an anchor only what was said in the turn of that message. */
+  messages(session: Session, count: number, anchor: unknown): Promise<string[]>;
   log(session: Session): AsyncIterable<LogEntry>;
   /** One call for all. */
   liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>>;
   /** Cheap states of many sessions, for `list`. */
-  states(sessions: readonly Session[]): Promise<Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>>;
+  states(
+    sessions: readonly Session[],
+  ): Promise<Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>>;
   /** Ends the agent; resolves when it is proven to be gone. */
   kill(session: Session): Promise<void>;
+  /** Finds the agent of an imported row that has no handle; null when it can't be proven to be that one. */
+  adopt(session: Session): Promise<AgentHandle | null>;
   /** Tidies up after an agent that died by itself; returns why it ended, for people. */
   reap(session: Session): Promise<string>;
   attachCommand(session: Session): { command: string; args: string[] };

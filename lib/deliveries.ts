@@ -159,7 +159,9 @@ export class Deliveries {
     } catch (error) {
       // The message is on its way; that the registry can't say so must not make it look undelivered.
       const reason = error instanceof Error ? error.message : String(error);
-      this.deps.terminal.writeErr(`[dev-sessions] the delivery ${receipt.receipt} could not be recorded: ${reason}\n`);
+      this.deps.terminal.writeErr(
+        `[dev-sessions] the delivery ${receipt.receipt} could not be recorded: ${reason}\n`,
+      );
     }
   }
 
@@ -168,7 +170,9 @@ export class Deliveries {
     if (session !== null) return session;
     throw new AppError(
       "failure",
-      `Cannot repeat create: its session ${id === null ? "" : `"${id}" `}is no longer in the registry. Use another key`,
+      `Cannot repeat create: its session ${
+        id === null ? "" : `"${id}" `
+      }is no longer in the registry. Use another key`,
     );
   }
 }

@@ -65,7 +65,11 @@ export class AppError extends Error {
 
 /** @throws never; returns the error that every command answers with for an id that is not in the registry. */
 export function sessionNotFound(id: string): AppError {
-  return new AppError("not_found", `Session not found: ${id}`, "List the sessions with: dev-sessions list --all");
+  return new AppError(
+    "not_found",
+    `Session not found: ${id}`,
+    "List the sessions with: dev-sessions list --all",
+  );
 }
 
 /** One line about any thrown value, without a stack trace. */

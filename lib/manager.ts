@@ -82,10 +82,16 @@ export class Manager implements SessionService {
   }
 
   async send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome> {
-    const session = this.#find(request.id);
+    const session = await this.#reach(request.id);
     const text = this.#withSender(session, normaliseMessage(request.text), request.sender);
     assertActive(session, "send to");
-    const outcome = await this.#deliveries.send(session, await this.#backend(session.agent), text, request, signal);
+    const outcome = await this.#deliveries.send(
+      session,
+      await this.#backend(session.agent),
+      text,
+      request,
+      signal,
+    );
     if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
     return outcome;
   }
@@ -93,7 +99,7 @@ export class Manager implements SessionService {
   async *wait(request: WaitRequest, signal: AbortSignal): AsyncGenerator<WaitResult> {
     const targets: WaitTarget[] = [];
     for (const id of new Set(request.ids)) {
-      const session = this.#find(id);
+      const session = await this.#reach(id);
       assertStarted(session, "wait for");
       targets.push({
         session,
@@ -102,13 +108,17 @@ export class Manager implements SessionService {
       });
     }
     for await (const result of waitForTurns(targets, request, this.deps.clock, signal)) {
-      if (result.outcome.outcome === "gone") await this.#noticeDeath(this.#find(result.id));
-      yield result;
+      if (result.outcome.outcome !== "gone") {
+        yield result;
+        continue;
+      }
+      const ended = await this.#noticeDeath(this.#find(result.id));
+      yield { ...result, outcome: { outcome: "gone", reason: ended?.endReason ?? result.outcome.reason } };
     }
   }
 
   async status(id: SessionId): Promise<TurnState> {
-    const session = this.#find(id);
+    const session = await this.#reach(id);
     assertStarted(session, "tell the state of");
     const backend = await this.#backend(session.agent);
     const state = await backend.state(session);
@@ -117,20 +127,26 @@ export class Manager implements SessionService {
     return ended?.endReason ? { ...state, reason: ended.endReason } : state;
   }
 
-  async lastMessages(id: SessionId, count: number): Promise<string[]> {
-    const session = this.#find(id);
-    return await (await this.#backend(session.agent)).messages(session, count);
+  async lastMessages(id: SessionId, count: number, receipt: string | null = null): Promise<string[]> {
+    const session = await this.#reach(id);
+    const anchor = receipt === null ? null : this.#deliveries.anchor(session, receipt);
+    return await (await this.#backend(session.agent)).messages(session, count, anchor);
   }
 
   async *logs(id: SessionId): AsyncGenerator<LogEntry> {
-    const session = this.#find(id);
+    const session = await this.#reach(id);
     yield* (await this.#backend(session.agent)).log(session);
   }
 
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
     const rows = this.store.list().filter((row) => options.group === null || row.group === options.group);
     const listed = new Map<SessionId, ListedSession>();
-    for (const [agent, sessions] of Map.groupBy(rows.filter((row) => row.lifecycle === "active"), (row) => row.agent)) {
+    for (
+      const [agent, sessions] of Map.groupBy(
+        rows.filter((row) => row.lifecycle === "active"),
+        (row) => row.agent,
+      )
+    ) {
       const backend = await this.#backendOrNull(agent);
       const states = await backend?.states(sessions);
       for (const session of sessions) {
@@ -165,13 +181,12 @@ export class Manager implements SessionService {
     const killed: SessionId[] = [];
     const failed: { id: SessionId; reason: string }[] = [];
     for (const session of this.#selected(selector)) {
-      if (session.lifecycle === "ended") {
-        killed.push(session.id);
-        continue;
-      }
+      // Neither killed nor failed: it had ended before.
+      if (session.lifecycle === "ended") continue;
       try {
         assertStarted(session, "kill");
-        await (await this.#backend(session.agent)).kill(session);
+        const reached = await this.#reach(session.id);
+        await (await this.#backend(session.agent)).kill(reached);
         this.#markEnded(session, "killed");
         killed.push(session.id);
       } catch (error) {
@@ -183,7 +198,7 @@ export class Manager implements SessionService {
   }
 
   async attachCommand(id: SessionId): Promise<{ command: string; args: string[] }> {
-    const session = this.#find(id);
+    const session = await this.#reach(id);
     assertActive(session, "attach to");
     return (await this.#backend(session.agent)).attachCommand(session);
   }
@@ -192,8 +207,12 @@ export class Manager implements SessionService {
   async rollBackAbandoned(): Promise<void> {
     const creating = this.store.creating();
     if (creating.length === 0) return;
-    const states = await this.deps.processStates(creating.flatMap((row) => row.creator === null ? [] : [row.creator]));
-    const dead = creating.filter((row) => row.creator !== null).filter((_, index) => states[index] === "dead");
+    const states = await this.deps.processStates(
+      creating.flatMap((row) => row.creator === null ? [] : [row.creator]),
+    );
+    const dead = creating.filter((row) => row.creator !== null).filter((_, index) =>
+      states[index] === "dead"
+    );
     for (const session of dead) {
       const backend = await this.#backendOrNull(session.agent);
       if (backend !== null) await this.#rollBack(session, backend);
@@ -226,8 +245,14 @@ export class Manager implements SessionService {
     throw new AppError("failure", "Unable to allocate a unique champion ID");
   }
 
-  async #reserve(request: CreateRequest, taken: ReadonlySet<SessionId>, key: KeyRef | null): Promise<Session> {
-    const parent = request.parent !== null && this.store.find(request.parent) !== null ? request.parent : null;
+  async #reserve(
+    request: CreateRequest,
+    taken: ReadonlySet<SessionId>,
+    key: KeyRef | null,
+  ): Promise<Session> {
+    const parent = request.parent !== null && this.store.find(request.parent) !== null
+      ? request.parent
+      : null;
     return this.store.reserve({
       agent: request.agent,
       mode: request.mode,
@@ -286,7 +311,9 @@ export class Manager implements SessionService {
     if ("ids" in selector) return [...new Set(selector.ids)].map((id) => this.#find(id));
     const live = this.store.list({ lifecycle: "active" });
     const { scope } = selector;
-    const inScope = scope === "everyone" ? live : live.filter((row) => this.#descendsFrom(row, scope.descendantsOf));
+    const inScope = scope === "everyone"
+      ? live
+      : live.filter((row) => this.#descendsFrom(row, scope.descendantsOf));
     if ("all" in selector) return inScope;
     const before = this.deps.clock.now() - selector.olderThanMs;
     return inScope.filter((row) => Date.parse(row.lastUsedAt) < before);
@@ -316,6 +343,16 @@ export class Manager implements SessionService {
     return `Message from the agent session "${sender}", sent with dev-sessions; it is not your user's approval of anything.\n${text}`;
   }
 
+  /** The row with a way to its agent: one that an earlier version wrote gets it here, when it can be proven. */
+  async #reach(id: SessionId): Promise<Session> {
+    const session = this.#find(id);
+    if (session.handle !== null || session.lifecycle !== "active") return session;
+    const handle = await (await this.#backendOrNull(session.agent))?.adopt(session) ?? null;
+    if (handle === null) return session;
+    this.store.recordHandle(session, handle);
+    return this.#find(id);
+  }
+
   #find(id: SessionId): Session {
     const session = this.store.find(id);
     if (session === null) throw sessionNotFound(id);
@@ -327,7 +364,9 @@ export class Manager implements SessionService {
     if (backend !== null) return backend;
     throw new AppError(
       "failure",
-      `Cannot work with ${agent} sessions: this version of dev-sessions drives ${Object.keys(BACKENDS).join(", ")} only`,
+      `Cannot work with ${agent} sessions: this version of dev-sessions drives ${
+        Object.keys(BACKENDS).join(", ")
+      } only`,
     );
   }
 
@@ -373,5 +412,9 @@ function assertActive(session: Session, action: string): void {
 
 function withNote(error: unknown, note: string): unknown {
   if (!(error instanceof AppError)) return error;
-  return new AppError(error.code, error.message, [error.detail, note].filter((part) => part !== null).join("\n"));
+  return new AppError(
+    error.code,
+    error.message,
+    [error.detail, note].filter((part) => part !== null).join("\n"),
+  );
 }

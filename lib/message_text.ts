@@ -28,7 +28,9 @@ export function normaliseMessage(text: string): string {
     .replaceAll("\t", "    ")
     .replace(/^\uFEFF/, "")
     .replace(/\s+$/u, "");
-  if (normal.trim() === "") throw new AppError("usage", "Message is required. Use <message> or --file <path>.");
+  if (normal.trim() === "") {
+    throw new AppError("usage", "Message is required. Use <message> or --file <path>.");
+  }
   return normal;
 }
 

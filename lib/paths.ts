@@ -23,7 +23,9 @@ export function pathsFrom(env: Env): Paths {
   if (!home.startsWith("/")) {
     throw new AppError(
       "failure",
-      `Cannot find your home folder: HOME is ${home === "" ? "not set" : `"${home}"`}. Set HOME to an absolute path`,
+      `Cannot find your home folder: HOME is ${
+        home === "" ? "not set" : `"${home}"`
+      }. Set HOME to an absolute path`,
     );
   }
   const state = join(home, ".dev-sessions");

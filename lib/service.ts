@@ -98,8 +98,8 @@ export interface SessionService {
   /** Yields each session's outcome once, as it is known; with `any` exactly one. */
   wait(request: WaitRequest, signal: AbortSignal): AsyncIterable<WaitResult>;
   status(id: SessionId): Promise<TurnState>;
-  /** Newest last. */
-  lastMessages(id: SessionId, count: number): Promise<string[]>;
+  /** Newest last; with a receipt only what the agent said in that message's turn. */
+  lastMessages(id: SessionId, count: number, receipt?: string | null): Promise<string[]>;
   logs(id: SessionId): AsyncIterable<LogEntry>;
   list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]>;
   inspect(id: SessionId): Promise<Session>;

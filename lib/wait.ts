@@ -31,7 +31,9 @@ export async function* waitForTurns(
     if (clock.monotonic() >= deadline) over.abort();
   });
   const open = new Map(
-    targets.map((target) => [target.session.id, waitForOne(target, options, stop).then((result) => ({ result }))]),
+    targets.map((
+      target,
+    ) => [target.session.id, waitForOne(target, options, stop).then((result) => ({ result }))]),
   );
   try {
     while (open.size > 0) {

@@ -24,12 +24,14 @@ import { sessionFolder } from "./launch_files.ts";
 import { registryFolder } from "./live_registry.ts";
 import { Observer } from "./observe.ts";
 import { decideState, judgeTurn } from "./state.ts";
-import { exactSession, Tmux } from "./tmux.ts";
+import { exactSession, type MarkedPane, Tmux } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
 /** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
 const KILL_PATIENCE_MS = 4_000;
 const KILL_POLL_MS = 25;
+/** At a dead agent's pane, each `KILL_POLL_MS` after the other. */
+const REAP_LOOKS = 12;
 
 export class ClaudeBackend implements Backend {
   readonly agent = "claude";
@@ -39,7 +41,10 @@ export class ClaudeBackend implements Backend {
 
   async preflight(request: { readonly mode: Session["mode"] }): Promise<void> {
     if (request.mode === "docker") {
-      throw new AppError("usage", "Cannot create a session in docker mode: this version offers yolo and native");
+      throw new AppError(
+        "usage",
+        "Cannot create a session in docker mode: this version offers yolo and native",
+      );
     }
     locateClaude(this.deps.env, this.paths.home);
     const version = await this.deps.run("tmux", ["-V"], { env: this.deps.env, timeoutMs: 5_000 });
@@ -71,7 +76,8 @@ export class ClaudeBackend implements Backend {
     const binary = locateClaude(this.deps.env, this.paths.home);
     const folder = writeLaunchFiles(this.deps, this.paths, spec, { binary, mode });
     ensureSocketFolder(handleOf(spec.session).socket);
-    return await startClaude(this.deps, this.#tmux(spec.session), spec, folder, signal);
+    await this.#removeStillborn(spec.session);
+    return await startClaude(this.deps, this.#tmux(spec.session), spec, folder, this.paths.state, signal);
   }
 
   async rollback(session: Session): Promise<"removed" | "unknown"> {
@@ -100,7 +106,9 @@ export class ClaudeBackend implements Backend {
     const liveness = await this.liveness(sessions);
     const states = new Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>();
     for (const session of sessions) {
-      const state = decideState(await this.#observer(session).evidence(liveness.get(session.id) ?? "unknown"));
+      const state = decideState(
+        await this.#observer(session).evidence(liveness.get(session.id) ?? "unknown"),
+      );
       states.set(session.id, {
         state: state.state,
         pending: state.state === "waiting_for_input" ? state.pending : null,
@@ -145,9 +153,11 @@ export class ClaudeBackend implements Backend {
     return { outcome, state };
   }
 
-  async messages(session: Session, count: number): Promise<string[]> {
-    const { lastMessages } = await import("./messages.ts");
-    return await lastMessages(this.#observer(session), count, this.deps.clock);
+  async messages(session: Session, count: number, anchor: unknown): Promise<string[]> {
+    const { lastMessages, turnMessages } = await import("./messages.ts");
+    const observer = this.#observer(session);
+    if (anchor === null) return await lastMessages(observer, count, this.deps.clock);
+    return await turnMessages(observer, anchor as Anchor, count, this.deps.clock);
   }
 
   async *log(session: Session): AsyncGenerator<LogEntry> {
@@ -176,7 +186,11 @@ export class ClaudeBackend implements Backend {
       if (state === "unknown" || session.process === null) throw cannotKill(session, killed);
       const left = deadline - this.deps.clock.monotonic();
       if (left <= -KILL_PATIENCE_MS) throw cannotKill(session, killed);
-      const signal: Deno.Signal | null = left <= 0 ? "SIGKILL" : left <= KILL_PATIENCE_MS / 2 ? "SIGTERM" : null;
+      const signal: Deno.Signal | null = left <= 0
+        ? "SIGKILL"
+        : left <= KILL_PATIENCE_MS / 2
+        ? "SIGTERM"
+        : null;
       // The identity was checked a moment ago, so that the signal reaches this process and no successor.
       if (signal !== null && signal !== asked) {
         sendSignal(session.process.pid, signal);
@@ -184,14 +198,21 @@ export class ClaudeBackend implements Backend {
       }
       await this.deps.clock.sleep(KILL_POLL_MS);
     }
-    if (killed === "unknown" && await tmux.killMarked(session.token) === "unknown") throw cannotKill(session, killed);
+    if (killed === "unknown" && await tmux.killMarked(session.token) === "unknown") {
+      throw cannotKill(session, killed);
+    }
+  }
+
+  async adopt(session: Session): Promise<AgentHandle | null> {
+    const { adoptClaude } = await import("./adopt.ts");
+    const planned = { ...session, handle: this.plan(session).handle };
+    return await adoptClaude(this.deps, this.#tmux(planned), session, handleOf(planned));
   }
 
   async reap(session: Session): Promise<string> {
     const tmux = this.#tmux(session);
-    const marked = await tmux.marked();
-    if (marked === "unknown") return "its agent's process is gone";
-    const pane = marked.get(session.token);
+    const pane = await this.#deadPane(session, tmux);
+    if (pane === "unknown") return "its agent's process is gone";
     if (pane === undefined) return "its tmux session is gone";
     const reason = pane.end ?? "its agent's process is gone";
     if (pane.dead && !pane.attached) {
@@ -209,6 +230,35 @@ export class ClaudeBackend implements Backend {
       command: "tmux",
       args: ["-S", socket, ...(inside ? ["switch-client", "-t", target] : ["attach-session", "-t", target])],
     };
+  }
+
+  /**
+   * A `create` that was killed while tmux was slow: its row was rolled back before tmux had opened the session, whose
+   * launcher was gone by then. Only dead panes that nobody looks at, marked by this registry, without a folder.
+   */
+  async #removeStillborn(session: Session): Promise<void> {
+    const tmux = this.#tmux(session);
+    const marked = await tmux.marked();
+    if (marked === "unknown") return;
+    for (const [token, pane] of marked) {
+      if (
+        pane.dead && !pane.attached && pane.registry === this.paths.state &&
+        !isSessionKnown(this.paths, token)
+      ) {
+        await tmux.killMarked(token);
+      }
+    }
+  }
+
+  /** tmux may take a moment to learn how the agent ended. */
+  async #deadPane(session: Session, tmux: Tmux): Promise<MarkedPane | undefined | "unknown"> {
+    for (let look = 0;; look++) {
+      const marked = await tmux.marked();
+      if (marked === "unknown") return "unknown";
+      const pane = marked.get(session.token);
+      if (pane === undefined || pane.end !== null || look === REAP_LOOKS) return pane;
+      await this.deps.clock.sleep(KILL_POLL_MS);
+    }
   }
 
   /** For people who ask later why it died. */
@@ -235,6 +285,14 @@ export class ClaudeBackend implements Backend {
     const observer = new Observer(this.deps, this.paths, session);
     this.#observers.set(session.token, observer);
     return observer;
+  }
+}
+
+function isSessionKnown(paths: Paths, token: string): boolean {
+  try {
+    return Deno.statSync(paths.sessionFolder(token)).isDirectory;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Paths } from "../../lib/paths.ts";
 import type { Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
 import { deliveryScript } from "./delivery_plan.ts";
 import type { Anchor } from "./evidence.ts";
-import { sessionFolder, type SessionFolder } from "./launch_files.ts";
+import { type SessionFolder, sessionFolder } from "./launch_files.ts";
 import type { Observer } from "./observe.ts";
 import { openRequest, pendingInput } from "./pending.ts";
 import { judgeReceipt, mayPressEnter, type Verdict, verdictWithoutProof, vetoTyping } from "./receipt.ts";
@@ -25,6 +25,7 @@ const LOCK_TIMEOUT_MS = 120_000;
 /** For the record of a short message (measured: 0.1 to 0.45 s), and for each paste on a busy machine. */
 const PROOF_TIMEOUT_MS = 5_000;
 const PROOF_TIMEOUT_PER_PASTE_MS = 15;
+const PROOF_POLL_MS = 200;
 /** Before the screen is asked whether the Enter was swallowed, and between Enters. */
 const ENTER_PATIENCE_MS = 1_200;
 const ENTER_LIMIT = 3;
@@ -51,7 +52,12 @@ export class Delivery {
       signal,
     });
     if (lock === null) {
-      return this.#receipt(message, refusal("other senders kept the session's lock; nothing was typed"), null, null);
+      return this.#receipt(
+        message,
+        refusal("other senders kept the session's lock; nothing was typed"),
+        null,
+        null,
+      );
     }
     const veto = await this.#veto();
     if (veto !== null) return this.#receipt(message, refusal(veto.reason), null, veto.pending);
@@ -77,7 +83,9 @@ export class Delivery {
     if (pending !== null) return vetoTyping({ kind: "empty" }, false, pending);
     const look = await this.#look();
     if (look === "unresponsive") return { reason: "tmux does not answer; nothing was typed", pending: null };
-    if (look === "no_pane") return { reason: "its tmux pane can't be found; nothing was typed", pending: null };
+    if (look === "no_pane") {
+      return { reason: "its tmux pane can't be found; nothing was typed", pending: null };
+    }
     return vetoTyping(look.box, look.attached, null);
   }
 
@@ -99,8 +107,8 @@ export class Delivery {
       const typed = await this.tmux.run(["source-file", this.#folder.delivery]);
       // What tmux did not carry out now it must not carry out later: then the file is gone.
       removeIfThere(this.#folder.delivery);
-      if (typed.kind === "failed" && typed.reason === "no_server") {
-        return refusal("its tmux server is gone; nothing was typed");
+      if (typed.kind === "failed" && (typed.reason === "no_server" || typed.reason === "no_target")) {
+        return refusal("its tmux pane is gone; nothing was typed");
       }
       const budget = PROOF_TIMEOUT_MS + pastes * PROOF_TIMEOUT_PER_PASTE_MS;
       return await this.#prove(message, anchor, budget, signal);
@@ -118,7 +126,7 @@ export class Delivery {
     let nextEnter = begin + patience;
     let enters = 0;
     const places = () => ({ events: this.#folder.events, files: [anchor.transcript] });
-    for await (const _ of watchRecords(places, null, clock, stop)) {
+    for await (const _ of watchRecords(places, PROOF_POLL_MS, clock, stop)) {
       const since = this.observer.since(anchor);
       const verdict = judgeReceipt(since, anchor.text, this.#transcriptOf(anchor));
       if (verdict !== null) return verdict;
@@ -135,7 +143,11 @@ export class Delivery {
     }
     over.abort();
     if (signal.aborted) {
-      return { result: "indeterminate", reason: "the send was interrupted before it could be proven", evidence: null };
+      return {
+        result: "indeterminate",
+        reason: "the send was interrupted before it could be proven",
+        evidence: null,
+      };
     }
     const look = await this.#look();
     const since = this.observer.since(anchor);

@@ -41,7 +41,9 @@ export function chunk(text: string): string[] {
   let current = "";
   let newlines = 0;
   for (const character of text) {
-    if (current.length + character.length > CHUNK_UNITS || (character === "\n" && newlines === CHUNK_NEWLINES)) {
+    if (
+      current.length + character.length > CHUNK_UNITS || (character === "\n" && newlines === CHUNK_NEWLINES)
+    ) {
       chunks.push(current);
       current = "";
       newlines = 0;
@@ -62,7 +64,11 @@ export function tmuxQuote(text: string): string {
  * Commands for one `source-file`: tmux carries them out without its client, so that a sender killed at any moment
  * leaves all of the message or nothing. Copy mode is left first, as keys pressed there are commands of it.
  */
-export function deliveryScript(pane: string, text: string, bufferPrefix: string): { script: string; pastes: number } {
+export function deliveryScript(
+  pane: string,
+  text: string,
+  bufferPrefix: string,
+): { script: string; pastes: number } {
   const chunks = chunk(guardText(text));
   const lines = chunks.flatMap((piece, index) => {
     const buffer = `${bufferPrefix}-${index}`;

@@ -118,7 +118,8 @@ export function claudeArguments(spec: {
     spec.sessionId,
     "--settings",
     spec.settings,
-    ...(spec.mode === "yolo" ? ["--dangerously-skip-permissions"] : []),
+    // Claude's own default is auto mode, which asks a dialog of its own on the first tool.
+    ...(spec.mode === "yolo" ? ["--dangerously-skip-permissions"] : ["--permission-mode", "default"]),
     ...(spec.model === null ? [] : ["--model", spec.model]),
     ...spec.agentArgs,
   ];

@@ -61,7 +61,9 @@ export function parseRegistryEntry(text: string): RegistryEntry | null {
 export function readRegistry(configFolder: string, process: ProcessIdentity): RegistryEntry | null {
   const entry = readEntry(join(registryFolder(configFolder), `${process.pid}.json`));
   if (entry === null || entry.pid !== process.pid) return null;
-  return Deno.build.os === "linux" && entry.procStart !== null && entry.procStart !== process.start ? null : entry;
+  return Deno.build.os === "linux" && entry.procStart !== null && entry.procStart !== process.start
+    ? null
+    : entry;
 }
 
 /** Finds the entry of a session whose agent's pid is not known yet, e.g. behind a wrapper. */

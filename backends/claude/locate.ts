@@ -9,7 +9,10 @@ const USUAL_PLACES = [".local/bin/claude", ".claude/local/claude"];
 /** @throws AppError that says how to install it. */
 export function locateClaude(env: Readonly<Record<string, string>>, home: string): string {
   const folders = (env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
-  const candidates = [...folders.map((folder) => join(folder, "claude")), ...USUAL_PLACES.map((at) => join(home, at))];
+  const candidates = [
+    ...folders.map((folder) => join(folder, "claude")),
+    ...USUAL_PLACES.map((at) => join(home, at)),
+  ];
   const found = candidates.find(isExecutableFile);
   if (found !== undefined) return found;
   throw new AppError(

@@ -2,8 +2,10 @@
 
 import type { Clock } from "../../lib/deps.ts";
 import type { LogEntry } from "../../lib/session.ts";
+import type { Anchor } from "./evidence.ts";
 import { lastAssistantTexts, logEntries } from "./conversation.ts";
 import type { Observer } from "./observe.ts";
+import { saidInTurn } from "./state.ts";
 import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
 
 /** The transcript lags behind the Stop hook (measured: 40 to 140 ms). */
@@ -22,7 +24,29 @@ export async function lastMessages(observer: Observer, count: number, clock: Clo
     if (texts.at(-1)?.trim() === fromHook || endsWith(path, fromHook)) return [...texts];
     if (clock.now() - stop.at > WRITE_LAG_MS || clock.monotonic() >= deadline) {
       // Old news: a later command or an edit of the transcript moved on; the transcript is the record.
-      return texts.length > 0 && clock.now() - stop.at > WRITE_LAG_MS * 10 ? [...texts] : [...texts, fromHook].slice(-count);
+      return texts.length > 0 && clock.now() - stop.at > WRITE_LAG_MS * 10
+        ? [...texts]
+        : [...texts, fromHook].slice(-count);
+    }
+    await clock.sleep(WRITE_LAG_POLL_MS);
+  }
+}
+
+/** What was said in the turn of one message; the Stop hook has it before the transcript does. */
+export async function turnMessages(
+  observer: Observer,
+  anchor: Anchor,
+  count: number,
+  clock: Clock,
+): Promise<string[]> {
+  const deadline = clock.monotonic() + WRITE_LAG_MS;
+  for (;;) {
+    const { events, marks } = observer.since(anchor);
+    const said = saidInTurn(marks, anchor.text);
+    if (said.ended) return said.texts.slice(-count);
+    if (clock.monotonic() >= deadline) {
+      const stop = events.findLast((event) => event.event === "Stop")?.body.last_assistant_message;
+      return said.texts.length === 0 && stop ? [stop] : said.texts.slice(-count);
     }
     await clock.sleep(WRITE_LAG_POLL_MS);
   }

@@ -82,7 +82,13 @@ export function describe(
     case "ExitPlanMode":
       return { kind: "plan", tool, input, summary: "approval of its plan", options: [] };
     default:
-      return { kind: "permission", tool, input, summary: oneLine(`${tool}: ${mainArgument(input)}`), options: [] };
+      return {
+        kind: "permission",
+        tool,
+        input,
+        summary: oneLine(`${tool}: ${mainArgument(input)}`),
+        options: [],
+      };
   }
 }
 
@@ -107,7 +113,15 @@ function mainArgument(input: unknown): string {
 }
 
 function dialog(summary: string, since: string | null): PendingInput {
-  return { kind: "dialog" as PendingKind, tool: null, input: null, summary, options: [], requestId: null, since };
+  return {
+    kind: "dialog" as PendingKind,
+    tool: null,
+    input: null,
+    summary,
+    options: [],
+    requestId: null,
+    since,
+  };
 }
 
 function oneLine(text: string): string {

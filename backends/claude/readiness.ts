@@ -51,7 +51,8 @@ const DIALOGS: readonly { readonly pattern: RegExp; readonly reason: string; rea
     help: "Run claude --dangerously-skip-permissions once by hand and accept, or use --mode native",
   },
   {
-    pattern: /Choose the text style|Let's get started|Select login method|Unable to connect to Anthropic services/,
+    pattern:
+      /Choose the text style|Let's get started|Select login method|Unable to connect to Anthropic services/,
     reason: "Claude has not been set up for this user",
     help: "Run claude once by hand, finish its setup and sign in",
   },
@@ -63,7 +64,8 @@ const DIALOGS: readonly { readonly pattern: RegExp; readonly reason: string; rea
   {
     pattern: /[Ss]ettings (issue|error)|Invalid settings/,
     reason: "Claude reports an issue with its settings",
-    help: "Run claude by hand and follow what it says; an older Claude may not know our hooks: update it with claude update",
+    help:
+      "Run claude by hand and follow what it says; an older Claude may not know our hooks: update it with claude update",
   },
   {
     pattern: /Session ID .* is already in use/,
@@ -95,7 +97,9 @@ export function judgeReadiness(start: StartEvidence): Readiness {
   if (hook || idle) {
     if (/Not logged in/.test(start.screen)) return failed("Claude is not signed in", DIALOGS[4]!.help);
     if (hook && idle) return { kind: "ready", proven: true };
-    if (hook && start.registry === null && start.hookAgeMs >= GRACE_MS) return { kind: "ready", proven: true };
+    if (hook && start.registry === null && start.hookAgeMs >= GRACE_MS) {
+      return { kind: "ready", proven: true };
+    }
     if (!hook && start.registryIdleMs >= GRACE_MS) return { kind: "ready", proven: true };
     return { kind: "not_yet" };
   }
@@ -103,9 +107,14 @@ export function judgeReadiness(start: StartEvidence): Readiness {
   if (known !== undefined && start.box !== "empty" && start.screenQuietMs >= DIALOG_QUIET_MS) {
     return failed(known.reason, known.help);
   }
-  if (start.box === "empty" && start.screenQuietMs >= UNPROVEN_QUIET_MS) return { kind: "ready", proven: false };
+  if (start.box === "empty" && start.screenQuietMs >= UNPROVEN_QUIET_MS) {
+    return { kind: "ready", proven: false };
+  }
   if (start.box !== "empty" && start.screenQuietMs >= UNKNOWN_QUIET_MS) {
-    return failed("Claude shows a screen that accepts no message", "Run claude by hand in that folder and answer it");
+    return failed(
+      "Claude shows a screen that accepts no message",
+      "Run claude by hand in that folder and answer it",
+    );
   }
   return { kind: "not_yet" };
 }

@@ -26,7 +26,11 @@ export function judgeReceipt(
 ): Verdict | null {
   for (const mark of since.marks) {
     if (mark.kind === "informational" && mark.text.startsWith(BLOCKED_BY_HOOK)) {
-      return { result: "refused", reason: mark.text.split("\n\nOriginal prompt:")[0]!.trim(), evidence: "transcript" };
+      return {
+        result: "refused",
+        reason: mark.text.split("\n\nOriginal prompt:")[0]!.trim(),
+        evidence: "transcript",
+      };
     }
     if (textKeyOf(mark) !== key) continue;
     switch (mark.kind) {
@@ -41,7 +45,9 @@ export function judgeReceipt(
   }
   if (transcript === "present") return null;
   const accepted = acceptedAt(since, key);
-  const ended = since.events.slice(accepted + 1).some((event) => event.event === "Stop" || event.event === "StopFailure");
+  const ended = since.events.slice(accepted + 1).some((event) =>
+    event.event === "Stop" || event.event === "StopFailure"
+  );
   return accepted !== -1 && ended
     ? { result: "submitted", reason: null, evidence: "hooks: UserPromptSubmit and Stop" }
     : null;
@@ -90,7 +96,11 @@ export function verdictWithoutProof(
     };
   }
   if (process === "dead") {
-    return { result: "indeterminate", reason: "the agent died before its record had the message", evidence: null };
+    return {
+      result: "indeterminate",
+      reason: "the agent died before its record had the message",
+      evidence: null,
+    };
   }
   return {
     result: "indeterminate",

@@ -51,8 +51,14 @@ export function readInputBox(capture: ScreenCapture): InputBox {
 }
 
 /** A draft higher than the screen has no prompt line left, but the caret stands above the box's lower rule. */
-function tallDraft(lines: readonly Cell[][], texts: readonly string[], bottom: number, cursorY: number): InputBox {
-  const indented = bottom > 0 && texts.slice(0, bottom).every((text) => text.trim() === "" || text.startsWith("  "));
+function tallDraft(
+  lines: readonly Cell[][],
+  texts: readonly string[],
+  bottom: number,
+  cursorY: number,
+): InputBox {
+  const indented = bottom > 0 &&
+    texts.slice(0, bottom).every((text) => text.trim() === "" || text.startsWith("  "));
   if (!indented || cursorY >= bottom || cursorY < bottom - 1) return { kind: "unrecognised" };
   return { kind: "draft", text: textOf(lines.slice(0, bottom).map((line) => line.slice(2))) };
 }
@@ -71,7 +77,8 @@ function textOf(box: readonly (readonly Cell[])[]): string {
 
 /** Whether the box ends with the end of this text; wraps and indents of the box do not count. */
 export function endsWithText(box: string, text: string): boolean {
-  const squeeze = (part: string) => part.normalize("NFC").replace(/[\s\u2800]|\p{Default_Ignorable_Code_Point}/gu, "");
+  const squeeze = (part: string) =>
+    part.normalize("NFC").replace(/[\s\u2800]|\p{Default_Ignorable_Code_Point}/gu, "");
   const tail = squeeze(text).slice(-60);
   return tail !== "" && squeeze(box).endsWith(tail);
 }

@@ -13,14 +13,14 @@ import {
   claudeArguments,
   hookScript,
   launcherScript,
-  sessionFolder,
   type SessionFolder,
+  sessionFolder,
   settingsJson,
 } from "./launch_files.ts";
 import { findRegistryEntry, readRegistry, type RegistryEntry } from "./live_registry.ts";
 import { judgeReadiness } from "./readiness.ts";
 import { readInputBox } from "./screen.ts";
-import { exactSession, sequence, Tmux, TOKEN_OPTION } from "./tmux.ts";
+import { exactSession, REGISTRY_OPTION, sequence, Tmux, TOKEN_OPTION } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
 const COLUMNS = 200;
@@ -75,11 +75,12 @@ export async function startClaude(
   tmux: Tmux,
   spec: CreateSpec,
   folder: SessionFolder,
+  registry: string,
   signal: AbortSignal,
 ): Promise<AgentHandle> {
   const { session } = spec;
   const begin = deps.clock.monotonic();
-  const started = await openPane(deps, tmux, session, folder);
+  const started = await openPane(deps, tmux, session, folder, registry);
   const handle: ClaudeHandle = { ...handleOf(session), pane: started.pane };
   const found = (process: ProcessIdentity | null, readyProven: boolean): AgentHandle => ({
     handle,
@@ -103,9 +104,9 @@ export async function startClaude(
     const now = deps.clock.monotonic();
     const capture = await look(tmux, started.pane);
     if (capture !== null && capture.text !== screen.text) screen = { text: capture.text, since: now };
-    const registry = registryOf(handle, process, session);
-    if (registry !== null && registry.pid !== process?.pid) process = await deps.identify(registry.pid) ?? process;
-    idleSince = registry?.status === "idle" ? idleSince ?? now : null;
+    const live = registryOf(handle, process, session);
+    if (live !== null && live.pid !== process?.pid) process = await deps.identify(live.pid) ?? process;
+    idleSince = live?.status === "idle" ? idleSince ?? now : null;
     const hook = hooks.newest("SessionStart");
     const alive = process === null ? "dead" : (await deps.processStates([process]))[0] ?? "unknown";
     const verdict = judgeReadiness({
@@ -113,7 +114,7 @@ export async function startClaude(
       process: alive,
       end: capture?.end ?? null,
       hookAgeMs: hook === null ? null : Math.max(0, deps.clock.now() - hook.at),
-      registry,
+      registry: live,
       registryIdleMs: idleSince === null ? 0 : now - idleSince,
       screen: capture?.plain ?? "",
       screenQuietMs: now - screen.since,
@@ -148,6 +149,7 @@ async function openPane(
   tmux: Tmux,
   session: Session,
   folder: SessionFolder,
+  registry: string,
 ): Promise<{ pane: string; process: ProcessIdentity | null }> {
   const name = handleOf(session).tmuxSession;
   // With the colon it is the session's current window and pane, whatever its indexes begin with.
@@ -173,6 +175,7 @@ async function openPane(
       folder.launcher,
     ],
     ["set-option", "-t", target, TOKEN_OPTION, session.token],
+    ["set-option", "-t", target, REGISTRY_OPTION, registry],
     ["set-option", "-t", target, "destroy-unattached", "off"],
     ["set-option", "-w", "-t", target, "remain-on-exit", "on"],
     ["set-option", "-w", "-t", target, "allow-rename", "off"],
@@ -181,7 +184,10 @@ async function openPane(
     case "ok": {
       const [pane, pid] = result.stdout.trim().split("\t");
       if (!/^%\d+$/.test(pane ?? "")) {
-        throw new AppError("failure", `Cannot create "${session.id}": tmux answered "${result.stdout.trim()}"`);
+        throw new AppError(
+          "failure",
+          `Cannot create "${session.id}": tmux answered "${result.stdout.trim()}"`,
+        );
       }
       return { pane: pane!, process: await deps.identify(Number(pid)) };
     }
@@ -235,7 +241,10 @@ async function look(tmux: Tmux, pane: string): Promise<Look | null> {
 }
 
 function notReady(session: Session, reason: string, help: string, screen: string): AppError {
-  const lines = screen.split("\n").map((line) => line.trimEnd()).filter((line) => line !== "").slice(-SCREEN_LINES);
+  const lines = screen.split("\n")
+    .map((line) => line.trimEnd().replace(/([─━╌═])\1{40,}/gu, (_, rule: string) => rule.repeat(40)))
+    .filter((line) => line !== "")
+    .slice(-SCREEN_LINES);
   const shown = lines.length === 0 ? null : `Its last screen:\n${lines.join("\n")}`;
   return new AppError("failure", `Cannot create a session in "${session.path}": ${reason}. ${help}`, shown);
 }

@@ -31,7 +31,12 @@ export function decideState(evidence: ClaudeEvidence): TurnState {
     const since = iso(registry.statusUpdatedAt);
     switch (registry.status) {
       case "waiting":
-        return { state: "waiting_for_input", pending: pendingInput(evidence, registry.waitingFor), since, ...base };
+        return {
+          state: "waiting_for_input",
+          pending: pendingInput(evidence, registry.waitingFor),
+          since,
+          ...base,
+        };
       case "busy":
         return { state: "working", since, ...base };
       case "idle":
@@ -49,11 +54,16 @@ type StateParts = Pick<TurnState, "evidence" | "background" | "lastTurn">;
 function withoutRegistry(evidence: ClaudeEvidence, base: StateParts): TurnState {
   const request = evidence.hooks ? openRequest(evidence) : null;
   if (request !== null) {
-    return { state: "waiting_for_input", pending: pendingInput(evidence, null), since: request.since, ...base };
+    return {
+      state: "waiting_for_input",
+      pending: pendingInput(evidence, null),
+      since: request.since,
+      ...base,
+    };
   }
   const ending = base.lastTurn;
   const start = newestStart(evidence);
-  if (start !== null && (ending?.at == null || start > Date.parse(ending.at))) {
+  if (start !== null && start > endTime(ending)) {
     return { state: "working", since: iso(start), ...base };
   }
   if (ending !== null && !hasSubagents(base.background)) return { state: "idle", since: ending.at, ...base };
@@ -75,8 +85,12 @@ function withoutRegistry(evidence: ClaudeEvidence, base: StateParts): TurnState 
 function startedSince(evidence: ClaudeEvidence, statusAt: number): boolean {
   const start = newestStart(evidence);
   if (start === null || start <= statusAt) return false;
-  const ending = lastTurn(evidence);
-  return ending?.at == null || Date.parse(ending.at) < start;
+  return endTime(lastTurn(evidence)) < start;
+}
+
+/** Minus infinity for no end, or one whose time is not recorded. */
+function endTime(end: TurnEnd | null): number {
+  return end === null || end.at === null ? -Infinity : Date.parse(end.at);
 }
 
 /** When the newest turn began, in milliseconds since the epoch. */
@@ -94,9 +108,9 @@ export function lastTurn(evidence: Pick<ClaudeEvidence, "events" | "marks">): Tu
   const byMark = mark === undefined ? null : endOfMark(mark);
   if (event === undefined) return byMark;
   const byEvent = endOfEvent(event);
-  if (byMark?.at == null || byEvent.at === null) return byEvent;
+  if (byMark === null) return byEvent;
   // The interrupt line has no hook; every other end has both, the hook's time being slightly earlier or later.
-  return byMark.kind === "interrupted" && Date.parse(byMark.at) > event.at ? byMark : byEvent;
+  return byMark.kind === "interrupted" && endTime(byMark) > event.at ? byMark : byEvent;
 }
 
 function isEndMark(mark: Mark): boolean {
@@ -200,6 +214,19 @@ function provenEnd(since: Pick<ClaudeEvidence, "events" | "marks">, key: string)
   return end === undefined ? null : endOfMark(end);
 }
 
+/** What the agent said in the turn of one message, oldest first; `ended` once the transcript has the turn's end. */
+export function saidInTurn(marks: readonly Mark[], key: string): { texts: string[]; ended: boolean } {
+  const taken = takenAt(marks, key);
+  if (taken === null) return { texts: [], ended: false };
+  const after = marks.slice(taken + 1);
+  const end = after.findIndex(isEndMark);
+  const turn = end === -1 ? after : after.slice(0, end);
+  return {
+    texts: turn.flatMap((mark) => mark.kind === "assistant_text" ? [mark.text] : []),
+    ended: end !== -1,
+  };
+}
+
 /** The first moment at which Stop without running sub-agents and an idle registry both hold. */
 function endAtRest(
   since: Pick<ClaudeEvidence, "events" | "marks">,
@@ -241,7 +268,8 @@ function takenAt(marks: readonly Mark[], key: string): number | null {
   const enqueued = enqueuedAt(marks, key);
   const index = marks.findIndex((mark, at) =>
     at > enqueued && textKeyOf(mark) === key &&
-    (mark.kind === "absorbed_prompt" || (mark.kind === "prompt" && (enqueued !== -1 || mark.source !== "queued")))
+    (mark.kind === "absorbed_prompt" ||
+      (mark.kind === "prompt" && (enqueued !== -1 || mark.source !== "queued")))
   );
   return index === -1 ? null : index;
 }

@@ -9,6 +9,9 @@ export const TMUX_TIMEOUT_MS = 5_000;
 /** The user option that marks a session as ours; its value is the row's token. */
 export const TOKEN_OPTION = "@dev_sessions_token";
 
+/** Beside it: the state folder of the registry that the token belongs to. */
+export const REGISTRY_OPTION = "@dev_sessions_registry";
+
 export type TmuxResult =
   | { readonly kind: "ok"; readonly stdout: string }
   /** The server answered no. */
@@ -81,7 +84,7 @@ export class Tmux {
   /** The sessions that carry a token, from one call; `unknown` when the server does not answer. */
   async marked(): Promise<ReadonlyMap<string, MarkedPane> | "unknown"> {
     const format = `#{${TOKEN_OPTION}}\t#{session_name}\t#{pane_id}\t#{pane_dead}\t#{pane_pid}\t` +
-      `#{session_attached}\t#{pane_dead_status}\t#{pane_dead_signal}`;
+      `#{session_attached}\t#{pane_dead_status}\t#{pane_dead_signal}\t#{${REGISTRY_OPTION}}`;
     const result = await this.run(["list-panes", "-a", "-F", format]);
     switch (result.kind) {
       case "unresponsive":
@@ -123,6 +126,8 @@ export interface MarkedPane {
   readonly pid: number;
   readonly dead: boolean;
   readonly attached: boolean;
+  /** State folder of its registry; null for one that an earlier version started. */
+  readonly registry: string | null;
   /** `exit 3` or `signal 9`, once the pane is dead and tmux knows. */
   readonly end: string | null;
 }
@@ -131,7 +136,7 @@ export interface MarkedPane {
 export function parseMarkedPanes(stdout: string): Map<string, MarkedPane> {
   const found = new Map<string, MarkedPane>();
   for (const line of stdout.split("\n")) {
-    const [token, session, pane, dead, pid, attached, status, signal] = line.split("\t");
+    const [token, session, pane, dead, pid, attached, status, signal, registry] = line.split("\t");
     if (!token || !session || !pane || found.has(token)) continue;
     found.set(token, {
       session,
@@ -139,6 +144,7 @@ export function parseMarkedPanes(stdout: string): Map<string, MarkedPane> {
       pid: Number(pid),
       dead: dead === "1",
       attached: Number(attached) > 0,
+      registry: registry || null,
       end: signal ? `signal ${signal}` : status ? `exit ${status}` : null,
     });
   }

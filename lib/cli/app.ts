@@ -5,7 +5,7 @@ import type { Deps } from "../deps.ts";
 import type { SessionService } from "../service.ts";
 import type { Command } from "@stricli/core";
 import { type OutputOptions, printError, printResult, type Result } from "./output.ts";
-import { type CliContext, type Invocation, type ParseContext, usageError } from "./verb.ts";
+import { answer, type CliContext, type Invocation, type ParseContext, usageError } from "./verb.ts";
 
 interface Verb {
   readonly brief: string;
@@ -58,7 +58,6 @@ export async function runCli(argv: readonly string[], cli: CliDeps): Promise<num
   };
   try {
     const invocation = await understand(argv, cli);
-    if (invocation === null) return 0;
     return await execute(invocation, cli, { ...options, json: invocation.json });
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0;
@@ -71,8 +70,7 @@ export function reportCrash(error: unknown, { terminal, env }: Deps): number {
   return printError(terminal, error, { json: false, debug: env["DEV_SESSIONS_DEBUG"] === "1" });
 }
 
-/** Null when the call was answered by help. */
-async function understand(argv: readonly string[], { deps, version }: CliDeps): Promise<Invocation | null> {
+async function understand(argv: readonly string[], { deps, version }: CliDeps): Promise<Invocation> {
   const [name = "help", ...rest] = argv;
   if (name === "--version" || name === "-V") return answer(version);
   if (name === "help" || name === "--help" || name === "-h") {
@@ -88,10 +86,6 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
     return await (await import("./parse.ts")).parse(topic, own(topic), ["--help"], Object.keys(VERBS), deps);
   }
   return await (await import("./parse.ts")).parse(name, own(name), rest, Object.keys(VERBS), deps);
-}
-
-function answer(text: string): Invocation {
-  return { json: false, long: false, run: () => Promise.resolve({ text }) };
 }
 
 function own(name: string): Verb["load"] | null {

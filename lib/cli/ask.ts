@@ -51,7 +51,7 @@ export async function* run(options: AskOptions, context: CliContext): AsyncItera
   try {
     for await (const { outcome } of service.wait(request, context.signal)) {
       const failure = outcomeFailure(id, outcome, timedOut(id, timeoutMs));
-      const reply = failure ? null : (await service.lastMessages(id, 1)).at(-1) ?? null;
+      const reply = failure ? null : (await service.lastMessages(id, 1, receipt)).at(-1) ?? null;
       return yield { text: reply, json: { id, receipt, outcome: outcome.outcome, reply }, failure };
     }
   } catch (error) {

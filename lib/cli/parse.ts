@@ -5,7 +5,7 @@ import { AppError } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import { prepareArguments } from "./arguments.ts";
 import { usageTexts } from "./usage_texts.ts";
-import { type Invocation, type ParseContext, usageError } from "./verb.ts";
+import { answer, type Invocation, type ParseContext, usageError } from "./verb.ts";
 
 type Load = () => Promise<{ readonly command: Command<ParseContext> }>;
 
@@ -20,7 +20,7 @@ const DOCUMENTATION = {
 const OFF_BY_DEFAULT = / *\[default = false\]/g;
 
 /**
- * `load` is null for an unknown verb; `names` are the known ones. Null when help was printed.
+ * `load` is null for an unknown verb; `names` are the known ones. The help of a verb is an invocation, too.
  *
  * @throws AppError (usage)
  */
@@ -30,7 +30,7 @@ export async function parse(
   argv: readonly string[],
   names: readonly string[],
   deps: Deps,
-): Promise<Invocation | null> {
+): Promise<Invocation> {
   const target = load === null ? stubs(names) : (await load()).command;
   const parameters = "parameters" in target ? target.parameters : {};
   const { inputs, positionals } = load === null
@@ -40,13 +40,13 @@ export async function parse(
   let invocation: Invocation | null = null;
   let thrown: { readonly error: unknown } | null = null;
   const complaints: string[] = [];
-  const { terminal } = deps;
+  const page: string[] = [];
   const context: ParseContext & { process: { exitCode?: number | string | null } } = {
     env: deps.env,
     cwd: deps.cwd,
     accept: (accepted) => invocation = accepted,
     process: {
-      stdout: { write: (text) => void terminal.writeOut(text.replaceAll(OFF_BY_DEFAULT, "")) },
+      stdout: { write: (text) => void page.push(text) },
       stderr: { write: (text) => void complaints.push(text) },
     },
   };
@@ -66,7 +66,7 @@ export async function parse(
   await run(app, inputs, context);
   if (thrown !== null) throw (thrown as { readonly error: unknown }).error;
   if (complaints.length > 0) throw complaint(complaints.join(""), load === null ? null : name);
-  return invocation;
+  return invocation ?? answer(page.join("").replaceAll(OFF_BY_DEFAULT, "").trimEnd());
 }
 
 /** Only their names count: the parser suggests the nearest ones. */

@@ -35,3 +35,8 @@ export interface ParseContext extends CommandContext {
 export function usageError(message: string, detail: string | null = null): AppError {
   return new AppError("usage", message, detail);
 }
+
+/** An invocation that only says something. */
+export function answer(text: string): Invocation {
+  return { json: false, long: false, run: () => Promise.resolve({ text }) };
+}

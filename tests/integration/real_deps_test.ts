@@ -133,3 +133,29 @@ Deno.test("readBounded() reads all, or the first bytes of more", async (t) => {
     });
   }
 });
+
+Deno.test("onStop() calls back at the first signal and lets the second one end the process", async (t) => {
+  const script = `
+    import { onStop } from ${JSON.stringify(import.meta.resolve("../../lib/real_deps.ts"))};
+    const say = (text) => Deno.stdout.writeSync(new TextEncoder().encode(text));
+    setTimeout(() => {}, 20_000);
+    const stopListening = onStop(() => { stopListening(); say("stopped"); });
+    say("ready");`;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    await t.step(signal, async () => {
+      const args = ["run", "--no-config", "--ext=ts", "-"];
+      const command = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" });
+      const child = command.spawn();
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(script));
+      await writer.close();
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      assert.equal((await reader.read()).value, "ready");
+      child.kill(signal);
+      assert.equal((await reader.read()).value, "stopped");
+      child.kill(signal);
+      assert.equal((await child.status).signal, signal);
+      await reader.cancel();
+    });
+  }
+});

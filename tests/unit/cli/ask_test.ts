@@ -24,7 +24,7 @@ Deno.test("ask sends, waits for that delivery and reads the reply", async (t) =>
     {
       name: "a message",
       argv: ["ask", "fizz-top", "hi"],
-      asked: [{ send }, { wait }, { lastMessages: ["fizz-top", 1] }],
+      asked: [{ send }, { wait }, { lastMessages: ["fizz-top", 1, "r-1"] }],
       stdout: "done\n",
       stderr: "receipt r-1\n",
     },
@@ -33,7 +33,7 @@ Deno.test("ask sends, waits for that delivery and reads the reply", async (t) =>
       argv: ["ask", "fizz-top", "-t", "1.5", "--key", "k", "-f", "-"],
       given: { stdin: "q" },
       asked: [{ send: { ...send, text: "q", key: "k" } }, { wait: { ...wait, timeoutMs: 1500 } }, {
-        lastMessages: ["fizz-top", 1],
+        lastMessages: ["fizz-top", 1, "r-1"],
       }],
       stdout: "done\n",
       stderr: "receipt r-1\n",
@@ -139,6 +139,7 @@ Deno.test("ask --json prints receipt, outcome and reply", async () => {
 Deno.test("ask names the receipt when it is stopped", async () => {
   async function* wait(_request: unknown, signal: AbortSignal) {
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    yield* [];
   }
   const { code, stdout, stderr } = await call(["ask", "fizz-top", "hi"], {
     service: { wait },
