@@ -49,6 +49,8 @@ export interface Backend {
   /** Checked before anything is written: throws `AppError` when this agent can't be started here. */
   preflight(
     request: { readonly mode: Session["mode"]; readonly path: string; readonly trust: boolean },
+    /** Whether the registry has a row with this token that is not ended, as of the call. */
+    isLive: (token: string) => boolean,
   ): Promise<void>;
   /** What the row must hold before anything exists outside of it, so that it can be found and removed. */
   plan(

@@ -67,7 +67,10 @@ export class Manager implements SessionService {
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
     await assertWorkspace(request.path);
     const backend = await this.#backend(request.agent);
-    await backend.preflight(request);
+    await backend.preflight(
+      request,
+      (token) => this.store.list().some((row) => row.token === token && row.lifecycle !== "ended"),
+    );
     const claimed = await this.#deliveries.claimCreate(request, signal);
     if ("repeated" in claimed) return claimed.repeated;
     const { ref } = claimed;

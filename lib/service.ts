@@ -85,6 +85,7 @@ export type KillSelector =
 
 export interface KillResult {
   readonly killed: readonly SessionId[];
+  /** `reason` is a whole message, as of an error. */
   readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
 }
 

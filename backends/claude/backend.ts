@@ -24,7 +24,7 @@ import { sessionFolder } from "./launch_files.ts";
 import { registryFolder } from "./live_registry.ts";
 import { Observer } from "./observe.ts";
 import { decideState, judgeTurn } from "./state.ts";
-import { exactSession, type MarkedPane, Tmux } from "./tmux.ts";
+import { exactSession, type MarkedPane, TIDY_TIMEOUT_MS, Tmux } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
 /** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
@@ -39,7 +39,10 @@ export class ClaudeBackend implements Backend {
 
   constructor(private readonly deps: Deps, private readonly paths: Paths) {}
 
-  async preflight(request: { readonly mode: Session["mode"] }): Promise<void> {
+  async preflight(
+    request: { readonly mode: Session["mode"] },
+    isLive: (token: string) => boolean,
+  ): Promise<void> {
     if (request.mode === "docker") {
       throw new AppError(
         "usage",
@@ -47,14 +50,12 @@ export class ClaudeBackend implements Backend {
       );
     }
     locateClaude(this.deps.env, this.paths.home);
-    const version = await this.deps.run("tmux", ["-V"], { env: this.deps.env, timeoutMs: 5_000 });
-    if (version.kind === "not_found") {
-      throw new AppError(
-        "failure",
-        "Cannot create a session: tmux was not found on PATH. " +
-          "Install it with: apt install tmux (Debian, Ubuntu) or brew install tmux (macOS)",
-      );
-    }
+    const socket = tmuxSocket(this.deps.env, Deno.uid() ?? 0);
+    ensureSocketFolder(socket);
+    await this.#removeDeadPanes(
+      new Tmux(this.deps, socket, withoutOuterAgent(this.deps.env)),
+      isLive,
+    );
   }
 
   plan(session: Pick<Session, "id" | "token" | "path">): Pick<AgentHandle, "handle" | "agentSessionId"> {
@@ -75,13 +76,11 @@ export class ClaudeBackend implements Backend {
     const mode = spec.session.mode === "native" ? "native" : "yolo";
     const binary = locateClaude(this.deps.env, this.paths.home);
     const folder = writeLaunchFiles(this.deps, this.paths, spec, { binary, mode });
-    ensureSocketFolder(handleOf(spec.session).socket);
-    await this.#removeStillborn(spec.session);
     return await startClaude(this.deps, this.#tmux(spec.session), spec, folder, this.paths.state, signal);
   }
 
   async rollback(session: Session): Promise<"removed" | "unknown"> {
-    const killed = await this.#tmux(session).killMarked(session.token);
+    const killed = await this.#tmux(session).killMarked(session.token, TIDY_TIMEOUT_MS);
     if (killed === "unknown") return "unknown";
     await removeFolder(this.paths.sessionFolder(session.token));
     return "removed";
@@ -176,21 +175,17 @@ export class ClaudeBackend implements Backend {
   async kill(session: Session): Promise<void> {
     const tmux = this.#tmux(session);
     await this.#keepScreen(session, tmux);
-    const killed = await tmux.killMarked(session.token);
-    const deadline = this.deps.clock.monotonic() + KILL_PATIENCE_MS;
+    const pane = await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
+    const begin = this.deps.clock.monotonic();
     let asked: Deno.Signal | null = null;
     for (;;) {
-      const state = (await this.liveness([session])).get(session.id);
+      const state = session.process === null ? "unknown" : (await this.liveness([session])).get(session.id);
       if (state === "dead") break;
-      if (session.process === null && killed === "gone") break;
-      if (state === "unknown" || session.process === null) throw cannotKill(session, killed);
-      const left = deadline - this.deps.clock.monotonic();
-      if (left <= -KILL_PATIENCE_MS) throw cannotKill(session, killed);
-      const signal: Deno.Signal | null = left <= 0
-        ? "SIGKILL"
-        : left <= KILL_PATIENCE_MS / 2
-        ? "SIGTERM"
-        : null;
+      if (session.process === null && pane === "gone" && session.legacy !== null) break;
+      if (state === "unknown" || session.process === null) throw cannotKill(session, pane);
+      const waited = this.deps.clock.monotonic() - begin;
+      if (waited > 2 * KILL_PATIENCE_MS) throw cannotKill(session, pane);
+      const signal = nextSignal(waited, pane);
       // The identity was checked a moment ago, so that the signal reaches this process and no successor.
       if (signal !== null && signal !== asked) {
         sendSignal(session.process.pid, signal);
@@ -198,9 +193,8 @@ export class ClaudeBackend implements Backend {
       }
       await this.deps.clock.sleep(KILL_POLL_MS);
     }
-    if (killed === "unknown" && await tmux.killMarked(session.token) === "unknown") {
-      throw cannotKill(session, killed);
-    }
+    // A pane that could not be removed now is dead, and the next create removes it.
+    if (pane === "unknown") await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
   }
 
   async adopt(session: Session): Promise<AgentHandle | null> {
@@ -217,7 +211,7 @@ export class ClaudeBackend implements Backend {
     const reason = pane.end ?? "its agent's process is gone";
     if (pane.dead && !pane.attached) {
       await this.#keepScreen(session, tmux);
-      await tmux.killMarked(session.token);
+      await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
     }
     return reason;
   }
@@ -233,19 +227,18 @@ export class ClaudeBackend implements Backend {
   }
 
   /**
-   * A `create` that was killed while tmux was slow: its row was rolled back before tmux had opened the session, whose
-   * launcher was gone by then. Only dead panes that nobody looks at, marked by this registry, without a folder.
+   * Panes of this registry whose agent is dead and whose row is gone or ended: left while tmux did not answer, or by
+   * a `create` that was killed before tmux had opened its session. Never one that somebody looks at.
    */
-  async #removeStillborn(session: Session): Promise<void> {
-    const tmux = this.#tmux(session);
+  async #removeDeadPanes(tmux: Tmux, isLive: (token: string) => boolean): Promise<void> {
     const marked = await tmux.marked();
-    if (marked === "unknown") return;
+    if (marked === "unknown") {
+      const { tmuxUnresponsive } = await import("./start.ts");
+      throw tmuxUnresponsive(tmux.socket);
+    }
     for (const [token, pane] of marked) {
-      if (
-        pane.dead && !pane.attached && pane.registry === this.paths.state &&
-        !isSessionKnown(this.paths, token)
-      ) {
-        await tmux.killMarked(token);
+      if (pane.dead && !pane.attached && pane.registry === this.paths.state && !isLive(token)) {
+        await tmux.killMarked(token, TIDY_TIMEOUT_MS);
       }
     }
   }
@@ -253,10 +246,12 @@ export class ClaudeBackend implements Backend {
   /** tmux may take a moment to learn how the agent ended. */
   async #deadPane(session: Session, tmux: Tmux): Promise<MarkedPane | undefined | "unknown"> {
     for (let look = 0;; look++) {
-      const marked = await tmux.marked();
+      const marked = await tmux.marked(TIDY_TIMEOUT_MS);
       if (marked === "unknown") return "unknown";
       const pane = marked.get(session.token);
       if (pane === undefined || pane.end !== null || look === REAP_LOOKS) return pane;
+      // tmux 3.3a can miss the end of a child; starting one makes it look again.
+      await tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
       await this.deps.clock.sleep(KILL_POLL_MS);
     }
   }
@@ -288,14 +283,6 @@ export class ClaudeBackend implements Backend {
   }
 }
 
-function isSessionKnown(paths: Paths, token: string): boolean {
-  try {
-    return Deno.statSync(paths.sessionFolder(token)).isDirectory;
-  } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
-  }
-}
-
 function endedState(session: Session): TurnState {
   return {
     state: "gone",
@@ -313,6 +300,13 @@ function cannotKill(session: Session, tmux: "gone" | "unknown"): AppError {
     "failure",
     `Cannot kill "${session.id}": ${why}; its record stays. See: dev-sessions status ${session.id} --explain`,
   );
+}
+
+/** tmux has sent SIGHUP already, unless it did not answer. */
+function nextSignal(waitedMs: number, tmux: "gone" | "unknown"): Deno.Signal | null {
+  if (waitedMs >= KILL_PATIENCE_MS) return "SIGKILL";
+  if (tmux === "unknown" || waitedMs >= KILL_PATIENCE_MS / 2) return "SIGTERM";
+  return null;
 }
 
 function sendSignal(pid: number, signal: Deno.Signal): void {

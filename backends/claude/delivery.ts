@@ -54,7 +54,7 @@ export class Delivery {
     if (lock === null) {
       return this.#receipt(
         message,
-        refusal("other senders kept the session's lock; nothing was typed"),
+        refusal("other senders keep its lock"),
         null,
         null,
       );
@@ -82,9 +82,9 @@ export class Delivery {
     const pending = this.#pending(evidence);
     if (pending !== null) return vetoTyping({ kind: "empty" }, false, pending);
     const look = await this.#look();
-    if (look === "unresponsive") return { reason: "tmux does not answer; nothing was typed", pending: null };
+    if (look === "unresponsive") return { reason: "tmux does not answer", pending: null };
     if (look === "no_pane") {
-      return { reason: "its tmux pane can't be found; nothing was typed", pending: null };
+      return { reason: "its tmux pane can't be found", pending: null };
     }
     return vetoTyping(look.box, look.attached, null);
   }
@@ -108,7 +108,7 @@ export class Delivery {
       // What tmux did not carry out now it must not carry out later: then the file is gone.
       removeIfThere(this.#folder.delivery);
       if (typed.kind === "failed" && (typed.reason === "no_server" || typed.reason === "no_target")) {
-        return refusal("its tmux pane is gone; nothing was typed");
+        return refusal("its tmux pane is gone");
       }
       const budget = PROOF_TIMEOUT_MS + pastes * PROOF_TIMEOUT_PER_PASTE_MS;
       return await this.#prove(message, anchor, budget, signal);

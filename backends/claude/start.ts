@@ -126,7 +126,7 @@ export async function startClaude(
         return found(process, verdict.proven);
       case "failed":
         over.abort();
-        throw notReady(session, verdict.reason, verdict.help, (await look(tmux, started.pane))?.plain ?? "");
+        throw notReady(session, verdict.reason, verdict.help, await tmux.screen(started.pane) ?? "");
       case "not_yet":
         break;
     }
@@ -137,7 +137,7 @@ export async function startClaude(
         session,
         `it did not accept input within ${seconds} s`,
         "Wait longer with --ready-timeout, or run claude by hand in that folder to see why",
-        capture?.plain ?? "",
+        await tmux.screen(started.pane) ?? "",
       );
     }
   }
@@ -192,15 +192,19 @@ async function openPane(
       return { pane: pane!, process: await deps.identify(Number(pid)) };
     }
     case "unresponsive":
-      throw new AppError(
-        "failure",
-        `Cannot create "${session.id}": the tmux server on ${tmux.socket} does not answer. ` +
-          "See what holds it up with: ps -o pid,stat,args -C tmux",
-      );
+      throw tmuxUnresponsive(tmux.socket);
     case "failed":
       if (result.reason === "duplicate") throw new NameTakenError(`tmux already has a session named ${name}`);
       throw new AppError("failure", `Cannot create "${session.id}": tmux says: ${result.message}`);
   }
+}
+
+export function tmuxUnresponsive(socket: string): AppError {
+  return new AppError(
+    "failure",
+    `Cannot create a session: the tmux server on ${socket} does not answer. ` +
+      "See whether it is stopped (STAT T) with: ps -C tmux -o pid,stat,args",
+  );
 }
 
 function registryOf(

@@ -6,6 +6,9 @@ import { AppError } from "../../lib/errors.ts";
 /** A healthy server answers in 2 to 40 ms; a stopped one never does. */
 export const TMUX_TIMEOUT_MS = 5_000;
 
+/** For tidying up on the way of another command, which must not be held up by it. */
+export const TIDY_TIMEOUT_MS = 1_500;
+
 /** The user option that marks a session as ours; its value is the row's token. */
 export const TOKEN_OPTION = "@dev_sessions_token";
 
@@ -82,10 +85,10 @@ export class Tmux {
   }
 
   /** The sessions that carry a token, from one call; `unknown` when the server does not answer. */
-  async marked(): Promise<ReadonlyMap<string, MarkedPane> | "unknown"> {
+  async marked(timeoutMs = TMUX_TIMEOUT_MS): Promise<ReadonlyMap<string, MarkedPane> | "unknown"> {
     const format = `#{${TOKEN_OPTION}}\t#{session_name}\t#{pane_id}\t#{pane_dead}\t#{pane_pid}\t` +
       `#{session_attached}\t#{pane_dead_status}\t#{pane_dead_signal}\t#{${REGISTRY_OPTION}}`;
-    const result = await this.run(["list-panes", "-a", "-F", format]);
+    const result = await this.run(["list-panes", "-a", "-F", format], timeoutMs);
     switch (result.kind) {
       case "unresponsive":
         return "unknown";
@@ -97,8 +100,8 @@ export class Tmux {
   }
 
   /** Ends the session with this token, and no other. */
-  async killMarked(token: string): Promise<"gone" | "unknown"> {
-    const marked = await this.marked();
+  async killMarked(token: string, timeoutMs = TMUX_TIMEOUT_MS): Promise<"gone" | "unknown"> {
+    const marked = await this.marked(timeoutMs);
     if (marked === "unknown") return "unknown";
     const pane = marked.get(token);
     if (pane === undefined) return "gone";
@@ -113,9 +116,9 @@ export class Tmux {
     }
   }
 
-  /** The visible screen as text; null when it can't be had. */
+  /** The screen and what scrolled off it ("Pane is dead" does that) as text; null when it can't be had. */
   async screen(pane: string): Promise<string | null> {
-    const result = await this.run(["capture-pane", "-p", "-t", pane]);
+    const result = await this.run(["capture-pane", "-p", "-S", "-", "-t", pane], TIDY_TIMEOUT_MS);
     return result.kind === "ok" ? result.stdout : null;
   }
 }

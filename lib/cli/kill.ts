@@ -55,7 +55,7 @@ function killResult(selector: KillSelector, { killed, failed }: KillResult): Res
 }
 
 function killFailure(failed: KillResult["failed"]): AppError | null {
-  const [first, ...others] = failed.map(({ id, reason }) => `Cannot kill "${id}": ${reason}`);
+  const [first, ...others] = failed.map(({ reason }) => reason);
   if (first === undefined) return null;
   return new AppError("failure", first, others.length === 0 ? null : others.join("\n"));
 }
