@@ -62,7 +62,8 @@ export interface Backend {
   send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt>;
   /** Looks for a delivery whose sender was killed: null when the agent's records do not have it (yet). */
   findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null>;
-  state(session: Session): Promise<TurnState>;
+  /** With `explain`, every source is read, also those that the decision does not need. */
+  state(session: Session, options: { readonly explain: boolean }): Promise<TurnState>;
   /** Yields at once, then whenever evidence may have changed, at least every `pollMs`; ends with the signal. */
   watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncIterable<SessionEvent>;
   /** Null: not over yet. `anchor` null: nothing was ever sent. */

@@ -120,11 +120,11 @@ export class Manager implements SessionService {
     }
   }
 
-  async status(id: SessionId): Promise<TurnState> {
+  async status(id: SessionId, options = { explain: false }): Promise<TurnState> {
     const session = await this.#reach(id);
     assertStarted(session, "tell the state of");
     const backend = await this.#backend(session.agent);
-    const state = await backend.state(session);
+    const state = await backend.state(session, options);
     if (state.state !== "gone") return state;
     const ended = await this.#noticeDeath(session);
     return ended?.endReason ? { ...state, reason: ended.endReason } : state;

@@ -5,12 +5,15 @@ import { AppError } from "./errors.ts";
 /** Of the UTF-8 text. A longer brief belongs in a file that the message names. */
 export const MESSAGE_LIMIT_BYTES = 1_048_576;
 
-/** CSI, OSC/DCS/APC/PM strings, and two-character escapes. */
+/** CSI, OSC/DCS/APC/PM strings that end on their line (else only what opens them), and two-character escapes. */
 // deno-lint-ignore no-control-regex
-const ESCAPE_SEQUENCES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?/g;
+const ESCAPE_SEQUENCES =
+  /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]?/g;
 /** C0 without tab and line feed, DEL, C1. */
 // deno-lint-ignore no-control-regex
 const CONTROL_CHARACTERS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+/** A text of these alone shows nothing, and an agent takes nothing from it. */
+const INVISIBLE = /[\s\u2800\p{Default_Ignorable_Code_Point}]/gu;
 
 /**
  * The text as the agent is to receive it: LF line ends, tabs as four spaces, no escape sequences and control
@@ -27,8 +30,9 @@ export function normaliseMessage(text: string): string {
     .replace(CONTROL_CHARACTERS, "")
     .replaceAll("\t", "    ")
     .replace(/^\uFEFF/, "")
-    .replace(/\s+$/u, "");
-  if (normal.trim() === "") {
+    .toWellFormed()
+    .trimEnd();
+  if (normal.replace(INVISIBLE, "") === "") {
     throw new AppError("usage", "Message is required. Use <message> or --file <path>.");
   }
   return normal;
@@ -67,16 +71,20 @@ export function invalidUtf8Offset(bytes: Uint8Array): number {
       return false;
     }
   };
-  if (valid(bytes.length)) {
-    let end = bytes.length;
+  /** Of a sequence that these bytes cut off, the first byte's offset; else their end. */
+  const lastWhole = (end: number): number => {
     try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-      return -1;
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end));
+      return end;
     } catch {
-      // Cut inside the last character: its first byte is the offset.
-      while (end > 0 && (bytes[end - 1]! & 0xc0) === 0x80) end--;
-      return Math.max(0, end - 1);
+      let lead = end - 1;
+      while (lead > 0 && (bytes[lead]! & 0xc0) === 0x80) lead--;
+      return lead;
     }
+  };
+  if (valid(bytes.length)) {
+    const whole = lastWhole(bytes.length);
+    return whole === bytes.length ? -1 : whole;
   }
   let low = 0;
   let high = bytes.length;
@@ -85,5 +93,5 @@ export function invalidUtf8Offset(bytes: Uint8Array): number {
     if (valid(middle)) low = middle;
     else high = middle;
   }
-  return low;
+  return lastWhole(low);
 }

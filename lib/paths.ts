@@ -1,7 +1,7 @@
 /** Every path and every environment override of dev-sessions. Nothing elsewhere builds a path in the home folder. */
 
-import { join, resolve } from "node:path";
 import { AppError } from "./errors.ts";
+import { withoutTrailingSlash } from "./posix_path.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -28,15 +28,15 @@ export function pathsFrom(env: Env): Paths {
       }. Set HOME to an absolute path`,
     );
   }
-  const state = join(home, ".dev-sessions");
+  const state = `${withoutTrailingSlash(home)}/.dev-sessions`;
   return {
     home,
     state,
-    database: join(state, "dev-sessions.db"),
-    legacyRegistry: join(state, "sessions.json"),
+    database: `${state}/dev-sessions.db`,
+    legacyRegistry: `${state}/sessions.json`,
     sessionFolder: (token) => {
       if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);
-      return join(state, "sessions", token);
+      return `${state}/sessions/${token}`;
     },
   };
 }
@@ -44,7 +44,8 @@ export function pathsFrom(env: Env): Paths {
 /** Claude's configuration folder as Claude itself resolves it. */
 export function claudeConfigFolder(env: Env, home: string): string {
   const configured = env["CLAUDE_CONFIG_DIR"];
-  return configured ? resolve(configured) : join(home, ".claude");
+  if (!configured) return `${withoutTrailingSlash(home)}/.claude`;
+  return withoutTrailingSlash(configured.startsWith("/") ? configured : `${Deno.cwd()}/${configured}`);
 }
 
 /**
@@ -54,7 +55,7 @@ export function claudeConfigFolder(env: Env, home: string): string {
 export function tmuxSocket(env: Env, uid: number): string {
   const inside = env["TMUX"]?.split(",")[0];
   if (inside) return inside;
-  return join(tmuxFolder(env), `tmux-${uid}`, "default");
+  return `${tmuxFolder(env)}/tmux-${uid}/default`;
 }
 
 function tmuxFolder(env: Env): string {

@@ -98,7 +98,8 @@ export interface SessionService {
   send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
   /** Yields each session's outcome once, as it is known; with `any` exactly one. */
   wait(request: WaitRequest, signal: AbortSignal): AsyncIterable<WaitResult>;
-  status(id: SessionId): Promise<TurnState>;
+  /** With `explain`, the evidence is that of every source, also of those that the decision did not need. */
+  status(id: SessionId, options?: { readonly explain: boolean }): Promise<TurnState>;
   /** Newest last; with a receipt only what the agent said in that message's turn. */
   lastMessages(id: SessionId, count: number, receipt?: string | null): Promise<string[]>;
   logs(id: SessionId): AsyncIterable<LogEntry>;

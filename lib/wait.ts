@@ -25,11 +25,8 @@ export async function* waitForTurns(
 ): AsyncGenerator<WaitResult> {
   const over = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
-  const deadline = clock.monotonic() + options.timeoutMs;
-  const timer = new AbortController();
-  const expiry = clock.sleep(options.timeoutMs, AbortSignal.any([stop, timer.signal])).then(() => {
-    if (clock.monotonic() >= deadline) over.abort();
-  });
+  // Not compared with the clock afterwards: a timer may fire a fraction of a millisecond early.
+  const expiry = clock.sleep(options.timeoutMs, stop).then(() => over.abort());
   const open = new Map(
     targets.map((
       target,
@@ -45,7 +42,6 @@ export async function* waitForTurns(
     }
   } finally {
     over.abort();
-    timer.abort();
     await Promise.allSettled([...open.values(), expiry]);
   }
 }

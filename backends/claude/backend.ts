@@ -9,6 +9,7 @@ import type {
   LogEntry,
   Message,
   PendingInput,
+  ProcessIdentity,
   Receipt,
   Session,
   SessionEvent,
@@ -80,8 +81,9 @@ export class ClaudeBackend implements Backend {
   }
 
   async rollback(session: Session): Promise<"removed" | "unknown"> {
-    const killed = await this.#tmux(session).killMarked(session.token, TIDY_TIMEOUT_MS);
-    if (killed === "unknown") return "unknown";
+    const pane = await this.#tmux(session).killMarked(session.token, TIDY_TIMEOUT_MS);
+    if (pane === "unknown") return "unknown";
+    if (session.process !== null && !await this.#endProcess(session, session.process, pane)) return "unknown";
     await removeFolder(this.paths.sessionFolder(session.token));
     return "removed";
   }
@@ -94,9 +96,9 @@ export class ClaudeBackend implements Backend {
     return (await this.#delivery(session)).find(message, anchor as Anchor);
   }
 
-  async state(session: Session): Promise<TurnState> {
+  async state(session: Session, options: { readonly explain: boolean }): Promise<TurnState> {
     if (session.lifecycle === "ended") return endedState(session);
-    return decideState(await this.#observer(session).evidence());
+    return decideState(await this.#observer(session).evidence({ all: options.explain }));
   }
 
   async states(
@@ -106,7 +108,7 @@ export class ClaudeBackend implements Backend {
     const states = new Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>();
     for (const session of sessions) {
       const state = decideState(
-        await this.#observer(session).evidence(liveness.get(session.id) ?? "unknown"),
+        await this.#observer(session).evidence({ liveness: liveness.get(session.id) ?? "unknown" }),
       );
       states.set(session.id, {
         state: state.state,
@@ -143,7 +145,7 @@ export class ClaudeBackend implements Backend {
     const observer = this.#observer(session);
     const sent = anchor as Anchor | null;
     const since = sent === null ? { events: [], marks: [] } : observer.since(sent);
-    const live = await observer.evidence(session.lifecycle === "ended" ? "dead" : undefined);
+    const live = await observer.evidence(session.lifecycle === "ended" ? { liveness: "dead" } : {});
     const outcome = judgeTurn(since, live, sent?.text ?? null, options);
     const state = session.lifecycle === "ended" ? endedState(session) : decideState(live);
     if (outcome?.outcome === "gone" && state.state === "gone") {
@@ -176,22 +178,10 @@ export class ClaudeBackend implements Backend {
     const tmux = this.#tmux(session);
     await this.#keepScreen(session, tmux);
     const pane = await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
-    const begin = this.deps.clock.monotonic();
-    let asked: Deno.Signal | null = null;
-    for (;;) {
-      const state = session.process === null ? "unknown" : (await this.liveness([session])).get(session.id);
-      if (state === "dead") break;
-      if (session.process === null && pane === "gone" && session.legacy !== null) break;
-      if (state === "unknown" || session.process === null) throw cannotKill(session, pane);
-      const waited = this.deps.clock.monotonic() - begin;
-      if (waited > 2 * KILL_PATIENCE_MS) throw cannotKill(session, pane);
-      const signal = nextSignal(waited, pane);
-      // The identity was checked a moment ago, so that the signal reaches this process and no successor.
-      if (signal !== null && signal !== asked) {
-        sendSignal(session.process.pid, signal);
-        asked = signal;
-      }
-      await this.deps.clock.sleep(KILL_POLL_MS);
+    if (session.process === null) {
+      if (pane === "unknown" || session.legacy === null) throw cannotKill(session, pane);
+    } else if (!await this.#endProcess(session, session.process, pane)) {
+      throw cannotKill(session, pane);
     }
     // A pane that could not be removed now is dead, and the next create removes it.
     if (pane === "unknown") await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
@@ -240,6 +230,25 @@ export class ClaudeBackend implements Backend {
       if (pane.dead && !pane.attached && pane.registry === this.paths.state && !isLive(token)) {
         await tmux.killMarked(token, TIDY_TIMEOUT_MS);
       }
+    }
+  }
+
+  /** Asks ever more firmly; false when it is not proven to be dead in the end. */
+  async #endProcess(session: Session, process: ProcessIdentity, pane: "gone" | "unknown"): Promise<boolean> {
+    const begin = this.deps.clock.monotonic();
+    let asked: Deno.Signal | null = null;
+    for (;;) {
+      const state = (await this.liveness([session])).get(session.id);
+      if (state === "dead") return true;
+      const waited = this.deps.clock.monotonic() - begin;
+      if (state !== "alive" || waited > 2 * KILL_PATIENCE_MS) return false;
+      const signal = nextSignal(waited, pane);
+      // The identity was checked a moment ago, so that the signal reaches this process and no successor.
+      if (signal !== null && signal !== asked) {
+        sendSignal(process.pid, signal);
+        asked = signal;
+      }
+      await this.deps.clock.sleep(KILL_POLL_MS);
     }
   }
 

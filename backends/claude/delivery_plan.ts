@@ -27,11 +27,13 @@ export function guardText(text: string): string {
   return `${guardFor(clean)}${clean} `;
 }
 
+/** Judges what is left of the text once Claude has dropped the invisible characters. */
 function guardFor(text: string): string {
-  const start = text.trimStart();
-  if (start.startsWith("!")) return start === text ? " " : "";
+  const seen = text.replace(/\p{Default_Ignorable_Code_Point}/gu, "");
+  const start = seen.trimStart();
+  if (start.startsWith("!")) return start === seen ? " " : "";
   if (/^\/[^\s/]*(\s|$)/.test(start)) return COMMAND_GUARD;
-  if (EXIT_WORDS.has(text.trim())) return COMMAND_GUARD;
+  if (EXIT_WORDS.has(seen.trim())) return COMMAND_GUARD;
   return "";
 }
 

@@ -60,7 +60,12 @@ const TERMINAL_NAMES: ReadonlySet<string> = new Set([
 export const PANE_NAMES = ["TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLORTERM", "TMUX", "TMUX_PANE"];
 
 /** Names from design and compatibility; set for each agent by us, so an outer session's must not leak in. */
-const OWN_NAMES: ReadonlySet<string> = new Set(["DEV_SESSIONS_ID", "DEV_SESSIONS_SANDBOX"]);
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  "DEV_SESSIONS_ID",
+  "DEV_SESSIONS_SANDBOX",
+  // Ours for a trusted folder; inherited, it would trust any folder for a session within the session.
+  "CLAUDE_CODE_SANDBOXED",
+]);
 
 /** The caller's environment without marks of outer agents; for everything that we start. */
 export function withoutOuterAgent(env: Env): Record<string, string> {

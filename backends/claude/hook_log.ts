@@ -1,6 +1,5 @@
 /** Reads a session's hook events, newest first, each parsed at most once and only when it is asked for. */
 
-import { join } from "node:path";
 import * as v from "valibot";
 import type { BackgroundTask } from "../../lib/session.ts";
 
@@ -95,7 +94,7 @@ export class HookLog {
     const match = NAME.exec(name);
     if (match === null) return null;
     try {
-      const body = v.safeParse(BodySchema, JSON.parse(Deno.readTextFileSync(join(this.#folder, name))));
+      const body = v.safeParse(BodySchema, JSON.parse(Deno.readTextFileSync(`${this.#folder}/${name}`)));
       if (!body.success) return null;
       return {
         name,

@@ -1,6 +1,5 @@
 /** The texts of a session's folder: hook script, settings and the launcher that removes itself. Pure. */
 
-import { join } from "node:path";
 import { PANE_NAMES } from "./environment.ts";
 
 /** Known to 2.1.197 and later; a name the installed version does not know opens a dialog at start. */
@@ -32,15 +31,25 @@ export interface SessionFolder {
 export function sessionFolder(root: string): SessionFolder {
   return {
     root,
-    events: join(root, "events"),
-    hook: join(root, "hook.sh"),
-    settings: join(root, "settings.json"),
-    launcher: join(root, "launch.sh"),
-    sendLock: join(root, "send.lock"),
-    delivery: join(root, "delivery.tmux"),
-    lastScreen: join(root, "last-screen.txt"),
+    events: `${root}/events`,
+    hook: `${root}/hook.sh`,
+    settings: `${root}/settings.json`,
+    launcher: `${root}/launch.sh`,
+    sendLock: `${root}/send.lock`,
+    delivery: `${root}/delivery.tmux`,
+    lastScreen: `${root}/last-screen.txt`,
   };
 }
+
+/** Bash, as `sh` of macOS and many Linux systems, refuses to set these and ends; it exports its own values. */
+const READ_ONLY_IN_BASH: ReadonlySet<string> = new Set([
+  "BASHOPTS",
+  "BASH_VERSINFO",
+  "EUID",
+  "PPID",
+  "SHELLOPTS",
+  "UID",
+]);
 
 /** Quotes for POSIX sh. */
 export function shellQuote(text: string): string {
@@ -57,11 +66,12 @@ export function hookScript(eventsFolder: string): string {
 umask 077
 cd ${shellQuote(eventsFolder)} 2>/dev/null || { cat >/dev/null 2>&1; exit 0; }
 now=$(date +%s%N 2>/dev/null)
-case $now in
-  '' | *[!0-9]*) now=$(perl -MTime::HiRes=time -e 'printf "%.0f", time * 1e9' 2>/dev/null) || now=$(date +%s)000000000 ;;
-esac
+case $now in *[!0-9]*) now= ;; esac
+if [ \${#now} -ne 19 ]; then
+  now=$(perl -MTime::HiRes=time -e 'printf "%.0f", time * 1e9' 2>/dev/null) || now=$(date +%s)000000000
+fi
 part=".$now-$$.part"
-if cat >"$part" 2>/dev/null; then mv -f "$part" "$now-$$.$1.json" 2>/dev/null; else rm -f "$part" 2>/dev/null; fi
+if cat 2>/dev/null >"$part"; then mv -f "$part" "$now-$$.$1.json"; else cat >/dev/null; rm -f "$part"; fi 2>/dev/null
 exit 0
 `;
 }
@@ -93,7 +103,7 @@ export function launcherScript(spec: {
   readonly command: readonly string[];
 }): string {
   const pane = PANE_NAMES.map((name) => `\${${name}+"${name}=$${name}"}`).join(" ");
-  const exports = Object.entries(spec.env).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
+  const exports = Object.entries(spec.env).map(([name, value]) => exportLine(name, shellQuote(value)));
   return `#!/bin/sh
 if [ "\${1-}" != clean ]; then exec /usr/bin/env -i ${pane} /bin/sh "$0" clean; fi
 rm -f -- "$0"
@@ -101,6 +111,11 @@ ${exports.join("\n")}
 cd -- ${shellQuote(spec.cwd)} || exit 97
 exec ${spec.command.map(shellQuote).join(" ")}
 `;
+}
+
+function exportLine(name: string, quoted: string): string {
+  if (!READ_ONLY_IN_BASH.has(name)) return `export ${name}=${quoted}`;
+  return `if (${name}=${quoted}) 2>/dev/null; then export ${name}=${quoted}; else export ${name}; fi`;
 }
 
 /** The agent's command line. Claude refuses a session id that is no UUID or has a transcript already. */

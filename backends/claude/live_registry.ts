@@ -1,6 +1,5 @@
 /** Reads Claude's own live registry, `<config>/sessions/<pid>.json`, and believes it only for the same process. */
 
-import { join } from "node:path";
 import * as v from "valibot";
 import type { ProcessIdentity } from "../../lib/session.ts";
 
@@ -30,7 +29,7 @@ export interface RegistryEntry {
 }
 
 export function registryFolder(configFolder: string): string {
-  return join(configFolder, "sessions");
+  return `${configFolder}/sessions`;
 }
 
 /** Null for anything that is not an entry with a status that we know. Pure. */
@@ -59,7 +58,7 @@ export function parseRegistryEntry(text: string): RegistryEntry | null {
 
 /** The entry of this very process; a stale file of an earlier process with the same pid is not it. */
 export function readRegistry(configFolder: string, process: ProcessIdentity): RegistryEntry | null {
-  const entry = readEntry(join(registryFolder(configFolder), `${process.pid}.json`));
+  const entry = readEntry(`${registryFolder(configFolder)}/${process.pid}.json`);
   if (entry === null || entry.pid !== process.pid) return null;
   return Deno.build.os === "linux" && entry.procStart !== null && entry.procStart !== process.start
     ? null
@@ -71,7 +70,7 @@ export function findRegistryEntry(configFolder: string, sessionId: string): Regi
   try {
     for (const file of Deno.readDirSync(registryFolder(configFolder))) {
       if (!/^\d+\.json$/.test(file.name)) continue;
-      const entry = readEntry(join(registryFolder(configFolder), file.name));
+      const entry = readEntry(`${registryFolder(configFolder)}/${file.name}`);
       if (entry?.sessionId === sessionId) return entry;
     }
   } catch {

@@ -1,6 +1,5 @@
 /** Finds the Claude Code executable as the user's shell would, by absolute path. */
 
-import { delimiter, isAbsolute, join } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 
 /** Where Claude's own installer puts it, for shells whose PATH lacks it. */
@@ -8,10 +7,10 @@ const USUAL_PLACES = [".local/bin/claude", ".claude/local/claude"];
 
 /** @throws AppError that says how to install it. */
 export function locateClaude(env: Readonly<Record<string, string>>, home: string): string {
-  const folders = (env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
+  const folders = (env["PATH"] ?? "").split(":").filter((folder) => folder.startsWith("/"));
   const candidates = [
-    ...folders.map((folder) => join(folder, "claude")),
-    ...USUAL_PLACES.map((at) => join(home, at)),
+    ...folders.map((folder) => `${folder}/claude`),
+    ...USUAL_PLACES.map((at) => `${home}/${at}`),
   ];
   const found = candidates.find(isExecutableFile);
   if (found !== undefined) return found;

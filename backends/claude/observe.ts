@@ -29,19 +29,22 @@ export class Observer {
     this.hooks = new HookLog(sessionFolder(paths.sessionFolder(session.token)).events);
   }
 
-  /** @param liveness when the caller knows it already, e.g. for many sessions at once. */
-  async evidence(liveness?: Liveness): Promise<ClaudeEvidence> {
+  /** The transcript's end is read only where registry and hooks leave something open, or for `all` of it. */
+  async evidence(
+    options: { readonly liveness?: Liveness; readonly all?: boolean } = {},
+  ): Promise<ClaudeEvidence> {
     const registry = this.registry();
-    const process = liveness ?? await this.liveness();
+    const process = options.liveness ?? await this.liveness();
     const events = this.#recentEvents();
-    const tail = tailMarks(this.transcript(registry), { maxBytes: TAIL_BYTES });
+    const path = this.transcript(registry);
+    const open = options.all || registry === null || !turnIsClosed(events);
     return {
       process,
       registry,
       events,
       hooks: events.length > 0,
-      marks: tail.marks,
-      transcript: tail.size === 0 ? "missing" : "present",
+      marks: open ? tailMarks(path, { maxBytes: TAIL_BYTES }).marks : [],
+      transcript: sizeOf(path) === 0 ? "missing" : "present",
     };
   }
 
@@ -114,6 +117,13 @@ export class Observer {
     }
     return events.reverse();
   }
+}
+
+/** The hooks have the end of the newest turn that they have the start of. */
+function turnIsClosed(events: readonly HookEvent[]): boolean {
+  const start = events.findLastIndex((event) => event.event === "UserPromptSubmit");
+  return start !== -1 &&
+    events.findLastIndex((event) => event.event === "Stop" || event.event === "StopFailure") > start;
 }
 
 function sizeOf(path: string): number {

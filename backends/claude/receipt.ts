@@ -3,7 +3,7 @@
 import type { Liveness, PendingInput, SendResult } from "../../lib/session.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import type { InputBox } from "./screen.ts";
-import { endsWithText } from "./screen.ts";
+import { endsWithText, showsOnlyText } from "./screen.ts";
 import { textKey, textKeyOf } from "./text_match.ts";
 
 export interface Verdict {
@@ -68,7 +68,7 @@ export function mayPressEnter(
   key: string,
 ): boolean {
   if (box?.kind !== "draft" || acceptedAt(since, key) !== -1) return false;
-  return endsWithText(box.text, text);
+  return showsOnlyText(box.text, text);
 }
 
 /** What remains to be said when the time for a proof is over. */

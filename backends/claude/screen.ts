@@ -29,16 +29,20 @@ interface Cell {
 /** The prompt of the box stands before a no-break space, in history lines and menus before a plain one. */
 const PROMPT = "❯\u00a0";
 const BASH_PROMPT = "!\u00a0";
+const COLOUR = /(^|;)[345]8(?:[;:]5[;:]\d+|;2;\d+;\d+;\d+|:2:[\d:]*)/g;
 const RULE = /^[─━╌]{10,}/;
 
 export function readInputBox(capture: ScreenCapture): InputBox {
   const lines = parseScreen(capture.text);
   const texts = lines.map((line) => line.map((cell) => cell.character).join(""));
-  const vim = texts.findLast((text) => /^\s*-- VISUAL( LINE| BLOCK)? --/.test(text));
-  if (vim !== undefined) return { kind: "other_mode", what: "vim's visual mode" };
-  if (texts.some((text) => text.startsWith(BASH_PROMPT))) return { kind: "other_mode", what: "bash mode" };
   const bottom = texts.findLastIndex((text) => RULE.test(text));
-  if (texts.some((text) => /^\s*search prompts:/.test(text))) {
+  // Only the lines below the box say so; above it, the same words are an agent's reply.
+  const footer = texts.slice(bottom + 1);
+  if (footer.some((text) => /^\s*-- VISUAL( LINE| BLOCK)? --/.test(text))) {
+    return { kind: "other_mode", what: "vim's visual mode" };
+  }
+  if (texts.some((text) => text.startsWith(BASH_PROMPT))) return { kind: "other_mode", what: "bash mode" };
+  if (footer.some((text) => /^\s*search prompts:/.test(text))) {
     return { kind: "other_mode", what: "the search of earlier prompts" };
   }
   const prompt = texts.findLastIndex((text) => text.startsWith(PROMPT));
@@ -77,10 +81,17 @@ function textOf(box: readonly (readonly Cell[])[]): string {
 
 /** Whether the box ends with the end of this text; wraps and indents of the box do not count. */
 export function endsWithText(box: string, text: string): boolean {
-  const squeeze = (part: string) =>
-    part.normalize("NFC").replace(/[\s\u2800]|\p{Default_Ignorable_Code_Point}/gu, "");
   const tail = squeeze(text).slice(-60);
   return tail !== "" && squeeze(box).endsWith(tail);
+}
+
+/** Whether the box shows this text and nothing else; of a text higher than the screen, its end. */
+export function showsOnlyText(box: string, text: string): boolean {
+  return endsWithText(box, text) && squeeze(text).endsWith(squeeze(box));
+}
+
+function squeeze(text: string): string {
+  return text.replace(/[\s\u2800]|\p{Default_Ignorable_Code_Point}/gu, "").normalize("NFC");
 }
 
 /** Cells with the two attributes that matter; attributes carry over from line to line. */
@@ -92,7 +103,8 @@ function parseScreen(text: string): Cell[][] {
     // deno-lint-ignore no-control-regex
     for (const part of line.split(/(\x1b\[[0-9;:]*m|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x0e|\x0f)/)) {
       if (part.startsWith("\x1b[")) {
-        for (const code of part.slice(2, -1).replace(/[34]8[;:][25][;:0-9]*/g, "").split(";")) {
+        // A colour's own numbers, of which 2 and 7 are no attributes, go first.
+        for (const code of part.slice(2, -1).replace(COLOUR, "$1").split(";")) {
           if (code === "" || code === "0") dim = reverse = false;
           else if (code === "2") dim = true;
           else if (code === "22") dim = false;

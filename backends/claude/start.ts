@@ -20,13 +20,16 @@ import {
 import { findRegistryEntry, readRegistry, type RegistryEntry } from "./live_registry.ts";
 import { judgeReadiness } from "./readiness.ts";
 import { readInputBox } from "./screen.ts";
-import { exactSession, REGISTRY_OPTION, sequence, Tmux, TOKEN_OPTION } from "./tmux.ts";
+import { exactSession, REGISTRY_OPTION, sequence, TIDY_TIMEOUT_MS, Tmux, TOKEN_OPTION } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
 const COLUMNS = 200;
 const ROWS = 50;
 /** Between looks at the screen while it starts; hook and registry wake it earlier. */
 const START_POLL_MS = 150;
+/** At the pane of an agent that is dead, and the pause between them. */
+const LAST_LOOKS = 12;
+const LAST_LOOK_MS = 25;
 /** Of the screen in an error. */
 const SCREEN_LINES = 30;
 
@@ -109,14 +112,15 @@ export async function startClaude(
     idleSince = live?.status === "idle" ? idleSince ?? now : null;
     const hook = hooks.newest("SessionStart");
     const alive = process === null ? "dead" : (await deps.processStates([process]))[0] ?? "unknown";
+    const last = alive === "dead" ? await lastWords(deps, tmux, started.pane) : null;
     const verdict = judgeReadiness({
       elapsedMs: now - begin,
       process: alive,
-      end: capture?.end ?? null,
+      end: last?.end ?? null,
       hookAgeMs: hook === null ? null : Math.max(0, deps.clock.now() - hook.at),
       registry: live,
       registryIdleMs: idleSince === null ? 0 : now - idleSince,
-      screen: capture?.plain ?? "",
+      screen: last?.screen ?? capture?.plain ?? "",
       screenQuietMs: now - screen.since,
       box: capture === null ? "unrecognised" : readInputBox(capture).kind,
     });
@@ -126,13 +130,18 @@ export async function startClaude(
         return found(process, verdict.proven);
       case "failed":
         over.abort();
-        throw notReady(session, verdict.reason, verdict.help, await tmux.screen(started.pane) ?? "");
+        throw notReady(
+          session,
+          verdict.reason,
+          verdict.help,
+          last?.screen ?? await tmux.screen(started.pane) ?? "",
+        );
       case "not_yet":
         break;
     }
     if (now - begin >= spec.readyTimeoutMs) {
       over.abort();
-      const seconds = Math.round(spec.readyTimeoutMs / 1000);
+      const seconds = spec.readyTimeoutMs / 1000;
       throw notReady(
         session,
         `it did not accept input within ${seconds} s`,
@@ -225,7 +234,9 @@ interface Look {
 }
 
 async function look(tmux: Tmux, pane: string): Promise<Look | null> {
-  const format = "#{cursor_x}\t#{cursor_y}\t#{pane_dead_status}\t#{pane_dead_signal}";
+  // The status may be known before all output is read; only a dead pane has it all.
+  const format =
+    "#{cursor_x}\t#{cursor_y}\t#{?pane_dead,#{pane_dead_status},}\t#{?pane_dead,#{pane_dead_signal},}";
   const result = await tmux.run(sequence(
     ["display-message", "-p", "-t", pane, format],
     ["capture-pane", "-p", "-e", "-t", pane],
@@ -242,6 +253,21 @@ async function look(tmux: Tmux, pane: string): Promise<Look | null> {
     cursorY: Number(y),
     end: signal ? `signal ${signal}` : status ? `exit ${status}` : null,
   };
+}
+
+/** How a dead agent ended and all that it said; tmux may take a moment to learn of it. */
+async function lastWords(
+  deps: Deps,
+  tmux: Tmux,
+  pane: string,
+): Promise<{ end: string | null; screen: string }> {
+  for (let looks = 1;; looks++) {
+    const end = (await look(tmux, pane))?.end ?? null;
+    if (end !== null || looks === LAST_LOOKS) return { end, screen: await tmux.screen(pane) ?? "" };
+    // tmux 3.3a can miss the end of a child; starting one makes it look again.
+    await tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
+    await deps.clock.sleep(LAST_LOOK_MS);
+  }
 }
 
 function notReady(session: Session, reason: string, help: string, screen: string): AppError {

@@ -103,14 +103,16 @@ function newestStart(evidence: ClaudeEvidence): number | null {
 
 /** How the newest turn that ended did so; null when none is in the evidence. */
 export function lastTurn(evidence: Pick<ClaudeEvidence, "events" | "marks">): TurnEnd | null {
-  const event = evidence.events.findLast((found) => found.event === "Stop" || found.event === "StopFailure");
+  const event = evidence.events.findLast(isEndEvent);
   const mark = evidence.marks.findLast(isEndMark);
   const byMark = mark === undefined ? null : endOfMark(mark);
   if (event === undefined) return byMark;
   const byEvent = endOfEvent(event);
   if (byMark === null) return byEvent;
-  // The interrupt line has no hook; every other end has both, the hook's time being slightly earlier or later.
-  return byMark.kind === "interrupted" && endTime(byMark) > event.at ? byMark : byEvent;
+  // Most ends have both, the hook's time being slightly earlier or later; the interrupt line and a hook's "stop" have
+  // no event, and a newer mark that tells of another end is of a newer turn.
+  const another = byMark.kind !== byEvent.kind || mark?.kind === "informational";
+  return another && endTime(byMark) > event.at ? byMark : byEvent;
 }
 
 function isEndMark(mark: Mark): boolean {
@@ -241,12 +243,26 @@ function endAtRest(
     event.event === "UserPromptSubmit" && textKey(event.body.prompt ?? "") === key
   );
   if (accepted === -1 || waitsInQueue(since.marks, key)) return null;
-  const end = since.events.slice(accepted + 1).findLast((event) =>
-    event.event === "Stop" || event.event === "StopFailure"
-  );
+  const end = lastEndOfTurn(since.events.slice(accepted + 1));
   if (end === undefined || (live.registry !== null && live.registry.statusUpdatedAt < end.at)) return null;
   if (end.event === "Stop" && hasSubagents(backgroundTasks(end.body))) return null;
   return endOfEvent(end);
+}
+
+/** A user's Stop hook may continue a turn, so that it has several ends; a later prompt's ends are not among them. */
+function lastEndOfTurn(events: readonly HookEvent[]): HookEvent | undefined {
+  const first = events.findIndex(isEndEvent);
+  const next = events.findIndex((event, index) => index > first && startsAnother(event));
+  return first === -1 ? undefined : events.slice(first, next === -1 ? undefined : next).findLast(isEndEvent);
+}
+
+function isEndEvent(event: HookEvent): boolean {
+  return event.event === "Stop" || event.event === "StopFailure";
+}
+
+/** A sub-agent's report goes on with the turn. */
+function startsAnother(event: HookEvent): boolean {
+  return event.event === "UserPromptSubmit" && !(event.body.prompt ?? "").startsWith("<task-notification>");
 }
 
 /** Queued, then taken back into the input box by a person: it will never have a turn. */
@@ -260,32 +276,40 @@ function takenBack(since: Pick<ClaudeEvidence, "marks">, state: TurnState, key: 
 
 /** Queued, and neither taken up nor taken back: the Stop of the turn before it is not its end. */
 function waitsInQueue(marks: readonly Mark[], key: string): boolean {
-  return enqueuedAt(marks, key) !== -1 && takenAt(marks, key) === null;
+  return isEnqueued(marks, key) && takenAt(marks, key) === null;
 }
 
-/** Index of the mark that shows that the message was taken into a turn: a queued one only after its own entry. */
+/**
+ * Index of the mark that shows that the message was taken into a turn. The first mark with its text tells how it went
+ * in: typed, or queued and then taken up by a later one. What was queued before the anchor and reads the same is not it.
+ */
 function takenAt(marks: readonly Mark[], key: string): number | null {
-  const enqueued = enqueuedAt(marks, key);
+  const first = marks.findIndex((mark) =>
+    textKeyOf(mark) === key &&
+    (mark.kind === "enqueued" || mark.kind === "absorbed_prompt" ||
+      (mark.kind === "prompt" && mark.source !== "queued"))
+  );
+  if (marks[first]?.kind !== "enqueued") return first === -1 ? null : first;
   const index = marks.findIndex((mark, at) =>
-    at > enqueued && textKeyOf(mark) === key &&
-    (mark.kind === "absorbed_prompt" ||
-      (mark.kind === "prompt" && (enqueued !== -1 || mark.source !== "queued")))
+    at > first && (mark.kind === "prompt" || mark.kind === "absorbed_prompt") && textKeyOf(mark) === key
   );
   return index === -1 ? null : index;
 }
 
-function enqueuedAt(marks: readonly Mark[], key: string): number {
-  return marks.findIndex((mark) => mark.kind === "enqueued" && textKeyOf(mark) === key);
+function isEnqueued(marks: readonly Mark[], key: string): boolean {
+  return marks.some((mark) => mark.kind === "enqueued" && textKeyOf(mark) === key);
 }
 
+/** While the registry is busy it does not say whether a shell runs, too. */
 function keepsWorking(state: TurnState, live: ClaudeEvidence): boolean {
-  return live.registry?.status === "shell" || (live.registry === null && state.background.length > 0);
+  return state.state === "working" || live.registry?.status === "shell" ||
+    (live.registry === null && state.background.length > 0);
 }
 
 /** The newest Stop's list, unless a turn has begun since. */
 function currentBackground(evidence: ClaudeEvidence): BackgroundTask[] {
-  const stop = evidence.events.findLast((event) => event.event === "Stop" || event.event === "StopFailure");
-  return stop === undefined ? [] : backgroundTasks(stop.body);
+  const stop = evidence.events.findLast(isEndEvent);
+  return stop === undefined || (newestStart(evidence) ?? 0) > stop.at ? [] : backgroundTasks(stop.body);
 }
 
 function hasSubagents(tasks: readonly BackgroundTask[]): boolean {

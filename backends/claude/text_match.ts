@@ -8,11 +8,11 @@ export const COMMAND_GUARD = "\u2800";
 /** What Claude may change about a message: normal form, invisible characters, guards, white space at the ends. */
 export function canonical(text: string): string {
   return text
-    .normalize("NFC")
     .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
+    .normalize("NFC")
     .replace(/[\u2028\u2029]/g, "\n")
     .replace(/^[\s\u2800]+/u, "")
-    .replace(/\s+$/u, "");
+    .trimEnd();
 }
 
 /** Length and a 53-bit hash (cyrb53) of the canonical text: names a message without keeping its body. */

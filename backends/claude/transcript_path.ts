@@ -1,6 +1,6 @@
 /** Computes where Claude Code keeps a conversation, and accepts no other place for one. Touches no file. */
 
-import { isAbsolute, join, normalize } from "node:path";
+import { isPlainAbsolute, withoutTrailingSlash } from "../../lib/posix_path.ts";
 
 /** Longest folder name that is used as it is. Source: Claude Code 2.1.330, measured. */
 const MAX_FOLDER_NAME_UNITS = 200;
@@ -20,7 +20,7 @@ export function projectFolderName(realPath: string): string {
  * @param realCwd the working folder with symlinks resolved.
  */
 export function transcriptPath(configFolder: string, realCwd: string, sessionId: string): string {
-  return join(configFolder, "projects", projectFolderName(realCwd), `${sessionId}.jsonl`);
+  return `${configFolder}/projects/${projectFolderName(realCwd)}/${sessionId}.jsonl`;
 }
 
 /**
@@ -28,9 +28,9 @@ export function transcriptPath(configFolder: string, realCwd: string, sessionId:
  * `<config>/projects/`, ending with `.jsonl`. Compares text only: a symlink below that folder is not seen.
  */
 export function isInsideProjects(configFolder: string, path: string): boolean {
-  if (!isAbsolute(path) || path.includes("\0") || normalize(path) !== path) return false;
-  const projects = join(configFolder, "projects") + "/";
-  if (!isAbsolute(projects) || !path.startsWith(projects)) return false;
+  if (!isPlainAbsolute(path) || !path.startsWith(`${withoutTrailingSlash(configFolder)}/projects/`)) {
+    return false;
+  }
   return path.endsWith(".jsonl") && !path.endsWith("/.jsonl");
 }
 

@@ -1,7 +1,7 @@
 /** Wakes a waiter when a session's records may have changed: file watches, with a slow poll as the net below them. */
 
-import { basename, dirname } from "node:path";
 import type { Clock } from "../../lib/deps.ts";
+import { baseName, folderOf } from "../../lib/posix_path.ts";
 import type { SessionEvent } from "../../lib/session.ts";
 
 /** Beside a working watch: notices a killed process, which changes no file. */
@@ -56,9 +56,9 @@ class RecordWatch {
   cover(places: WatchPlaces): boolean {
     this.#names = new Map([[places.events, null]]);
     for (const file of places.files) {
-      const folder = dirname(file);
+      const folder = folderOf(file);
       const names = this.#names.get(folder) ?? new Set<string>();
-      this.#names.set(folder, names.add(basename(file)));
+      this.#names.set(folder, names.add(baseName(file)));
     }
     let complete = true;
     for (const folder of this.#names.keys()) {
@@ -104,7 +104,7 @@ class RecordWatch {
       for await (const event of watcher) {
         if (event.kind === "access") continue;
         const names = this.#names.get(folder) ?? null;
-        if (names !== null && !event.paths.some((path) => names.has(basename(path)))) continue;
+        if (names !== null && !event.paths.some((path) => names.has(baseName(path)))) continue;
         this.#dirty = true;
         this.#wake?.();
         this.#wake = null;

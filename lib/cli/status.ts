@@ -17,7 +17,7 @@ export interface StatusOptions {
 }
 
 export async function run({ id, explain }: StatusOptions, context: CliContext): Promise<Result> {
-  const state = await (await context.service()).status(id);
+  const state = await (await context.service()).status(id, { explain });
   const lines = explain ? state.evidence.map(({ source, finding }) => `${source}: ${finding}`) : [];
   return { text: [state.state, ...lines].join("\n"), json: statusJson(id, state, explain) };
 }
