@@ -3,6 +3,7 @@
 import type { AgentHandle, Backend, CreateSpec, SendHooks } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { acquireLock } from "../../lib/file_lock.ts";
 import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
   Liveness,
@@ -24,6 +25,7 @@ import { locateClaude } from "./locate.ts";
 import { sessionFolder } from "./launch_files.ts";
 import { registryFolder } from "./live_registry.ts";
 import { Observer } from "./observe.ts";
+import { isOnRecord } from "./receipt.ts";
 import { decideState, judgeTurn } from "./state.ts";
 import { exactSession, type MarkedPane, TIDY_TIMEOUT_MS, Tmux } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
@@ -31,6 +33,8 @@ import { watchRecords } from "./watch.ts";
 /** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
 const KILL_PATIENCE_MS = 4_000;
 const KILL_POLL_MS = 25;
+/** Until a prompt that was accepted stands in the transcript (measured: 0.1 to 0.45 s), with room to spare. */
+const RECORD_LAG_MS = 3_000;
 /** At a dead agent's pane, each `KILL_POLL_MS` after the other. */
 const REAP_LOOKS = 12;
 
@@ -146,7 +150,8 @@ export class ClaudeBackend implements Backend {
     const sent = anchor as Anchor | null;
     const since = sent === null ? { events: [], marks: [] } : observer.since(sent);
     const live = await observer.evidence(session.lifecycle === "ended" ? { liveness: "dead" } : {});
-    const outcome = judgeTurn(since, live, sent?.text ?? null, options);
+    const lost = sent !== null && await this.#wasNeverTaken(session, sent, since);
+    const outcome = judgeTurn(since, live, lost ? null : sent?.text ?? null, options);
     const state = session.lifecycle === "ended" ? endedState(session) : decideState(live);
     if (outcome?.outcome === "gone" && state.state === "gone") {
       return { outcome: { outcome: "gone", reason: state.reason }, state };
@@ -263,6 +268,22 @@ export class ClaudeBackend implements Backend {
       await tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
       await this.deps.clock.sleep(KILL_POLL_MS);
     }
+  }
+
+  /** Its sender is at an end, one way or the other, and the records do not have the message. */
+  async #wasNeverTaken(
+    session: Session,
+    anchor: Anchor,
+    since: ReturnType<Observer["since"]>,
+  ): Promise<boolean> {
+    if (this.deps.clock.now() - anchor.at < RECORD_LAG_MS || isOnRecord(since, anchor.text)) return false;
+    const { sendLock } = sessionFolder(this.paths.sessionFolder(session.token));
+    using lock = await acquireLock(sendLock, {
+      timeoutMs: 0,
+      clock: this.deps.clock,
+      signal: new AbortController().signal,
+    });
+    return lock !== null && !isOnRecord(since, anchor.text);
   }
 
   /** For people who ask later why it died. */

@@ -23,7 +23,7 @@ import { watchRecords } from "./watch.ts";
 /** Behind other senders: a 1 MB message takes about 70 s to be taken in. */
 const LOCK_TIMEOUT_MS = 120_000;
 /** For the record of a short message (measured: 0.1 to 0.45 s), and for each paste on a busy machine. */
-const PROOF_TIMEOUT_MS = 5_000;
+const PROOF_TIMEOUT_MS = 10_000;
 const PROOF_TIMEOUT_PER_PASTE_MS = 15;
 const PROOF_POLL_MS = 200;
 /** Before the screen is asked whether the Enter was swallowed, and between Enters. */
@@ -86,7 +86,12 @@ export class Delivery {
     if (look === "no_pane") {
       return { reason: "its tmux pane can't be found", pending: null };
     }
-    return vetoTyping(look.box, look.attached, null);
+    const veto = vetoTyping(look.box, look.attached, null);
+    if (veto === null && look.box.kind === "unrecognised" && evidence.registry === null) {
+      // Nothing else would tell of an open dialog, and our Enter would answer it.
+      return { reason: "its screen shows no input box, and no live registry says why", pending: null };
+    }
+    return veto;
   }
 
   /** The registry's word; a request newer than it counts, too, since the registry may lag. */

@@ -60,6 +60,11 @@ export function acceptedAt(since: Pick<ClaudeEvidence, "events">, key: string): 
   );
 }
 
+/** Whether any record has the message, accepted or not. */
+export function isOnRecord(since: Pick<ClaudeEvidence, "events" | "marks">, key: string): boolean {
+  return acceptedAt(since, key) !== -1 || since.marks.some((mark) => textKeyOf(mark) === key);
+}
+
 /** Whether one more Enter is safe and needed: our text, and nothing else, still stands in the box. */
 export function mayPressEnter(
   box: InputBox | null,

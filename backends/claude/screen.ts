@@ -104,8 +104,9 @@ function parseScreen(text: string): Cell[][] {
     for (const part of line.split(/(\x1b\[[0-9;:]*m|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x0e|\x0f)/)) {
       if (part.startsWith("\x1b[")) {
         // A colour's own numbers, of which 2 and 7 are no attributes, go first.
-        for (const code of part.slice(2, -1).replace(COLOUR, "$1").split(";")) {
-          if (code === "" || code === "0") dim = reverse = false;
+        const codes = part.slice(2, -1);
+        for (const code of codes.replace(COLOUR, "").split(";")) {
+          if (codes === "" || code === "0") dim = reverse = false;
           else if (code === "2") dim = true;
           else if (code === "22") dim = false;
           else if (code === "7") reverse = true;

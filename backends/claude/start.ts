@@ -163,7 +163,7 @@ async function openPane(
   const name = handleOf(session).tmuxSession;
   // With the colon it is the session's current window and pane, whatever its indexes begin with.
   const target = `${exactSession(name)}:`;
-  const result = await tmux.run(sequence(
+  const result = await tmux.unlessExiting(sequence(
     [
       "new-session",
       "-d",

@@ -9,6 +9,10 @@ export const TMUX_TIMEOUT_MS = 5_000;
 /** For tidying up on the way of another command, which must not be held up by it. */
 export const TIDY_TIMEOUT_MS = 1_500;
 
+/** A server takes a few milliseconds to end after its last session. */
+const EXIT_ATTEMPTS = 10;
+const EXIT_PAUSE_MS = 20;
+
 /** The user option that marks a session as ours; its value is the row's token. */
 export const TOKEN_OPTION = "@dev_sessions_token";
 
@@ -22,7 +26,8 @@ export type TmuxResult =
   /** No answer in time: the command may still be carried out later. */
   | { readonly kind: "unresponsive" };
 
-export type TmuxFailure = "no_server" | "no_target" | "duplicate" | "other";
+/** `server_exited`: it was there and is no more, with all its sessions. */
+export type TmuxFailure = "no_server" | "server_exited" | "no_target" | "duplicate" | "other";
 
 /** Reads tmux's error line. Texts hold for 3.1c to 3.8. */
 export function classifyFailure(stderr: string): TmuxFailure {
@@ -31,6 +36,9 @@ export function classifyFailure(stderr: string): TmuxFailure {
   if (/^(no server running on |error connecting to .*\(No such file or directory\))/m.test(stderr)) {
     return "no_server";
   }
+  // A client that meets a server on its way out; a server without sessions has no current target.
+  if (/^(server exited unexpectedly|lost server)$/m.test(stderr)) return "server_exited";
+  if (/^no current target$/m.test(stderr)) return "no_target";
   return "other";
 }
 
@@ -84,16 +92,27 @@ export class Tmux {
     }
   }
 
+  /** As `run`, but asks again while a server that is ending answers; only for what may be asked of its successor. */
+  async unlessExiting(args: readonly string[], timeoutMs = TMUX_TIMEOUT_MS): Promise<TmuxResult> {
+    for (let attempt = 1;; attempt++) {
+      const result = await this.run(args, timeoutMs);
+      if (result.kind !== "failed" || result.reason !== "server_exited" || attempt === EXIT_ATTEMPTS) {
+        return result;
+      }
+      await this.deps.clock.sleep(EXIT_PAUSE_MS);
+    }
+  }
+
   /** The sessions that carry a token, from one call; `unknown` when the server does not answer. */
   async marked(timeoutMs = TMUX_TIMEOUT_MS): Promise<ReadonlyMap<string, MarkedPane> | "unknown"> {
     const format = `#{${TOKEN_OPTION}}\t#{session_name}\t#{pane_id}\t#{pane_dead}\t#{pane_pid}\t` +
       `#{session_attached}\t#{pane_dead_status}\t#{pane_dead_signal}\t#{${REGISTRY_OPTION}}`;
-    const result = await this.run(["list-panes", "-a", "-F", format], timeoutMs);
+    const result = await this.unlessExiting(["list-panes", "-a", "-F", format], timeoutMs);
     switch (result.kind) {
       case "unresponsive":
         return "unknown";
       case "failed":
-        return result.reason === "no_server" ? new Map() : "unknown";
+        return result.reason === "no_server" || result.reason === "no_target" ? new Map() : "unknown";
       case "ok":
         return parseMarkedPanes(result.stdout);
     }
@@ -112,7 +131,7 @@ export class Tmux {
       case "unresponsive":
         return "unknown";
       case "failed":
-        return result.reason === "no_target" || result.reason === "no_server" ? "gone" : "unknown";
+        return result.reason === "other" ? "unknown" : "gone";
     }
   }
 

@@ -1,0 +1,100 @@
+/** Creates a session so that a crash at any point leaves a row from which everything it began can be removed. */
+
+import { type AgentHandle, type Backend, NameTakenError } from "../backends/backend.ts";
+import type { Deps } from "./deps.ts";
+import { AppError } from "./errors.ts";
+import type { CreateRequest } from "./service.ts";
+import type { Session, SessionId } from "./session.ts";
+import type { KeyRef, Store } from "./store.ts";
+
+/** Names that something outside of the registry has already; more than this many in a row is no accident. */
+const NAME_ATTEMPTS = 50;
+
+export class Creation {
+  constructor(private readonly deps: Deps, private readonly store: Store) {}
+
+  /** @throws what the backend throws, once what it began is removed, or left to the next command if that can't be told. */
+  async run(
+    request: CreateRequest,
+    backend: Backend,
+    key: KeyRef | null,
+    signal: AbortSignal,
+  ): Promise<{ session: Session; readyProven: boolean }> {
+    const taken = new Set<SessionId>();
+    for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
+      const session = await this.#reserve(request, taken, key);
+      try {
+        const handle = await this.#start(session, backend, request, signal);
+        return { session: this.store.activate(session), readyProven: handle.readyProven };
+      } catch (error) {
+        const left = await this.rollBack(session, backend);
+        if (!(error instanceof NameTakenError)) {
+          throw left === "removed" ? error : withNote(error, "The next command removes what it started.");
+        }
+        if (request.id !== null) {
+          throw new AppError("failure", `Champion ID already in use: ${session.id}`, error.message);
+        }
+        taken.add(session.id);
+      }
+    }
+    throw new AppError("failure", "Unable to allocate a unique champion ID");
+  }
+
+  async #reserve(
+    request: CreateRequest,
+    taken: ReadonlySet<SessionId>,
+    key: KeyRef | null,
+  ): Promise<Session> {
+    const parent = request.parent !== null && this.store.find(request.parent) !== null
+      ? request.parent
+      : null;
+    return this.store.reserve({
+      agent: request.agent,
+      mode: request.mode,
+      path: request.path,
+      description: request.description,
+      model: request.model,
+      group: request.group,
+      parent,
+      creator: await this.deps.identify(Deno.pid),
+    }, { id: request.id, exclude: taken, key });
+  }
+
+  /** The plan is stored before anything exists outside of the registry. */
+  async #start(
+    reserved: Session,
+    backend: Backend,
+    request: CreateRequest,
+    signal: AbortSignal,
+  ): Promise<AgentHandle> {
+    const plan = backend.plan(reserved);
+    this.store.recordHandle(reserved, { ...plan, process: null });
+    const handle = await backend.create({
+      session: { ...reserved, ...plan },
+      agentArgs: request.agentArgs,
+      trust: request.trust,
+      readyTimeoutMs: request.readyTimeoutMs,
+      record: (found) => this.store.recordHandle(reserved, found),
+    }, signal);
+    this.store.recordHandle(reserved, handle);
+    return handle;
+  }
+
+  async rollBack(session: Session, backend: Backend): Promise<"removed" | "unknown"> {
+    const current = this.store.find(session.id) ?? session;
+    if (current.token !== session.token) return "removed";
+    // Without a handle the plan was not stored yet, and nothing was begun.
+    const result = current.handle === null ? "removed" : await backend.rollback(current);
+    if (result === "removed") this.store.release(session);
+    return result;
+  }
+}
+
+function withNote(error: unknown, note: string): unknown {
+  if (!(error instanceof AppError)) return error;
+  return new AppError(
+    error.code,
+    error.message,
+    [error.detail, note].filter((part) => part !== null).join("\n"),
+  );
+}
