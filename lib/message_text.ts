@@ -6,8 +6,8 @@ import { AppError } from "./errors.ts";
 export const MESSAGE_LIMIT_BYTES = 1_048_576;
 
 /** CSI, OSC/DCS/APC/PM strings that end on their line (else only what opens them), and two-character escapes. */
-// deno-lint-ignore no-control-regex
 const ESCAPE_SEQUENCES =
+  // deno-lint-ignore no-control-regex
   /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]?/g;
 /** C0 without tab and line feed, DEL, C1. */
 // deno-lint-ignore no-control-regex

@@ -70,7 +70,7 @@ export class ClaudeBackend implements Backend {
         tmuxSession: tmuxSessionName(session.id),
         pane: null,
         configFolder: claudeConfigFolder(this.deps.env, this.paths.home),
-        realPath: Deno.realPathSync(session.path),
+        realPath: realPathOf(session.path),
       },
       agentSessionId: this.deps.randomUuid(),
     };
@@ -102,6 +102,7 @@ export class ClaudeBackend implements Backend {
 
   async state(session: Session, options: { readonly explain: boolean }): Promise<TurnState> {
     if (session.lifecycle === "ended") return endedState(session);
+    if (session.handle === null) return lostState();
     return decideState(await this.#observer(session).evidence({ all: options.explain }));
   }
 
@@ -111,7 +112,7 @@ export class ClaudeBackend implements Backend {
     const liveness = await this.liveness(sessions);
     const states = new Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>();
     for (const session of sessions) {
-      const state = decideState(
+      const state = session.handle === null ? lostState() : decideState(
         await this.#observer(session).evidence({ liveness: liveness.get(session.id) ?? "unknown" }),
       );
       states.set(session.id, {
@@ -180,12 +181,11 @@ export class ClaudeBackend implements Backend {
   }
 
   async kill(session: Session): Promise<void> {
+    if (session.handle === null) return await this.#assertNoSuchPane(session);
     const tmux = this.#tmux(session);
     await this.#keepScreen(session, tmux);
     const pane = await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
-    if (session.process === null) {
-      if (pane === "unknown" || session.legacy === null) throw cannotKill(session, pane);
-    } else if (!await this.#endProcess(session, session.process, pane)) {
+    if (session.process === null || !await this.#endProcess(session, session.process, pane)) {
       throw cannotKill(session, pane);
     }
     // A pane that could not be removed now is dead, and the next create removes it.
@@ -194,8 +194,12 @@ export class ClaudeBackend implements Backend {
 
   async adopt(session: Session): Promise<AgentHandle | null> {
     const { adoptClaude } = await import("./adopt.ts");
-    const planned = { ...session, handle: this.plan(session).handle };
-    return await adoptClaude(this.deps, this.#tmux(planned), session, handleOf(planned));
+    const planned = this.#planned(session);
+    const adopted = await adoptClaude(this.deps, this.#tmux(planned), session, handleOf(planned));
+    if (adopted === null) return null;
+    const { events } = sessionFolder(this.paths.sessionFolder(session.token));
+    await Deno.mkdir(events, { recursive: true, mode: 0o700 });
+    return adopted;
   }
 
   async reap(session: Session): Promise<string> {
@@ -235,6 +239,34 @@ export class ClaudeBackend implements Backend {
       if (pane.dead && !pane.attached && pane.registry === this.paths.state && !isLive(token)) {
         await tmux.killMarked(token, TIDY_TIMEOUT_MS);
       }
+    }
+  }
+
+  /** As if it were created here and now, for one that an earlier version created. */
+  #planned(session: Session): Session {
+    return session.handle === null ? { ...session, handle: this.plan(session).handle } : session;
+  }
+
+  /**
+   * An earlier version's session without an agent to be found is over when tmux has none of its name. One that it has
+   * may be anybody's.
+   */
+  async #assertNoSuchPane(session: Session): Promise<void> {
+    const name = tmuxSessionName(session.id);
+    const tmux = this.#tmux(this.#planned(session));
+    const found = await tmux.run(["has-session", "-t", exactSession(name)], TIDY_TIMEOUT_MS);
+    switch (found.kind) {
+      case "unresponsive":
+        throw cannotKill(session, "unknown");
+      case "failed":
+        if (found.reason === "other") throw cannotKill(session, "unknown");
+        return;
+      case "ok":
+        throw new AppError(
+          "failure",
+          `Cannot kill "${session.id}": its agent could not be found, and nothing proves that tmux's session ` +
+            `${name} is its own. Look at it, and end it by hand: tmux kill-session -t =${name}`,
+        );
     }
   }
 
@@ -307,7 +339,7 @@ export class ClaudeBackend implements Backend {
   #observer(session: Session): Observer {
     const known = this.#observers.get(session.token);
     if (known !== undefined && known.session.process?.pid === session.process?.pid) return known;
-    const observer = new Observer(this.deps, this.paths, session);
+    const observer = new Observer(this.deps, this.paths, this.#planned(session));
     this.#observers.set(session.token, observer);
     return observer;
   }
@@ -319,6 +351,19 @@ function endedState(session: Session): TurnState {
     reason: session.endReason ?? "ended",
     since: session.endedAt,
     evidence: [{ source: "registry", finding: `ended (${session.endReason ?? "no reason kept"})` }],
+    background: [],
+    lastTurn: null,
+  };
+}
+
+/** Of a session that an earlier version started and whose agent is not proven to live or to be dead. */
+function lostState(): TurnState {
+  const reason = "an earlier version of dev-sessions started it, and its agent could not be found";
+  return {
+    state: "unknown",
+    reason,
+    since: null,
+    evidence: [{ source: "registry", finding: reason }],
     background: [],
     lastTurn: null,
   };
@@ -352,6 +397,15 @@ function sendSignal(pid: number, signal: Deno.Signal): void {
 /** tmux makes this folder itself, but not when it is told the socket's path. */
 function ensureSocketFolder(socket: string): void {
   Deno.mkdirSync(socket.slice(0, socket.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+}
+
+/** A workspace that is gone still names the conversation's folder. */
+function realPathOf(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 async function removeFolder(path: string): Promise<void> {

@@ -59,6 +59,7 @@ export class Delivery {
         null,
       );
     }
+    this.#dropLeftCommands();
     const veto = await this.#veto();
     if (veto !== null) return this.#receipt(message, refusal(veto.reason), null, veto.pending);
 
@@ -107,18 +108,39 @@ export class Delivery {
   async #typeAndProve(message: Message, anchor: Anchor, signal: AbortSignal): Promise<Verdict> {
     const prefix = `dev-sessions-${this.session.token.slice(0, 8)}`;
     const { script, pastes } = deliveryScript(this.#pane, message.text, prefix);
-    writePrivate(this.#folder.delivery, script);
+    const file = this.#commandFile(message.receipt, script);
     try {
-      const typed = await this.tmux.run(["source-file", this.#folder.delivery]);
+      const typed = await this.tmux.run(["source-file", file]);
       // What tmux did not carry out now it must not carry out later: then the file is gone.
-      removeIfThere(this.#folder.delivery);
+      removeIfThere(file);
       if (typed.kind === "failed" && (typed.reason === "no_server" || typed.reason === "no_target")) {
         return refusal("its tmux pane is gone");
       }
       const budget = PROOF_TIMEOUT_MS + pastes * PROOF_TIMEOUT_PER_PASTE_MS;
       return await this.#prove(message, anchor, budget, signal);
     } finally {
-      removeIfThere(this.#folder.delivery);
+      removeIfThere(file);
+    }
+  }
+
+  /**
+   * Writes the commands under a name of their own: the tmux call of a sender that was killed may still be under way,
+   * and must find its own commands or, once another sender has the lock, none.
+   */
+  #commandFile(receipt: string, script: string): string {
+    const { deliveries } = this.#folder;
+    Deno.mkdirSync(deliveries, { recursive: true, mode: 0o700 });
+    const file = `${deliveries}/${receipt}.tmux`;
+    Deno.writeTextFileSync(file, script, { mode: 0o600, createNew: true });
+    return file;
+  }
+
+  /** Under the lock: what a killed sender has left here was not typed by now, and must not be typed any more. */
+  #dropLeftCommands(): void {
+    try {
+      Deno.removeSync(this.#folder.deliveries, { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
 
@@ -214,11 +236,6 @@ export function agentGone(session: Session): AppError {
     `Cannot send to "${session.id}": its agent is gone. ` +
       `Read what it said with: dev-sessions last-message ${session.id}`,
   );
-}
-
-function writePrivate(path: string, text: string): void {
-  removeIfThere(path);
-  Deno.writeTextFileSync(path, text, { mode: 0o600, createNew: true });
 }
 
 function removeIfThere(path: string): void {

@@ -22,8 +22,8 @@ export interface SessionFolder {
   readonly settings: string;
   readonly launcher: string;
   readonly sendLock: string;
-  /** The tmux commands of one delivery; removed after it. */
-  readonly delivery: string;
+  /** Each holds the tmux commands of one delivery, under a name of its own; removed after it. */
+  readonly deliveries: string;
   /** What the screen showed when the agent was found dead. */
   readonly lastScreen: string;
 }
@@ -36,7 +36,7 @@ export function sessionFolder(root: string): SessionFolder {
     settings: `${root}/settings.json`,
     launcher: `${root}/launch.sh`,
     sendLock: `${root}/send.lock`,
-    delivery: `${root}/delivery.tmux`,
+    deliveries: `${root}/deliveries`,
     lastScreen: `${root}/last-screen.txt`,
   };
 }

@@ -62,7 +62,7 @@ const DIALOGS: readonly { readonly pattern: RegExp; readonly reason: string; rea
     help: "Run claude by hand and sign in with /login",
   },
   {
-    pattern: /[Ss]ettings (issue|error)|Invalid settings/,
+    pattern: /settings (issue|error)|invalid settings/i,
     reason: "Claude reports an issue with its settings",
     help:
       "Run claude by hand and follow what it says; an older Claude may not know our hooks: update it with claude update",

@@ -1,5 +1,16 @@
 /** An Anthropic Messages API on loopback whose answers follow the `SCRIPT:<verb> <args>` in the newest prompt. */
 
+import {
+  type Body,
+  type Newest,
+  newestTexts,
+  newId,
+  type Reply,
+  replyTo,
+  say,
+  STREAM_CHUNKS,
+} from "./scripted_replies.ts";
+
 /** One request as the model received it. */
 export interface RecordedRequest {
   /** ISO 8601, UTC. */
@@ -9,8 +20,12 @@ export interface RecordedRequest {
   readonly stream: boolean;
   /** Names of the offered tools; a request without tools is an auxiliary one (titles, summaries). */
   readonly tools: readonly string[];
+  /** Claude Code's session id; null when the request names none. */
+  readonly session: string | null;
   /** The newest user text with system-reminder blocks removed, byte for byte; null when there is none. */
   readonly prompt: string | null;
+  /** All texts of people in that message: several when they were queued or an earlier one was interrupted. */
+  readonly texts: readonly string[];
   /** How many tool results came after that text. */
   readonly rounds: number;
   /** The last message of the request as it was sent. */
@@ -23,9 +38,9 @@ export interface ScriptedModel extends AsyncDisposable {
   readonly url: string;
   requests(): readonly RecordedRequest[];
   /** The newest prompt of a person (no subagent's, no task notification); null before the first. */
-  lastPromptText(): string | null;
-  /** The distinct consecutive prompts of people, oldest first. */
-  prompts(): readonly string[];
+  lastPromptText(session?: string): string | null;
+  /** Every prompt of a person once, in the order of arrival, also those absorbed into a running turn. */
+  prompts(session?: string): readonly string[];
   /** Lets the replies held at this gate go on, also those that reach it later. */
   open(name: string): void;
   /** Resolves when a reply is held at this gate (at once when one has been). */
@@ -33,38 +48,8 @@ export interface ScriptedModel extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-type Block =
-  | { readonly type: "text"; readonly text: string }
-  | { readonly type: "tool_use"; readonly id: string; readonly name: string; readonly input: unknown };
-
-interface Reply {
-  readonly blocks: readonly Block[];
-  readonly stop: string;
-  /** Held here before the headers. */
-  readonly gate?: string;
-  /** Held here after the first half of the text. */
-  readonly streamGate?: string;
-  readonly headerDelayMs?: number;
-  readonly streamMs?: number;
-  readonly status?: number;
-  readonly streamError?: boolean;
-}
-
-interface Body {
-  readonly model?: string;
-  readonly stream?: boolean;
-  readonly system?: unknown;
-  readonly tools?: readonly { readonly name?: string }[];
-  readonly messages?: readonly Incoming[];
-}
-interface Incoming {
-  readonly role: string;
-  readonly content: string | readonly { readonly type: string; readonly text?: string }[];
-}
-
-const STREAM_CHUNKS = 20;
-const PROMPT_START_CHARS = 200;
 const TEXT_CHUNK_CHARS = 4000;
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const ERROR_TYPES: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
   401: "authentication_error",
@@ -73,151 +58,6 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
   429: "rate_limit_error",
   529: "overloaded_error",
 };
-const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>\n?/g;
-const ONE_QUESTION = {
-  question: "Which colour?",
-  header: "Colour",
-  multiSelect: false,
-  options: [{ label: "Red", description: "warm" }, { label: "Blue", description: "cold" }],
-};
-const TWO_QUESTIONS = [ONE_QUESTION, {
-  question: "Which toppings?",
-  header: "Toppings",
-  multiSelect: true,
-  options: ["Ham", "Olives", "Corn"].map((label) => ({ label, description: label.toLowerCase() })),
-}];
-
-let counter = 0;
-function newId(prefix: string): string {
-  counter++;
-  return `${prefix}_${String(counter).padStart(6, "0")}${
-    crypto.randomUUID().replaceAll("-", "").slice(0, 16)
-  }`;
-}
-
-/** The text a person wrote in this message, or null when it holds only reminders and tool results. */
-function personText(message: Incoming): string | null {
-  if (message.role !== "user") return null;
-  const texts = typeof message.content === "string"
-    ? [message.content]
-    : message.content.flatMap((block) => block.type === "text" ? [block.text ?? ""] : []);
-  const kept = texts.flatMap((text) => {
-    const rest = text.replace(REMINDER, "");
-    return rest !== text && rest.trim() === "" ? [] : [rest];
-  });
-  return kept.length === 0 ? null : kept.join("\n");
-}
-
-/** The newest prompt and how many tool rounds were answered since. */
-export function newestPrompt(messages: readonly Incoming[]): { text: string | null; rounds: number } {
-  let rounds = 0;
-  for (const message of [...messages].reverse()) {
-    if (message.role !== "user") continue;
-    const hasResult = typeof message.content !== "string" &&
-      message.content.some((block) => block.type === "tool_result");
-    const text = personText(message);
-    if (hasResult) rounds++;
-    if (text !== null && (!hasResult || /SCRIPT:\w/.test(text))) {
-      return { text, rounds: hasResult ? 0 : rounds };
-    }
-  }
-  return { text: null, rounds };
-}
-
-function directiveOf(text: string): { verb: string; args: string } {
-  const found = [...text.matchAll(/SCRIPT:(\w+)(?: ([^\n]*))?/g)].at(-1);
-  return { verb: found?.[1] ?? "", args: found?.[2] ?? "" };
-}
-
-const say = (text: string, stop = "end_turn"): Reply => ({ blocks: [{ type: "text", text }], stop });
-const use = (name: string, input: unknown, before?: string): Reply => ({
-  blocks: [
-    ...(before === undefined ? [] : [{ type: "text" as const, text: before }]),
-    { type: "tool_use", id: newId("toolu"), name, input },
-  ],
-  stop: "tool_use",
-});
-const bash = (command: string, extra: Record<string, unknown> = {}) => ({
-  command,
-  description: "Run a scripted command",
-  ...extra,
-});
-
-/** What the script answers. `rounds` counts the tool results since the prompt; pure but for fresh ids. */
-function replyTo(prompt: string, rounds: number, toolNames: readonly string[], lastMessage: unknown): Reply {
-  const { verb, args } = directiveOf(prompt);
-  const [first = "", ...others] = args.split(" ");
-  const rest = others.join(" ");
-  const seconds = Number(first) || 0;
-  const agentTool = toolNames.includes("Agent") ? "Agent" : "Task";
-  const delegate = (background: boolean) =>
-    use(agentTool, {
-      description: "scripted task",
-      prompt: (args || "plain hello").replace(/^(\w+)/, "SCRIPT:$1"),
-      subagent_type: "general-purpose",
-      run_in_background: background,
-    });
-  const afterTool = say(`DONE after tool: ${JSON.stringify(lastMessage).slice(0, PROMPT_START_CHARS)}`);
-  const errorStatus = /^err(\d{3})$/.exec(verb)?.[1];
-  if (errorStatus !== undefined) return { ...say(""), status: Number(errorStatus) };
-  if (verb === "multi") {
-    return rounds < seconds
-      ? use("Bash", bash(`sleep ${rest || 0}; echo round ${rounds + 1}`), `round ${rounds + 1}`)
-      : say(`REPLY: ${rounds} rounds done`);
-  }
-  if (verb === "toolgate") {
-    return rounds === 0
-      ? use("Bash", bash(rest || "true"), "A command first.")
-      : { ...say(`REPLY: gate ${first} opened after the tool`), gate: first };
-  }
-  if (verb === "gatetool") {
-    return rounds === 0 ? { ...use("Bash", bash(rest || "true")), gate: first } : afterTool;
-  }
-  if (rounds > 0 && verb !== "plain" && verb !== "") return afterTool;
-  switch (verb) {
-    case "plain":
-      return say(`REPLY: ${args} [length ${prompt.length}]`);
-    case "slow":
-      return {
-        ...say(Array.from({ length: STREAM_CHUNKS }, (_, i) => `slow${i} `).join("")),
-        streamMs: seconds * 1000,
-      };
-    case "hang":
-      return { ...say("REPLY: after the hang"), headerDelayMs: seconds * 1000 };
-    case "gate":
-      return { ...say(`REPLY: gate ${first} opened`), gate: first };
-    case "streamgate":
-      return { ...say(`REPLY: before gate ${first}; after gate ${first}`), streamGate: first };
-    case "bash":
-      return use("Bash", bash(args), "I run a command.");
-    case "bgbash":
-      return use("Bash", bash(args, { run_in_background: true }));
-    case "write":
-      return use("Write", { file_path: args.trim(), content: "written by the script\n" });
-    case "ask":
-      return use("AskUserQuestion", { questions: [ONE_QUESTION] });
-    case "ask2":
-      return use("AskUserQuestion", { questions: TWO_QUESTIONS });
-    case "plan":
-      return use("ExitPlanMode", { plan: "# Plan\n1. first\n2. second\n" });
-    case "agent":
-      return delegate(false);
-    case "bgagent":
-      return delegate(true);
-    case "tool":
-      return use(first, JSON.parse(rest || "{}"));
-    case "long":
-      return say(`REPLY: ${Array.from({ length: seconds || 20_000 }, (_, i) => `word${i}`).join(" ")}`);
-    case "maxtok":
-      return say("REPLY: cut off", "max_tokens");
-    case "refuse":
-      return say("REPLY: no", "refusal");
-    case "sseerr":
-      return { ...say(""), streamError: true };
-    default:
-      return say(`REPLY: ${prompt.trim().slice(0, PROMPT_START_CHARS)} [length ${prompt.length}]`);
-  }
-}
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -315,18 +155,23 @@ export function startScriptedModel(
   options: { readonly port?: number; readonly log?: string } = {},
 ): Promise<ScriptedModel> {
   const recorded: RecordedRequest[] = [];
+  const heard: { readonly session: string | null; readonly text: string }[] = [];
+  const seen = new Set<string>();
   const delegated = new Set<string>();
   const gates = new Gates();
   const closing = new AbortController();
 
-  const prompts = (): string[] => {
-    const found = recorded.flatMap((request) => {
-      const prompt = request.prompt;
-      if (prompt === null || request.tools.length === 0 || delegated.has(prompt)) return [];
-      return prompt.startsWith("<task-notification>") ? [] : [{ prompt, rounds: request.rounds }];
-    });
-    return found.filter((entry, i) => entry.rounds === 0 || entry.prompt !== found[i - 1]?.prompt)
-      .map((entry) => entry.prompt);
+  const prompts = (session?: string): string[] =>
+    heard.filter((entry) => session === undefined || entry.session === session).map((entry) => entry.text);
+
+  const listen = (session: string | null, { texts, index }: Newest) => {
+    for (const [position, text] of texts.entries()) {
+      if (text.startsWith("<task-notification>") || delegated.has(text)) continue;
+      const key = JSON.stringify([session, index, position, text]);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      heard.push({ session, text });
+    }
   };
 
   const control = (path: string): Response => {
@@ -352,14 +197,20 @@ export function startScriptedModel(
     const body = JSON.parse(raw) as Body;
     const messages = body.messages ?? [];
     const tools = (body.tools ?? []).map((tool) => tool.name ?? "");
-    const { text, rounds } = newestPrompt(messages);
+    const newest = newestTexts(messages);
+    const { texts, rounds } = newest;
+    const text = texts.at(-1) ?? null;
+    const session = body.metadata?.user_id?.match(UUID)?.at(-1) ?? null;
+    if (tools.length > 0) listen(session, newest);
     const entry: RecordedRequest = {
       at: new Date().toISOString(),
       path,
       model: body.model ?? null,
       stream: body.stream === true,
       tools,
+      session,
       prompt: text,
+      texts,
       rounds,
       lastMessage: messages.at(-1) ?? null,
       messages,
@@ -422,7 +273,7 @@ export function startScriptedModel(
   return started.promise.then((url) => ({
     url,
     requests: () => recorded,
-    lastPromptText: () => prompts().at(-1) ?? null,
+    lastPromptText: (session) => prompts(session).at(-1) ?? null,
     prompts,
     open: (name) => gates.of(name).opened.resolve(),
     reached: (name) => gates.of(name).reached.promise,

@@ -2,19 +2,20 @@
 
 import {
   BYPASS_MENU,
-  type Choice,
   LOGIN_MENU,
-  Menu,
-  type MenuSpec,
   MODEL_MENU,
   REWIND_MENU,
   trustMenu,
   UNKNOWN_MENU,
 } from "./stub_agent_dialog.ts";
+import { type Choice, Menu, type MenuSpec } from "./stub_agent_dialog.ts";
+import { parseArguments, switches } from "./stub_agent_arguments.ts";
 import { InputDecoder, type InputEvent, type Key } from "./stub_agent_input.ts";
+import { recordKeys } from "./stub_agent_keys.ts";
 import {
   Hooks,
   type Identity,
+  readable,
   Registry,
   type Settings,
   STUB_MODEL,
@@ -31,31 +32,10 @@ const PASTE_FOLD_CHARS = 800;
 const PASTE_FOLD_NEWLINES = 3;
 const SIGNAL_EXIT_CODES = { SIGTERM: 143, SIGHUP: 129 } as const;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const VALUE_OPTIONS = ["--session-id", "--resume", "--permission-mode", "--settings", "--model", "--name"];
-
-/** The behaviours of `STUB_AGENT=a,b=value`. */
-const switches = new Map(
-  (Deno.env.get("STUB_AGENT") ?? "").split(",").filter((entry) => entry !== "").map((entry) => {
-    const [name = "", value = ""] = entry.split("=");
-    return [name.trim(), value.trim()] as const;
-  }),
-);
 
 function fail(text: string, code = 1): never {
   new Screen().write(text + "\r\n");
   Deno.exit(code);
-}
-
-function parseArguments(args: readonly string[]): { options: Map<string, string>; prompt: string | null } {
-  const options = new Map<string, string>();
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i] ?? "";
-    if (arg === "--") return { options, prompt: args[i + 1] ?? null };
-    const [name = "", inline] = arg.split(/=(.*)/s);
-    if (!VALUE_OPTIONS.includes(name)) options.set(arg, "");
-    else options.set(name, inline ?? args[++i] ?? "");
-  }
-  return { options, prompt: null };
 }
 
 function readJson(path: string): Record<string, unknown> {
@@ -266,6 +246,7 @@ class StubAgent {
   }
 
   #take(event: InputEvent): void {
+    recordKeys(event);
     if (this.#menu !== null) return this.#menu.take(event);
     if (event.kind === "key") return this.#key(event.key);
     this.#exitArmed = false;
@@ -351,6 +332,7 @@ class StubAgent {
   }
 
   #submit(text: string): void {
+    recordKeys({ kind: "prompt", text });
     if (text.startsWith("!")) return this.#localLine("bash-input", text.slice(1));
     const command = /^(\s*)\/([\w:-]+)(?=\s|$)/.exec(text);
     if (command === null) return void this.#turns.submit(text);
@@ -400,35 +382,6 @@ class StubAgent {
     this.#screen.write("\x1b[?2004l\x1b[?25h\r\n");
     Deno.exit(code);
   }
-}
-
-function readable(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
-
-/** Writes an executable named `claude` into `folder`, for PATH; its process becomes the stub itself. */
-export async function writeStubAgentLauncher(folder: string): Promise<string> {
-  const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
-  const script = import.meta.filename;
-  if (script === undefined) {
-    throw new Error("Cannot write the stub's launcher: this module is not a local file");
-  }
-  const home = Deno.env.get("HOME") ?? "/";
-  const cache = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("XDG_CACHE_HOME") ?? `${home}/.cache`}/deno`;
-  const flags = "-A --no-check --quiet --cached-only --no-config --no-lock";
-  const path = `${folder}/claude`;
-  await Deno.writeTextFile(
-    path,
-    `#!/bin/sh\nDENO_DIR=${quote(cache)} DENO_NO_UPDATE_CHECK=1 exec ${quote(Deno.execPath())} run ${flags} ${
-      quote(script)
-    } "$@"\n`,
-    { mode: 0o755 },
-  );
-  return path;
 }
 
 if (import.meta.main) {

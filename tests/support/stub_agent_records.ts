@@ -29,6 +29,14 @@ export function transcriptPath(identity: Identity): string {
   return `${projectFolder(identity.config, identity.cwd)}/${identity.sessionId}.jsonl`;
 }
 
+export function readable(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** Field 22 of `/proc/self/stat`, or the time of the start where there is no `/proc`. */
 function procStart(): string {
   try {

@@ -76,13 +76,17 @@ export class Screen {
     let cursorRow = 0;
     if (live.draft !== null) {
       const max = Math.max(3, rows - MIN_ROWS_FOR_OTHERS - live.below.length - live.above.length);
-      const lines = wrap(live.draft, columns - 3).slice(-max);
+      // Only the end of a long draft is visible, and wrapping all of it at each paste would take minutes.
+      const visible = live.draft.slice(-max * columns);
+      const lines = wrap(visible, columns - 3).slice(-max);
       const colour = live.busy ? DIM : "";
+      const bash = live.draft.startsWith("!");
+      if (bash && lines[0] !== undefined) lines[0] = lines[0].slice(1);
       area.push(rule);
       lines.forEach((line, i) => {
         const last = i === lines.length - 1;
         const cursor = last ? cursorCell(live.draft === "" ? live.placeholder : null) : "";
-        area.push(`${i === 0 ? `${colour}❯${NBSP}${RESET}` : "  "}${line}${cursor}`);
+        area.push(`${i === 0 ? `${colour}${bash ? "!" : "❯"}${NBSP}${RESET}` : "  "}${line}${cursor}`);
       });
       cursorRow = area.length - 1;
       area.push(rule);

@@ -91,7 +91,16 @@ export class TurnEngine implements TurnAccess {
       const refused = isBlocked(await this.#submitHook(last)) ||
         (host.refusesPrompts && last.source === "typed");
       if (refused) {
-        host.say("\n  ⎿  UserPromptSubmit operation blocked by hook");
+        const content =
+          `UserPromptSubmit operation blocked by hook:\nnot now\n\nOriginal prompt: ${last.text}`;
+        host.say(`\n  ⎿  ${content.split("\n")[0]}`);
+        transcript.add({
+          type: "system",
+          subtype: "informational",
+          content,
+          isMeta: false,
+          level: "warning",
+        });
         return await this.#finish();
       }
     }

@@ -77,7 +77,7 @@ Deno.test("kill says what it ended", async (t) => {
       given: killing({ killed: ["fizz-top"], failed }),
       code: 1,
       stdout: "Killed session fizz-top\n",
-      stderr: 'tmux does not answer\n  it is unknown\n',
+      stderr: "tmux does not answer\n  it is unknown\n",
     },
     {
       name: "none of all",
@@ -85,7 +85,7 @@ Deno.test("kill says what it ended", async (t) => {
       given: killing({ killed: [], failed: failed.slice(0, 1) }),
       code: 1,
       stdout: "",
-      stderr: 'tmux does not answer\n',
+      stderr: "tmux does not answer\n",
     },
     {
       name: "JSON",

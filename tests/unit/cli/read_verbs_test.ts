@@ -50,7 +50,12 @@ Deno.test("status prints the word, and the evidence when asked", async (t) => {
   const status = (state: TurnState) => ({ service: { status: () => Promise.resolve(state) } });
   const gone: TurnState = { ...IDLE, state: "gone", reason: "exit 1" };
   await checkRows(t, [
-    { name: "idle", argv: ["status", "fizz-top"], stdout: "idle\n", asked: [{ status: ["fizz-top", { explain: false }] }] },
+    {
+      name: "idle",
+      argv: ["status", "fizz-top"],
+      stdout: "idle\n",
+      asked: [{ status: ["fizz-top", { explain: false }] }],
+    },
     { name: "waiting", argv: ["status", "fizz-top"], given: status(WAITING), stdout: "waiting_for_input\n" },
     {
       name: "gone is an answer, no error",

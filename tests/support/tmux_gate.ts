@@ -1,0 +1,51 @@
+/** A `tmux` on the sandbox's PATH that stops at one command, so that a test can act at exactly that moment. */
+
+import { join } from "node:path";
+import type { Sandbox } from "./harness.ts";
+
+export interface TmuxGate {
+  /** Resolves once a command has come to the gate. */
+  reached(): Promise<void>;
+  /** Lets it go on; every later command passes freely. */
+  open(): Promise<void>;
+}
+
+/**
+ * Stops the first tmux call whose arguments have this word, before or after the real tmux has carried it out.
+ * The calls of `Sandbox.tmux()` pass the same gate.
+ */
+export async function gateTmux(sandbox: Sandbox, word: string, when: "before" | "after"): Promise<TmuxGate> {
+  const path = sandbox.env["PATH"] ?? "";
+  const real = path.split(":").map((folder) => join(folder, "tmux")).find((candidate) =>
+    !candidate.startsWith(sandbox.root) && isFile(candidate)
+  );
+  if (real === undefined) throw new Error("Cannot set up a gate: tmux was not found on PATH");
+  const gate = await Deno.makeTempDir({ dir: sandbox.root, prefix: "gate" });
+  const stop = `: >${gate}/reached; while [ ! -e ${gate}/open ]; do sleep 0.01; done`;
+  await Deno.writeTextFile(
+    join(sandbox.root, "bin", "tmux"),
+    `#!/bin/sh
+held=no
+for word in "$@"; do
+  if [ "$word" = '${word}' ] && mkdir ${gate}/taken 2>/dev/null; then held=yes; fi
+done
+[ $held = no ] && exec ${real} "$@"
+${when === "before" ? `${stop}; exec ${real} "$@"` : `${real} "$@"; code=$?; ${stop}; exit $code`}
+`,
+    { mode: 0o755 },
+  );
+  return {
+    reached: async () => {
+      await sandbox.eventually(() => isFile(join(gate, "reached")), { what: `tmux is called with ${word}` });
+    },
+    open: () => Deno.writeTextFile(join(gate, "open"), ""),
+  };
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

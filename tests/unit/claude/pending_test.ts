@@ -1,0 +1,108 @@
+/** What a waiting session asks, in the words of the record that has most of it. */
+
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import type { ClaudeEvidence } from "../../../backends/claude/evidence.ts";
+import { describe, openRequest, pendingInput } from "../../../backends/claude/pending.ts";
+import {
+  asked,
+  evidence,
+  failed,
+  hook,
+  mark,
+  registry,
+  stopped,
+  submitted,
+  time,
+} from "../../support/claude_evidence.ts";
+
+const ASKED = asked(200, "Bash", { command: "rm -rf dist" });
+
+Deno.test("openRequest() is the newest request that nothing has answered", () => {
+  const table: [holds: string, parts: Partial<ClaudeEvidence>, tool: string | null][] = [
+    ["nothing", {}, null],
+    ["a request", { events: [submitted(100, "go"), ASKED] }, "Bash"],
+    ["two requests", { events: [asked(100, "Write"), ASKED] }, "Bash"],
+    ["a request, then a queued prompt", { events: [ASKED, submitted(300, "more")] }, "Bash"],
+    ["a request, then Stop", { events: [ASKED, stopped(300)] }, null],
+    ["a request, then StopFailure", { events: [ASKED, failed(300)] }, null],
+    ["a request, then a new conversation", { events: [ASKED, hook("SessionStart", 300)] }, null],
+    ["a request, then the end", { events: [ASKED, hook("SessionEnd", 300)] }, null],
+    ["a request answered, no registry", { events: [ASKED], marks: [mark.result(300, "u")] }, null],
+    ["a request interrupted, no registry", { events: [ASKED], marks: [mark.interrupted(300)] }, null],
+    ["a result before the request, no registry", { events: [ASKED], marks: [mark.result(100, "u")] }, "Bash"],
+    ["hooks off, an open call", { marks: [mark.use(100, "u", "Write")] }, "Write"],
+    ["hooks off, an answered call", { marks: [mark.use(100, "u"), mark.result(200, "u")] }, null],
+    ["hooks on, an open call without a request", {
+      events: [submitted(1, "go")],
+      marks: [mark.use(100, "u")],
+    }, null],
+  ];
+  for (const [holds, parts, tool] of table) {
+    strictEqual(openRequest(evidence(parts))?.tool ?? null, tool, holds);
+  }
+});
+
+Deno.test("pendingInput() has the request's tool, input, id and time", () => {
+  const given = evidence({ registry: registry("waiting", 210, "permission prompt"), events: [ASKED] });
+  deepStrictEqual(pendingInput(given, "permission prompt"), {
+    kind: "permission",
+    tool: "Bash",
+    input: { command: "rm -rf dist" },
+    summary: "Bash: rm -rf dist",
+    options: [],
+    requestId: ASKED.name.replace(".json", ""),
+    since: time(200),
+  });
+});
+
+Deno.test("pendingInput() says what the registry says where no request is recorded", () => {
+  const table: [waitingFor: string | null, kind: string, summary: string][] = [
+    ["permission prompt", "permission", "a permission"],
+    ["input needed", "question", "a question"],
+    ["dialog open", "dialog", "a dialog is open in its terminal"],
+    ["sandbox request", "dialog", "sandbox request"],
+    [null, "dialog", "a dialog is open in its terminal"],
+  ];
+  for (const [waitingFor, kind, summary] of table) {
+    const pending = pendingInput(evidence({ registry: registry("waiting", 210, waitingFor) }), waitingFor);
+    deepStrictEqual(pending, {
+      kind,
+      tool: null,
+      input: null,
+      summary,
+      options: [],
+      requestId: null,
+      since: time(210),
+    });
+  }
+});
+
+Deno.test("describe() gives kind, one line and options of any tool's request, well-formed or not", () => {
+  const question = {
+    questions: [
+      { question: "Which\ncolour?", options: [{ label: "Red" }, { label: "Blue" }] },
+      { question: "Which toppings?", options: [{ label: "Ham" }] },
+    ],
+  };
+  const table: [tool: string, input: unknown, kind: string, summary: string, options: string[]][] = [
+    ["Bash", { command: "ls\n  -l", description: "x" }, "permission", "Bash: ls -l", []],
+    ["Write", { file_path: "/a", content: "x" }, "permission", "Write: /a", []],
+    ["WebFetch", { url: "https://x" }, "permission", "WebFetch: https://x", []],
+    ["mcp__a__b", { deep: { n: 1 } }, "permission", 'mcp__a__b: {"deep":{"n":1}}', []],
+    ["Bash", null, "permission", "Bash: null", []],
+    ["Bash", undefined, "permission", "Bash:", []],
+    ["Bash", "text", "permission", 'Bash: "text"', []],
+    ["AskUserQuestion", question, "question", "Which colour? / Which toppings?", ["Red", "Blue", "Ham"]],
+    ["AskUserQuestion", {}, "question", "a question", []],
+    ["AskUserQuestion", { questions: "x" }, "question", "a question", []],
+    ["AskUserQuestion", { questions: [null, 1, { options: [null] }] }, "question", "/ /", [""]],
+    ["ExitPlanMode", { plan: "…" }, "plan", "approval of its plan", []],
+  ];
+  for (const [tool, input, kind, summary, options] of table) {
+    const found = describe(tool, input);
+    deepStrictEqual([found.kind, found.summary, found.options], [kind, summary, options], tool);
+  }
+  const long = describe("Bash", { command: "x".repeat(500) }).summary;
+  strictEqual(long.length, 200);
+  strictEqual(long.at(-1), "…");
+});

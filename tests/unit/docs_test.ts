@@ -1,0 +1,168 @@
+/** What README, docs and help say of commands, options and exit codes is what the command tree has. */
+
+import { strict as assert } from "node:assert";
+import { join } from "node:path";
+import { VERBS } from "../../lib/cli/app.ts";
+import { kebabCase } from "../../lib/cli/arguments.ts";
+import { exitCodesHelp } from "../../lib/cli/help.ts";
+import { EXIT_CODES } from "../../lib/errors.ts";
+import { call } from "./cli/harness.ts";
+
+const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
+/** What may stand in a verb's place. */
+const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V"]);
+const HELP_FLAGS = ["--help", "-h"];
+
+interface Command {
+  readonly verb: string;
+  readonly brief: string;
+  /** As the README shows them: `<id>`, `[message]`, `<id...>`. */
+  readonly parameters: readonly string[];
+  /** As the README shows them: `-p/--path <path>`; hidden ones left out. */
+  readonly options: readonly string[];
+  /** Everything that is accepted. */
+  readonly accepted: ReadonlySet<string>;
+  readonly description: string;
+}
+
+async function commands(): Promise<Command[]> {
+  return await Promise.all(
+    Object.entries(VERBS).map(async ([verb, { brief, load }]) => {
+      const { command } = await load();
+      const { flags = {}, aliases = {}, positional } = command.parameters;
+      const shorts = Object.entries<string>(aliases as Record<string, string>);
+      const accepted = new Set(HELP_FLAGS);
+      const options: string[] = [];
+      for (const [key, flag] of Object.entries(flags)) {
+        const short = shorts.find(([, target]) => target === key)?.[0];
+        const name = `--${kebabCase(key)}`;
+        accepted.add(name);
+        if (short !== undefined) accepted.add(`-${short}`);
+        if ("hidden" in flag && flag.hidden) continue;
+        const value = flag.kind === "boolean" ? "" : ` <${flag.placeholder ?? key}>`;
+        options.push(`${short === undefined ? "" : `-${short}/`}${name}${value}`);
+      }
+      const parameters = positional === undefined
+        ? []
+        : positional.kind === "array"
+        ? [`<${positional.parameter.placeholder}...>`]
+        : positional.parameters.map(({ placeholder, optional }) =>
+          optional ? `[${placeholder}]` : `<${placeholder}>`
+        );
+      return { verb, brief, parameters, options, accepted, description: command.fullDescription ?? "" };
+    }),
+  );
+}
+
+async function pages(): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const name of ["README.md", "CHANGELOG.md"]) {
+    found.set(name, await Deno.readTextFile(join(CHECKOUT, name)));
+  }
+  for await (const { name } of Deno.readDir(join(CHECKOUT, "docs"))) {
+    if (name.endsWith(".md")) {
+      found.set(`docs/${name}`, await Deno.readTextFile(join(CHECKOUT, "docs", name)));
+    }
+  }
+  return found;
+}
+
+/** The rows of the table between `<!-- name -->` and `<!-- /name -->`, without its head, cells without padding. */
+function tableIn(page: string, name: string): string[][] {
+  const between = new RegExp(`<!-- ${name} -->\n([\\s\\S]*?)<!-- /${name} -->`).exec(page)?.[1];
+  assert.ok(between !== undefined, `README has no table between <!-- ${name} --> and <!-- /${name} -->`);
+  return between.trim().split("\n").slice(2).map((row) =>
+    row.replaceAll("\\|", "\u0000").split("|").slice(1, -1).map((cell) =>
+      cell.trim().replaceAll("\u0000", "|")
+    )
+  );
+}
+
+function markdown(rows: readonly (readonly string[])[]): string {
+  return rows.map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`).join("\n");
+}
+
+function assertTable(actual: readonly string[][], expected: readonly string[][]): void {
+  assert.deepEqual(actual, expected, `the table in README must be:\n${markdown(expected)}\n`);
+}
+
+/** Each use of the command in a text: the words that follow its name, without what is quoted. */
+function uses(text: string): string[][] {
+  const code = text.replace(/\\\n\s*/g, " ").replace(/"(?:[^"\\\n]|\\.)*"|'[^'\n]*'/g, "Q");
+  return [...code.matchAll(/(?:^|[\s`$(])dev-sessions((?: +[^\s`|;&)#]+)+)/gm)].map((match) =>
+    (match[1] ?? "").trim().split(/ +/)
+  );
+}
+
+/** Uses in a page: only what stands in code. */
+function usesInPage(page: string): string[][] {
+  const blocks = [...page.matchAll(/^```.*\n([\s\S]*?)^```/gm)].map((match) => match[1] ?? "");
+  const spans = [...page.replace(/^```[\s\S]*?^```/gm, "").matchAll(/`([^`\n]+)`/g)].map((match) =>
+    match[1] ?? ""
+  );
+  return [...blocks, ...spans].flatMap(uses);
+}
+
+function problemOf(words: readonly string[], known: readonly Command[]): string | null {
+  const [verb = "", ...rest] = words;
+  if (FREE_WORDS.has(verb) || verb.startsWith("<")) return null;
+  const command = known.find((one) => one.verb === verb);
+  if (command === undefined) return `there is no command "${verb}"`;
+  const end = rest.indexOf("--");
+  for (const word of end === -1 ? rest : rest.slice(0, end)) {
+    if (!/^--?[a-zA-Z]/.test(word)) continue;
+    const flag = word.split("=")[0] ?? "";
+    // The value of --agent-arg is an option of the agent.
+    if (rest[rest.indexOf(word) - 1] === "--agent-arg") continue;
+    if (!command.accepted.has(flag)) return `"${verb}" has no option ${flag}`;
+  }
+  return null;
+}
+
+Deno.test("README's table of commands is the command tree", async () => {
+  const expected = (await commands()).map(({ verb, parameters, brief, options }) => [
+    `\`${[verb, ...parameters].join(" ")}\``,
+    brief,
+    options.map((option) => `\`${option}\``).join(", "),
+  ]);
+  assertTable(tableIn((await pages()).get("README.md") ?? "", "commands"), expected);
+});
+
+Deno.test("README's table of exit codes is that of help exit-codes, and has every code once", async () => {
+  const rows = exitCodesHelp().split("\n").flatMap((line) => {
+    const [, code, meaning, then] = /^ *(\d+) {2}(\S.*?) {2,}(\S.*)$/.exec(line) ?? [];
+    return code === undefined ? [] : [[code, meaning ?? "", then ?? ""]];
+  });
+  const codes = [0, ...Object.values(EXIT_CODES)].sort((a, b) => a - b);
+  assert.deepEqual(rows.map(([code]) => Number(code)), codes);
+  assertTable(tableIn((await pages()).get("README.md") ?? "", "exit-codes"), rows);
+});
+
+Deno.test("help names every command, and the help of each command its options", async () => {
+  const { stdout } = await call(["help"]);
+  for (const { verb, brief, accepted } of await commands()) {
+    assert.match(stdout, new RegExp(`^  ${verb} +${brief}$`, "m"));
+    const page = (await call(["help", verb])).stdout;
+    for (const name of accepted) {
+      if (name === "--id" || !name.startsWith("--")) continue;
+      assert.ok(page.includes(name), `help ${verb} does not name ${name}`);
+    }
+  }
+});
+
+Deno.test("every command and option that help, README and docs use exists", async () => {
+  const known = await commands();
+  const texts = new Map<string, string[][]>([["help", uses((await call(["help"])).stdout)]]);
+  for (const { verb, description } of known) texts.set(`help ${verb}`, uses(description));
+  for (const [name, page] of await pages()) texts.set(name, usesInPage(page));
+  const problems = [...texts].flatMap(([name, found]) =>
+    found.flatMap((words) => {
+      const problem = problemOf(words, known);
+      return problem === null ? [] : [`${name}: dev-sessions ${words.join(" ")}: ${problem}`];
+    })
+  );
+  assert.deepEqual(problems, []);
+  for (const name of ["help", "README.md"]) {
+    assert.ok((texts.get(name)?.length ?? 0) > 2, `${name} uses the command nowhere`);
+  }
+});
