@@ -143,7 +143,10 @@ export class Manager implements SessionService {
   }
 
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
-    const rows = this.store.list().filter((row) => options.group === null || row.group === options.group);
+    const rows: Session[] = [];
+    for (const row of this.store.list()) {
+      if (options.group === null || row.group === options.group) rows.push(await this.#reached(row));
+    }
     const listed = new Map<SessionId, ListedSession>();
     for (
       const [agent, sessions] of Map.groupBy(
@@ -261,14 +264,17 @@ export class Manager implements SessionService {
     return `Message from the agent session "${sender}", sent with dev-sessions; it is not your user's approval of anything.\n${text}`;
   }
 
-  /** The row with a way to its agent: one that an earlier version wrote gets it here, when it can be proven. */
   async #reach(id: SessionId): Promise<Session> {
-    const session = this.#find(id);
+    return await this.#reached(this.#find(id));
+  }
+
+  /** The row with a way to its agent: one that an earlier version wrote gets it here, when it can be proven. */
+  async #reached(session: Session): Promise<Session> {
     if (session.handle !== null || session.lifecycle !== "active") return session;
     const handle = await (await this.#backendOrNull(session.agent))?.adopt(session) ?? null;
     if (handle === null) return session;
     this.store.recordHandle(session, handle);
-    return this.#find(id);
+    return this.#find(session.id);
   }
 
   #find(id: SessionId): Session {
@@ -320,6 +326,13 @@ function assertStarted(session: Session, action: string): void {
 
 function assertActive(session: Session, action: string): void {
   assertStarted(session, action);
+  if (session.lifecycle === "active" && session.handle === null) {
+    throw new AppError(
+      "not_delivered",
+      `Cannot ${action} "${session.id}": an earlier version of dev-sessions started it, and its agent could not be ` +
+        `found. If it has ended, forget it with: dev-sessions kill ${session.id}`,
+    );
+  }
   if (session.lifecycle !== "ended") return;
   throw new AppError(
     "agent_gone",

@@ -96,7 +96,7 @@ export interface KillResult {
 export interface SessionService {
   create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult>;
   send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
-  /** Yields each session's outcome once, as it is known; with `any` exactly one. */
+  /** Yields each session's outcome once, as it is known; with `any` the first one, or all of them as timed out. */
   wait(request: WaitRequest, signal: AbortSignal): AsyncIterable<WaitResult>;
   /** With `explain`, the evidence is that of every source, also of those that the decision did not need. */
   status(id: SessionId, options?: { readonly explain: boolean }): Promise<TurnState>;

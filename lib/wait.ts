@@ -38,7 +38,7 @@ export async function* waitForTurns(
       open.delete(result.id);
       if (signal.aborted) return;
       yield result;
-      if (options.any) return;
+      if (options.any && result.outcome.outcome !== "timed_out") return;
     }
   } finally {
     over.abort();

@@ -26,7 +26,8 @@ import { sessionFolder } from "./launch_files.ts";
 import { registryFolder } from "./live_registry.ts";
 import { Observer } from "./observe.ts";
 import { isOnRecord } from "./receipt.ts";
-import { decideState, judgeTurn } from "./state.ts";
+import { decideState } from "./state.ts";
+import { judgeTurn } from "./turn.ts";
 import { exactSession, type MarkedPane, TIDY_TIMEOUT_MS, Tmux } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 

@@ -6,6 +6,8 @@ import type { RegistryEntry } from "./live_registry.ts";
 import type { Mark } from "./transcript.ts";
 
 export interface ClaudeEvidence {
+  /** When it was gathered, milliseconds since the epoch. */
+  readonly at: number;
   readonly process: Liveness;
   /** Null: this Claude keeps none, or not for this process. */
   readonly registry: RegistryEntry | null;

@@ -5,6 +5,9 @@ import type { ProcessIdentity } from "../../lib/session.ts";
 
 const STATUSES = ["idle", "busy", "waiting", "shell"] as const;
 
+/** Milliseconds since the epoch that a date can hold. */
+const timestamp = v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15));
+
 const EntrySchema = v.looseObject({
   pid: v.number(),
   sessionId: v.string(),
@@ -12,8 +15,8 @@ const EntrySchema = v.looseObject({
   version: v.optional(v.string()),
   status: v.optional(v.string()),
   waitingFor: v.optional(v.nullable(v.string())),
-  statusUpdatedAt: v.optional(v.number()),
-  updatedAt: v.optional(v.number()),
+  statusUpdatedAt: v.optional(timestamp),
+  updatedAt: v.optional(timestamp),
 });
 
 export interface RegistryEntry {

@@ -5,7 +5,7 @@ import type { LogEntry } from "../../lib/session.ts";
 import type { Anchor } from "./evidence.ts";
 import { lastAssistantTexts, logEntries } from "./conversation.ts";
 import type { Observer } from "./observe.ts";
-import { saidInTurn } from "./state.ts";
+import { saidInTurn } from "./turn.ts";
 import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
 
 /** The transcript lags behind the Stop hook (measured: 40 to 140 ms). */

@@ -11,6 +11,7 @@ import { sessionFolder } from "./launch_files.ts";
 import { readRegistry, type RegistryEntry } from "./live_registry.ts";
 import type { Mark } from "./transcript.ts";
 import { readForwards } from "./transcript_file.ts";
+import { isEndEvent } from "./turn_end.ts";
 import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
 
 /** Of a transcript's end, for a state; hooks and the live registry say the rest. */
@@ -39,6 +40,7 @@ export class Observer {
     const path = this.transcript(registry);
     const open = options.all || registry === null || !turnIsClosed(events);
     return {
+      at: this.deps.clock.now(),
       process,
       registry,
       events,
@@ -102,28 +104,31 @@ export class Observer {
     return { events: this.hooks.since(anchor.event), marks: known.marks };
   }
 
-  /** Newest events back to the newest turn's start and the newest end, oldest first. */
+  /** The newest events back to the end of the turn before the newest that ended, oldest first. */
   #recentEvents(): HookEvent[] {
     const events: HookEvent[] = [];
-    let start = false;
-    let end = false;
+    let ends = 0;
     for (const name of this.hooks.names().reverse().slice(0, EVENT_LIMIT)) {
       const event = this.hooks.read(name);
       if (event === null) continue;
       events.push(event);
-      start ||= event.event === "UserPromptSubmit";
-      end ||= event.event === "Stop" || event.event === "StopFailure";
-      if (start && end) break;
+      if (isEndEvent(event)) ends++;
+      if (ends === 2 || event.event === "SessionStart") break;
     }
     return events.reverse();
   }
 }
 
-/** The hooks have the end of the newest turn that they have the start of. */
+/**
+ * The hooks have the newest turn's start and end. With two prompts before the end, one was queued: it may have been
+ * taken up after that end, and only the transcript tells.
+ */
 function turnIsClosed(events: readonly HookEvent[]): boolean {
-  const start = events.findLastIndex((event) => event.event === "UserPromptSubmit");
-  return start !== -1 &&
-    events.findLastIndex((event) => event.event === "Stop" || event.event === "StopFailure") > start;
+  const end = events.findLastIndex(isEndEvent);
+  const before = events.slice(0, Math.max(0, end));
+  const turn = before.slice(before.findLastIndex(isEndEvent) + 1);
+  const isPrompt = (event: HookEvent) => event.event === "UserPromptSubmit";
+  return turn.filter(isPrompt).length === 1 && !events.slice(end + 1).some(isPrompt);
 }
 
 function sizeOf(path: string): number {

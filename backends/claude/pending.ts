@@ -2,14 +2,19 @@
 
 import type { PendingInput, PendingKind } from "../../lib/session.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
+import type { HookEvent } from "./hook_log.ts";
 
 const SUMMARY_UNITS = 200;
+/** From the hook to the registry's word (measured: under 0.5 s), with room for a busy machine. */
+const REQUEST_LAG_MS = 5_000;
 
 /** @param waitingFor the live registry's word; null without a registry. */
 export function pendingInput(evidence: ClaudeEvidence, waitingFor: string | null): PendingInput {
   const since = evidence.registry === null ? null : new Date(evidence.registry.statusUpdatedAt).toISOString();
   if (waitingFor === "dialog open") return dialog("a dialog is open in its terminal", since);
-  const request = openRequest(evidence);
+  // Anything else than these two has no hook: an older request is not what it waits for.
+  const asked = waitingFor === null || waitingFor === "permission prompt" || waitingFor === "input needed";
+  const request = asked ? openRequest(evidence) ?? latestRequest(evidence) : null;
   if (request !== null) {
     return { ...describe(request.tool, request.input), requestId: request.id, since: request.since ?? since };
   }
@@ -35,13 +40,8 @@ export function openRequest(evidence: ClaudeEvidence): OpenRequest | null {
   for (const event of evidence.events.toReversed()) {
     switch (event.event) {
       case "PermissionRequest": {
-        if (evidence.registry === null && answeredAfter(evidence, event.at)) return null;
-        return {
-          tool: event.body.tool_name ?? "tool",
-          input: event.body.tool_input ?? null,
-          id: event.name.replace(/\.json$/, ""),
-          since: new Date(event.at).toISOString(),
-        };
+        if (evidence.registry === null && isAnswered(evidence, event)) return null;
+        return requestOf(event);
       }
       case "Stop":
       case "StopFailure":
@@ -56,11 +56,41 @@ export function openRequest(evidence: ClaudeEvidence): OpenRequest | null {
   return answered ? null : { tool: open.name, input: open.input, id: null, since: isoOrNull(open.at) };
 }
 
-function answeredAfter(evidence: ClaudeEvidence, at: number): boolean {
-  return evidence.marks.some((mark) =>
-    (mark.kind === "tool_result" || mark.kind === "interrupted" || mark.kind === "turn_end") &&
-    mark.at !== null && mark.at >= at
+/** A sub-agent may ask before the main turn's Stop: its request is the one with which the waiting began. */
+function latestRequest(evidence: ClaudeEvidence): OpenRequest | null {
+  const since = evidence.registry?.statusUpdatedAt;
+  const event = evidence.events.findLast((found) => found.event === "PermissionRequest");
+  if (since === undefined || event === undefined || Math.abs(since - event.at) > REQUEST_LAG_MS) return null;
+  return requestOf(event);
+}
+
+function requestOf(event: HookEvent): OpenRequest {
+  return {
+    tool: event.body.tool_name ?? "tool",
+    input: event.body.tool_input ?? null,
+    id: event.name.replace(/\.json$/, ""),
+    since: new Date(event.at).toISOString(),
+  };
+}
+
+/** By the result of that tool call; where the transcript does not have the call, by anything that came later. */
+function isAnswered(evidence: ClaudeEvidence, request: HookEvent): boolean {
+  const input = JSON.stringify(request.body.tool_input);
+  const call = evidence.marks.findLast((mark) =>
+    mark.kind === "tool_use" && mark.name === request.body.tool_name && JSON.stringify(mark.input) === input
   );
+  return evidence.marks.some((mark) => {
+    const later = mark.at !== null && mark.at >= request.at;
+    switch (mark.kind) {
+      case "tool_result":
+        return call?.kind === "tool_use" ? mark.id === call.id : later;
+      case "interrupted":
+      case "turn_end":
+        return later;
+      default:
+        return false;
+    }
+  });
 }
 
 /** Kind, one line and options of a tool's request. */

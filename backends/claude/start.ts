@@ -30,6 +30,10 @@ const START_POLL_MS = 150;
 /** At the pane of an agent that is dead, and the pause between them. */
 const LAST_LOOKS = 12;
 const LAST_LOOK_MS = 25;
+const PANE_GONE = [
+  "tmux closed its pane",
+  "Look in your tmux.conf for exit-unattached and for hooks that kill windows",
+] as const;
 /** Of the screen in an error. */
 const SCREEN_LINES = 30;
 
@@ -130,6 +134,7 @@ export async function startClaude(
         return found(process, verdict.proven);
       case "failed":
         over.abort();
+        if (last?.screen === null) throw notReady(session, ...PANE_GONE, "");
         throw notReady(
           session,
           verdict.reason,
@@ -255,15 +260,15 @@ async function look(tmux: Tmux, pane: string): Promise<Look | null> {
   };
 }
 
-/** How a dead agent ended and all that it said; tmux may take a moment to learn of it. */
+/** How a dead agent ended and all that it said; null when even its pane is gone. tmux may take a moment to learn of it. */
 async function lastWords(
   deps: Deps,
   tmux: Tmux,
   pane: string,
-): Promise<{ end: string | null; screen: string }> {
+): Promise<{ end: string | null; screen: string | null }> {
   for (let looks = 1;; looks++) {
     const end = (await look(tmux, pane))?.end ?? null;
-    if (end !== null || looks === LAST_LOOKS) return { end, screen: await tmux.screen(pane) ?? "" };
+    if (end !== null || looks === LAST_LOOKS) return { end, screen: await tmux.screen(pane) };
     // tmux 3.3a can miss the end of a child; starting one makes it look again.
     await tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
     await deps.clock.sleep(LAST_LOOK_MS);

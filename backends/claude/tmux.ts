@@ -83,7 +83,10 @@ export class Tmux {
       case "timed_out":
         return { kind: "unresponsive" };
       case "exited":
-        if (result.code === 0) return { kind: "ok", stdout: result.stdout };
+        // Where it can't make its socket, tmux 3.3a says so and exits with 0.
+        if (result.code === 0 && (result.stdout !== "" || result.stderr === "")) {
+          return { kind: "ok", stdout: result.stdout };
+        }
         return {
           kind: "failed",
           reason: classifyFailure(result.stderr),
@@ -92,13 +95,17 @@ export class Tmux {
     }
   }
 
-  /** As `run`, but asks again while a server that is ending answers; only for what may be asked of its successor. */
+  /**
+   * As `run`, but asks again while a server that is ending answers; only for what prints something and may be asked
+   * of its successor.
+   */
   async unlessExiting(args: readonly string[], timeoutMs = TMUX_TIMEOUT_MS): Promise<TmuxResult> {
     for (let attempt = 1;; attempt++) {
       const result = await this.run(args, timeoutMs);
-      if (result.kind !== "failed" || result.reason !== "server_exited" || attempt === EXIT_ATTEMPTS) {
-        return result;
-      }
+      const ended = result.kind === "ok"
+        ? result.stdout === ""
+        : result.kind === "failed" && result.reason === "server_exited";
+      if (!ended || attempt === EXIT_ATTEMPTS) return result;
       await this.deps.clock.sleep(EXIT_PAUSE_MS);
     }
   }

@@ -98,11 +98,15 @@ export const mark = {
   notice: (ms: number, text: string): Mark => ({ kind: "informational", at: T0 + ms, text }),
 };
 
+/** Long after everything that a test puts on record. */
+const LOOKED_AT_MS = 3_600_000;
+
 /** Alive, with hooks and an idle registry, before the first prompt; a test names what is different. */
 export function evidence(parts: Partial<ClaudeEvidence> = {}): ClaudeEvidence {
   const marks = parts.marks ?? [];
   const events = parts.events ?? [];
   return {
+    at: T0 + LOOKED_AT_MS,
     process: "alive",
     registry: null,
     events,

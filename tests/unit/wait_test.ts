@@ -191,6 +191,16 @@ Deno.test("waitForTurns() with any takes one of several that are over", async ()
   assertClean(wait, a, b);
 });
 
+Deno.test("waitForTurns() with any names all of them when the time is over", async () => {
+  const [a, b] = agents("a", "b") as [FakeAgent, FakeAgent];
+  const wait = new Wait([a.target(), b.target()], { any: true });
+  await settle();
+  wait.clock.advance(1_000);
+  await wait.over;
+  deepStrictEqual(wait.words, ["a timed_out", "b timed_out"]);
+  assertClean(wait, a, b);
+});
+
 Deno.test("waitForTurns() times out all that are open together, with their last state", async () => {
   const [a, b, c] = agents("a", "b", "c") as [FakeAgent, FakeAgent, FakeAgent];
   const wait = new Wait([a.target(), b.target(), c.target()]);

@@ -3,7 +3,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import type { ClaudeEvidence } from "../../../backends/claude/evidence.ts";
-import { judgeTurn, saidInTurn } from "../../../backends/claude/state.ts";
+import { judgeTurn, saidInTurn } from "../../../backends/claude/turn.ts";
 import { textKey } from "../../../backends/claude/text_match.ts";
 import { type Mark, parseLine } from "../../../backends/claude/transcript.ts";
 import {
@@ -14,6 +14,7 @@ import {
   registry,
   stopped,
   submitted,
+  T0,
 } from "../../support/claude_evidence.ts";
 
 const GO = submitted(100, "go");
@@ -436,10 +437,16 @@ const SUBAGENTS: Row[] = [
     outcome: null,
   },
   {
-    holds: "Stop with running sub-agents and an idle registry",
+    holds: "Stop with running sub-agents and a registry that has only just become idle",
     since: { events: [GO, stopped(500, "subagent")], marks: [PROMPT] },
-    live: { registry: registry("idle", 510) },
+    live: { registry: registry("idle", 510), at: T0 + 900 },
     outcome: null,
+  },
+  {
+    holds: "Stop with sub-agents that ended without a report: the registry has long been idle",
+    since: { events: [GO, stopped(500, "subagent")], marks: [PROMPT, mark.end(540, 1)] },
+    live: { registry: registry("idle", 510), at: T0 + 10_000 },
+    outcome: "completed",
   },
   {
     holds: "the sub-agent's report is at work",

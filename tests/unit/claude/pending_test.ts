@@ -29,6 +29,18 @@ Deno.test("openRequest() is the newest request that nothing has answered", () =>
     ["a request, then the end", { events: [ASKED, hook("SessionEnd", 300)] }, null],
     ["a request answered, no registry", { events: [ASKED], marks: [mark.result(300, "u")] }, null],
     ["a request interrupted, no registry", { events: [ASKED], marks: [mark.interrupted(300)] }, null],
+    ["another tool's result after the request, no registry", {
+      events: [ASKED],
+      marks: [
+        mark.use(190, "u", "Bash", { command: "rm -rf dist" }),
+        mark.use(191, "v"),
+        mark.result(300, "v"),
+      ],
+    }, "Bash"],
+    ["its own result after the request, no registry", {
+      events: [ASKED],
+      marks: [mark.use(190, "u", "Bash", { command: "rm -rf dist" }), mark.result(300, "u")],
+    }, null],
     ["a result before the request, no registry", { events: [ASKED], marks: [mark.result(100, "u")] }, "Bash"],
     ["hooks off, an open call", { marks: [mark.use(100, "u", "Write")] }, "Write"],
     ["hooks off, an answered call", { marks: [mark.use(100, "u"), mark.result(200, "u")] }, null],
@@ -53,6 +65,25 @@ Deno.test("pendingInput() has the request's tool, input, id and time", () => {
     requestId: ASKED.name.replace(".json", ""),
     since: time(200),
   });
+});
+
+Deno.test("pendingInput() takes a request for what the registry waits for only when it can be that", () => {
+  const ended = [ASKED, stopped(300)];
+  const table: [holds: string, events: typeof ended, since: number, waitingFor: string, summary: string][] = [
+    [
+      "a sub-agent's request, then the main turn's Stop",
+      ended,
+      320,
+      "permission prompt",
+      "Bash: rm -rf dist",
+    ],
+    ["an old request", ended, 60_000, "permission prompt", "a permission"],
+    ["a kind without a hook", [ASKED], 210, "sandbox request", "sandbox request"],
+  ];
+  for (const [holds, events, since, waitingFor, summary] of table) {
+    const given = evidence({ registry: registry("waiting", since, waitingFor), events });
+    strictEqual(pendingInput(given, waitingFor).summary, summary, holds);
+  }
 });
 
 Deno.test("pendingInput() says what the registry says where no request is recorded", () => {

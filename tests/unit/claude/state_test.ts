@@ -12,6 +12,7 @@ import {
   registry,
   stopped,
   submitted,
+  T0,
   time,
 } from "../../support/claude_evidence.ts";
 
@@ -86,6 +87,38 @@ const WITH_REGISTRY: Row[] = [
     given: { registry: registry("idle", 0), events: [submitted(100, "go"), stopped(500)], marks: [PROMPT] },
     state: "idle",
     last: "completed",
+  },
+  {
+    holds: "idle for a moment between a turn and the next one of the queue",
+    given: {
+      at: T0 + 540,
+      registry: registry("idle", 520),
+      events: [submitted(100, "go"), submitted(200, "more"), stopped(500)],
+      marks: [PROMPT, mark.enqueued(200, "more"), mark.end(510)],
+    },
+    state: "working",
+    last: "completed",
+  },
+  {
+    holds: "a queue entry that nothing took up for long",
+    given: {
+      at: T0 + 5_000,
+      registry: registry("idle", 520),
+      events: [submitted(100, "go"), submitted(200, "more"), stopped(500)],
+      marks: [PROMPT, mark.enqueued(200, "more"), mark.end(510)],
+    },
+    state: "idle",
+    last: "completed",
+  },
+  {
+    holds: "a prompt that a user's own hook refused",
+    given: {
+      registry: registry("idle", 520),
+      events: [submitted(100, "go")],
+      marks: [mark.notice(300, "UserPromptSubmit operation blocked by hook:\nno")],
+    },
+    state: "idle",
+    last: "failed",
   },
   {
     holds: "a background shell",

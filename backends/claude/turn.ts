@@ -1,0 +1,171 @@
+/**
+ * Decides whether the turn of one message is over, from what was recorded since it went in and the session's state
+ * now. Pure.
+ */
+
+import type { TurnEnd, TurnState, WaitOutcome } from "../../lib/session.ts";
+import type { ClaudeEvidence } from "./evidence.ts";
+import { backgroundTasks, type HookEvent } from "./hook_log.ts";
+import { decideState } from "./state.ts";
+import { textKey, textKeyOf } from "./text_match.ts";
+import type { Mark } from "./transcript.ts";
+import { endOfEvent, endOfMark, hasSubagents, isEndEvent, isEndMark, iso } from "./turn_end.ts";
+
+/** The registry is busy while sub-agents run; idle for so long, those that a Stop has listed ended without a report. */
+const SUBAGENT_IDLE_MS = 3_000;
+
+/**
+ * Whether the turn of one message is over. `since` holds only what was recorded after the message's anchor; `live` is
+ * the session's evidence now. Null: not over.
+ *
+ * @param key the message's `textKey`; null for a wait without any message.
+ */
+export function judgeTurn(
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  live: ClaudeEvidence,
+  key: string | null,
+  options: { readonly background: boolean },
+): WaitOutcome | null {
+  const state = decideState(live);
+  if (key === null) return judgeRest(state, live, options);
+  const ended = provenEnd(since, key) ?? endAtRest(since, live, state, key) ?? takenBack(since, state, key);
+  if (ended !== null && !(options.background && keepsWorking(state, live))) return outcomeOf(ended);
+  switch (state.state) {
+    case "gone":
+      return ended === null ? { outcome: "gone", reason: state.reason } : outcomeOf(ended);
+    case "waiting_for_input":
+      return { outcome: "waiting_for_input", pending: state.pending };
+    case "idle":
+    case "working":
+    case "unknown":
+      return null;
+  }
+}
+
+/** Nothing was ever sent: what counts is that the session is at rest. */
+function judgeRest(
+  state: TurnState,
+  live: ClaudeEvidence,
+  options: { readonly background: boolean },
+): WaitOutcome | null {
+  switch (state.state) {
+    case "gone":
+      return { outcome: "gone", reason: state.reason };
+    case "waiting_for_input":
+      return { outcome: "waiting_for_input", pending: state.pending };
+    case "idle":
+      if (options.background && keepsWorking(state, live)) return null;
+      return state.lastTurn === null ? { outcome: "idle" } : outcomeOf(state.lastTurn);
+    case "working":
+    case "unknown":
+      return null;
+  }
+}
+
+/** An end in the transcript that stands after the message was taken up; valid however long ago it was. */
+function provenEnd(since: Pick<ClaudeEvidence, "events" | "marks">, key: string): TurnEnd | null {
+  const taken = takenAt(since.marks, key);
+  if (taken === null) return null;
+  const end = since.marks.slice(taken + 1).find(isEndMark);
+  return end === undefined ? null : endOfMark(end);
+}
+
+/** What the agent said in the turn of one message, oldest first; `ended` once the transcript has the turn's end. */
+export function saidInTurn(marks: readonly Mark[], key: string): { texts: string[]; ended: boolean } {
+  const taken = takenAt(marks, key);
+  if (taken === null) return { texts: [], ended: false };
+  const after = marks.slice(taken + 1);
+  const end = after.findIndex(isEndMark);
+  const turn = end === -1 ? after : after.slice(0, end);
+  return {
+    texts: turn.flatMap((mark) => mark.kind === "assistant_text" ? [mark.text] : []),
+    ended: end !== -1,
+  };
+}
+
+/** The first moment at which Stop without running sub-agents and an idle registry both hold. */
+function endAtRest(
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  live: ClaudeEvidence,
+  state: TurnState,
+  key: string,
+): TurnEnd | null {
+  // Without a registry the transcript's `turn_duration` proves the end; only where there is none, too, Stop must do.
+  const blind = live.registry === null && live.transcript === "missing";
+  if (state.state !== "idle" || (live.registry === null && !blind)) return null;
+  const accepted = since.events.findIndex((event) =>
+    event.event === "UserPromptSubmit" && textKey(event.body.prompt ?? "") === key
+  );
+  if (accepted === -1 || waitsInQueue(since.marks, key)) return null;
+  const end = lastEndOfTurn(since.events.slice(accepted + 1));
+  if (end === undefined || (live.registry !== null && live.registry.statusUpdatedAt < end.at)) return null;
+  const idleFor = live.registry === null ? 0 : live.at - live.registry.statusUpdatedAt;
+  if (end.event === "Stop" && hasSubagents(backgroundTasks(end.body)) && idleFor < SUBAGENT_IDLE_MS) {
+    return null;
+  }
+  return endOfEvent(end);
+}
+
+/** A user's Stop hook may continue a turn, so that it has several ends; a later prompt's ends are not among them. */
+function lastEndOfTurn(events: readonly HookEvent[]): HookEvent | undefined {
+  const first = events.findIndex(isEndEvent);
+  const next = events.findIndex((event, index) => index > first && startsAnother(event));
+  return first === -1 ? undefined : events.slice(first, next === -1 ? undefined : next).findLast(isEndEvent);
+}
+
+/** A sub-agent's report goes on with the turn. */
+function startsAnother(event: HookEvent): boolean {
+  return event.event === "UserPromptSubmit" && !(event.body.prompt ?? "").startsWith("<task-notification>");
+}
+
+/** Queued, then taken back into the input box by a person: it will never have a turn. */
+function takenBack(since: Pick<ClaudeEvidence, "marks">, state: TurnState, key: string): TurnEnd | null {
+  if (state.state !== "idle" || takenAt(since.marks, key) !== null) return null;
+  const removed = since.marks.findLast((mark) =>
+    mark.kind === "removed" && mark.reason !== "absorbed_mid_turn" && textKeyOf(mark) === key
+  );
+  return removed === undefined ? null : { kind: "interrupted", error: null, at: iso(removed.at ?? 0) };
+}
+
+/** Queued, and neither taken up nor taken back: the Stop of the turn before it is not its end. */
+function waitsInQueue(marks: readonly Mark[], key: string): boolean {
+  return isEnqueued(marks, key) && takenAt(marks, key) === null;
+}
+
+/**
+ * Index of the mark that shows that the message was taken into a turn. The first mark with its text tells how it went
+ * in: typed, or queued and then taken up by a later one. What was queued before the anchor and reads the same is not it.
+ */
+function takenAt(marks: readonly Mark[], key: string): number | null {
+  const first = marks.findIndex((mark) =>
+    textKeyOf(mark) === key &&
+    (mark.kind === "enqueued" || mark.kind === "absorbed_prompt" ||
+      (mark.kind === "prompt" && mark.source !== "queued"))
+  );
+  if (marks[first]?.kind !== "enqueued") return first === -1 ? null : first;
+  const index = marks.findIndex((mark, at) =>
+    at > first && (mark.kind === "prompt" || mark.kind === "absorbed_prompt") && textKeyOf(mark) === key
+  );
+  return index === -1 ? null : index;
+}
+
+function isEnqueued(marks: readonly Mark[], key: string): boolean {
+  return marks.some((mark) => mark.kind === "enqueued" && textKeyOf(mark) === key);
+}
+
+/** While the registry is busy it does not say whether a shell runs, too. */
+function keepsWorking(state: TurnState, live: ClaudeEvidence): boolean {
+  return state.state === "working" || live.registry?.status === "shell" ||
+    (live.registry === null && state.background.length > 0);
+}
+
+function outcomeOf(end: TurnEnd): WaitOutcome {
+  switch (end.kind) {
+    case "completed":
+      return { outcome: "completed" };
+    case "failed":
+      return { outcome: "failed", error: end.error ?? "unknown error" };
+    case "interrupted":
+      return { outcome: "interrupted" };
+  }
+}
