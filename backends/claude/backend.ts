@@ -316,7 +316,8 @@ export class ClaudeBackend implements Backend {
       clock: this.deps.clock,
       signal: new AbortController().signal,
     });
-    return lock !== null && !isOnRecord(since, anchor.text);
+    // Read again: the sender may have finished between the first look and the lock.
+    return lock !== null && !isOnRecord(this.#observer(session).since(anchor), anchor.text);
   }
 
   /** For people who ask later why it died. */

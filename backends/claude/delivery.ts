@@ -14,7 +14,14 @@ import type { Anchor } from "./evidence.ts";
 import { type SessionFolder, sessionFolder } from "./launch_files.ts";
 import type { Observer } from "./observe.ts";
 import { openRequest, pendingInput } from "./pending.ts";
-import { judgeReceipt, mayPressEnter, type Verdict, verdictWithoutProof, vetoTyping } from "./receipt.ts";
+import {
+  isTakingIn,
+  judgeReceipt,
+  mayPressEnter,
+  type Verdict,
+  verdictWithoutProof,
+  vetoTyping,
+} from "./receipt.ts";
 import { type InputBox, readInputBox } from "./screen.ts";
 import { textKey } from "./text_match.ts";
 import type { Tmux } from "./tmux.ts";
@@ -26,6 +33,9 @@ const LOCK_TIMEOUT_MS = 120_000;
 const PROOF_TIMEOUT_MS = 10_000;
 const PROOF_TIMEOUT_PER_PASTE_MS = 15;
 const PROOF_POLL_MS = 200;
+/** More for a text that is still being taken in: on a machine under load 100 KB took 40 s. */
+const TAKING_IN_MS = 10_000;
+const TAKING_IN_LIMIT_MS = 300_000;
 /** Before the screen is asked whether the Enter was swallowed, and between Enters. */
 const ENTER_PATIENCE_MS = 1_200;
 const ENTER_LIMIT = 3;
@@ -51,6 +61,7 @@ export class Delivery {
       clock: this.deps.clock,
       signal,
     });
+    if (signal.aborted) throw interrupted(this.session);
     if (lock === null) {
       return this.#receipt(
         message,
@@ -62,6 +73,8 @@ export class Delivery {
     this.#dropLeftCommands();
     const veto = await this.#veto();
     if (veto !== null) return this.#receipt(message, refusal(veto.reason), null, veto.pending);
+
+    if (signal.aborted) throw interrupted(this.session);
 
     const anchor = this.observer.anchor(textKey(message.text));
     hooks.beforeTyping(anchor);
@@ -152,13 +165,21 @@ export class Delivery {
     const patience = ENTER_PATIENCE_MS + (budgetMs - PROOF_TIMEOUT_MS) / 2;
     let nextEnter = begin + patience;
     let enters = 0;
+    let deadline = begin + budgetMs;
+    let lastBox: InputBox | null = null;
     const places = () => ({ events: this.#folder.events, files: [anchor.transcript] });
     for await (const _ of watchRecords(places, PROOF_POLL_MS, clock, stop)) {
       const since = this.observer.since(anchor);
       const verdict = judgeReceipt(since, anchor.text, this.#transcriptOf(anchor));
       if (verdict !== null) return verdict;
       const now = clock.monotonic();
-      if (now - begin >= budgetMs) break;
+      if (now >= deadline) {
+        const look = await this.#look();
+        const box = typeof look === "string" ? null : look.box;
+        if (!isTakingIn(box, lastBox, message.text) || now - begin >= TAKING_IN_LIMIT_MS) break;
+        lastBox = box;
+        deadline = now + TAKING_IN_MS;
+      }
       if (now < nextEnter || enters >= ENTER_LIMIT) continue;
       nextEnter = now + ENTER_PATIENCE_MS;
       if (await this.observer.liveness() === "dead") break;
@@ -236,6 +257,10 @@ export function agentGone(session: Session): AppError {
     `Cannot send to "${session.id}": its agent is gone. ` +
       `Read what it said with: dev-sessions last-message ${session.id}`,
   );
+}
+
+function interrupted(session: Session): AppError {
+  return new AppError("interrupted", `Cannot send to "${session.id}": interrupted. Nothing was typed`);
 }
 
 function removeIfThere(path: string): void {

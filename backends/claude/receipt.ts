@@ -76,6 +76,12 @@ export function mayPressEnter(
   return showsOnlyText(box.text, text);
 }
 
+/** Whether the agent is still at taking in a long text: its end is not in the box yet, and the box has changed. */
+export function isTakingIn(box: InputBox | null, before: InputBox | null, text: string): boolean {
+  if (box?.kind !== "draft" || endsWithText(box.text, text)) return false;
+  return before?.kind !== "draft" || before.text !== box.text;
+}
+
 /** What remains to be said when the time for a proof is over. */
 export function verdictWithoutProof(
   box: InputBox | null,

@@ -25,8 +25,13 @@ import { watchRecords } from "./watch.ts";
 
 const COLUMNS = 200;
 const ROWS = 50;
-/** Between looks at the screen while it starts; hook and registry wake it earlier. */
+/** Between looks at the process while it starts; hook and registry wake it earlier. */
 const START_POLL_MS = 150;
+/** Before the first look at the screen, and between looks. */
+const SCREEN_PATIENCE_MS = 800;
+const SCREEN_INTERVAL_MS = 400;
+/** A server that was asked for a hundred sessions at once is slow, but not stopped. */
+const NEW_SESSION_TIMEOUT_MS = 20_000;
 /** At the pane of an agent that is dead, and the pause between them. */
 const LAST_LOOKS = 12;
 const LAST_LOOK_MS = 25;
@@ -100,6 +105,8 @@ export async function startClaude(
 
   const hooks = new HookLog(folder.events);
   let screen = { text: "", since: begin };
+  let capture: Look | null = null;
+  let lastLook = -Infinity;
   let idleSince: number | null = null;
   const over = new AbortController();
   const places = () => ({
@@ -109,12 +116,17 @@ export async function startClaude(
   const stop = AbortSignal.any([signal, over.signal]);
   for await (const _ of watchRecords(places, START_POLL_MS, deps.clock, stop)) {
     const now = deps.clock.monotonic();
-    const capture = await look(tmux, started.pane);
-    if (capture !== null && capture.text !== screen.text) screen = { text: capture.text, since: now };
-    const live = registryOf(handle, process, session);
+    const live = registryOf(handle, process, session, now - begin >= SCREEN_PATIENCE_MS);
     if (live !== null && live.pid !== process?.pid) process = await deps.identify(live.pid) ?? process;
     idleSince = live?.status === "idle" ? idleSince ?? now : null;
     const hook = hooks.newest("SessionStart");
+    // A hundred that start at once must not keep tmux busy: it is asked at the end, or where the records are silent.
+    const ready = hook !== null && idleSince !== null;
+    if (ready || now - begin >= SCREEN_PATIENCE_MS && now - lastLook >= SCREEN_INTERVAL_MS) {
+      lastLook = now;
+      capture = await look(tmux, started.pane);
+      if (capture !== null && capture.text !== screen.text) screen = { text: capture.text, since: now };
+    }
     const alive = process === null ? "dead" : (await deps.processStates([process]))[0] ?? "unknown";
     const last = alive === "dead" ? await lastWords(deps, tmux, started.pane) : null;
     const verdict = judgeReadiness({
@@ -168,32 +180,35 @@ async function openPane(
   const name = handleOf(session).tmuxSession;
   // With the colon it is the session's current window and pane, whatever its indexes begin with.
   const target = `${exactSession(name)}:`;
-  const result = await tmux.unlessExiting(sequence(
-    [
-      "new-session",
-      "-d",
-      "-P",
-      "-F",
-      "#{pane_id}\t#{pane_pid}",
-      "-s",
-      name,
-      "-n",
-      name,
-      "-x",
-      String(COLUMNS),
-      "-y",
-      String(ROWS),
-      "-c",
-      session.path,
-      "/bin/sh",
-      folder.launcher,
-    ],
-    ["set-option", "-t", target, TOKEN_OPTION, session.token],
-    ["set-option", "-t", target, REGISTRY_OPTION, registry],
-    ["set-option", "-t", target, "destroy-unattached", "off"],
-    ["set-option", "-w", "-t", target, "remain-on-exit", "on"],
-    ["set-option", "-w", "-t", target, "allow-rename", "off"],
-  ));
+  const result = await tmux.unlessExiting(
+    sequence(
+      [
+        "new-session",
+        "-d",
+        "-P",
+        "-F",
+        "#{pane_id}\t#{pane_pid}",
+        "-s",
+        name,
+        "-n",
+        name,
+        "-x",
+        String(COLUMNS),
+        "-y",
+        String(ROWS),
+        "-c",
+        session.path,
+        "/bin/sh",
+        folder.launcher,
+      ],
+      ["set-option", "-t", target, TOKEN_OPTION, session.token],
+      ["set-option", "-t", target, REGISTRY_OPTION, registry],
+      ["set-option", "-t", target, "destroy-unattached", "off"],
+      ["set-option", "-w", "-t", target, "remain-on-exit", "on"],
+      ["set-option", "-w", "-t", target, "allow-rename", "off"],
+    ),
+    NEW_SESSION_TIMEOUT_MS,
+  );
   switch (result.kind) {
     case "ok": {
       const [pane, pid] = result.stdout.trim().split("\t");
@@ -221,13 +236,15 @@ export function tmuxUnresponsive(socket: string): AppError {
   );
 }
 
+/** @param search also among all entries, for an agent behind a wrapper, whose pid is not the pane's. */
 function registryOf(
   handle: ClaudeHandle,
   process: ProcessIdentity | null,
   session: Session,
+  search: boolean,
 ): RegistryEntry | null {
   const own = process === null ? null : readRegistry(handle.configFolder, process);
-  return own ?? findRegistryEntry(handle.configFolder, session.agentSessionId ?? "");
+  return own ?? (search ? findRegistryEntry(handle.configFolder, session.agentSessionId ?? "") : null);
 }
 
 interface Look {

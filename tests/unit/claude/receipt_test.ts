@@ -5,6 +5,7 @@ import type { ClaudeEvidence } from "../../../backends/claude/evidence.ts";
 import {
   acceptedAt,
   isOnRecord,
+  isTakingIn,
   judgeReceipt,
   mayPressEnter,
   verdictWithoutProof,
@@ -122,6 +123,20 @@ Deno.test("mayPressEnter() only while our text, and nothing else, stands in the 
   }
   const seen = full({ events: [submitted(1, "fix")] });
   strictEqual(mayPressEnter(draft("fix"), "fix", seen, textKey("fix")), false, "the hook saw it");
+});
+
+Deno.test("isTakingIn() while the text grows in the box and its end is not there", () => {
+  const text = "line 1\nline 2\nline 3";
+  const table: [holds: string, box: InputBox | null, before: InputBox | null, result: boolean][] = [
+    ["the first look", draft("line 1"), null, true],
+    ["it has grown", draft("line 1\nline 2"), draft("line 1"), true],
+    ["it stands still", draft("line 1"), draft("line 1"), false],
+    ["all of it is there", draft(text), draft("line 1"), false],
+    ["the box is empty", { kind: "empty" }, draft("line 1"), false],
+    ["no box", { kind: "unrecognised" }, draft("line 1"), false],
+    ["no screen", null, draft("line 1"), false],
+  ];
+  for (const [holds, box, before, result] of table) strictEqual(isTakingIn(box, before, text), result, holds);
 });
 
 Deno.test("verdictWithoutProof() says what is seen, never more", () => {
