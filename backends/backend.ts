@@ -21,8 +21,6 @@ export interface CreateSpec {
   readonly agentArgs: readonly string[];
   readonly trust: boolean;
   readonly readyTimeoutMs: number;
-  /** Stores the handle (and process, agent id) as soon as they are known, so that a crash can be rolled back. */
-  readonly record: (handle: AgentHandle) => void;
 }
 
 export interface AgentHandle {

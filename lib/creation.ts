@@ -1,6 +1,6 @@
 /** Creates a session so that a crash at any point leaves a row from which everything it began can be removed. */
 
-import { type AgentHandle, type Backend, NameTakenError } from "../backends/backend.ts";
+import { type Backend, NameTakenError } from "../backends/backend.ts";
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
 import type { CreateRequest } from "./service.ts";
@@ -22,10 +22,15 @@ export class Creation {
   ): Promise<{ session: Session; readyProven: boolean }> {
     const taken = new Set<SessionId>();
     for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
-      const session = await this.#reserve(request, taken, key);
+      const session = await this.#reserve(request, backend, taken, key);
       try {
-        const handle = await this.#start(session, backend, request, signal);
-        return { session: this.store.activate(session), readyProven: handle.readyProven };
+        const handle = await backend.create({
+          session,
+          agentArgs: request.agentArgs,
+          trust: request.trust,
+          readyTimeoutMs: request.readyTimeoutMs,
+        }, signal);
+        return { session: this.store.activate(session, handle), readyProven: handle.readyProven };
       } catch (error) {
         const left = await this.rollBack(session, backend);
         if (!(error instanceof NameTakenError)) {
@@ -42,6 +47,7 @@ export class Creation {
 
   async #reserve(
     request: CreateRequest,
+    backend: Backend,
     taken: ReadonlySet<SessionId>,
     key: KeyRef | null,
   ): Promise<Session> {
@@ -57,34 +63,20 @@ export class Creation {
       group: request.group,
       parent,
       creator: await this.deps.identify(Deno.pid),
-    }, { id: request.id, exclude: taken, key });
-  }
-
-  /** The plan is stored before anything exists outside of the registry. */
-  async #start(
-    reserved: Session,
-    backend: Backend,
-    request: CreateRequest,
-    signal: AbortSignal,
-  ): Promise<AgentHandle> {
-    const plan = backend.plan(reserved);
-    this.store.recordHandle(reserved, { ...plan, process: null });
-    const handle = await backend.create({
-      session: { ...reserved, ...plan },
-      agentArgs: request.agentArgs,
-      trust: request.trust,
-      readyTimeoutMs: request.readyTimeoutMs,
-      record: (found) => this.store.recordHandle(reserved, found),
-    }, signal);
-    this.store.recordHandle(reserved, handle);
-    return handle;
+    }, {
+      id: request.id,
+      exclude: taken,
+      key,
+      // Stored before anything exists outside of the registry.
+      plan: (ref) => backend.plan({ ...ref, mode: request.mode, path: request.path }),
+    });
   }
 
   async rollBack(session: Session, backend: Backend): Promise<"removed" | "unknown"> {
     const current = this.store.find(session.id) ?? session;
-    if (current.token !== session.token) return "removed";
-    // Without a handle the plan was not stored yet, and nothing was begun.
-    const result = current.handle === null ? "removed" : await backend.rollback(current);
+    // A creator that is dead now may have come to its end, and made the session live, since its row was read.
+    if (current.token !== session.token || current.lifecycle !== "creating") return "removed";
+    const result = await backend.rollback(current);
     if (result === "removed") this.store.release(session);
     return result;
   }

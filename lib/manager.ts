@@ -143,41 +143,36 @@ export class Manager implements SessionService {
   }
 
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
-    const rows: Session[] = [];
-    for (const row of this.store.list()) {
-      if (options.group === null || row.group === options.group) rows.push(await this.#reached(row));
-    }
     const listed = new Map<SessionId, ListedSession>();
-    for (
-      const [agent, sessions] of Map.groupBy(
-        rows.filter((row) => row.lifecycle === "active"),
-        (row) => row.agent,
-      )
-    ) {
-      const backend = await this.#backendOrNull(agent);
-      const states = await backend?.states(sessions);
-      for (const session of sessions) {
-        const found = states?.get(session.id) ?? { state: "unknown" as const, pending: null };
-        const ended = found.state === "gone" ? await this.#noticeDeath(session) : null;
-        listed.set(session.id, {
-          session: ended ?? session,
-          state: found.state,
-          pending: found.pending?.summary ?? null,
-        });
+    if (options.all) {
+      for (const session of this.store.listEnded()) {
+        listed.set(session.id, { session, state: "gone", pending: null });
+      }
+      for (const session of this.store.creating()) {
+        listed.set(session.id, { session, state: "unknown", pending: null });
       }
     }
-    return rows.flatMap((row): ListedSession[] => {
-      switch (row.lifecycle) {
-        case "creating":
-          return options.all ? [{ session: row, state: "unknown", pending: null }] : [];
-        case "ended":
-          return options.all ? [{ session: row, state: "gone", pending: null }] : [];
-        case "active": {
-          const found = listed.get(row.id)!;
-          return found.state === "gone" && !options.all ? [] : [found];
-        }
+    for (const found of await this.#live()) {
+      if (options.all || found.state !== "gone") listed.set(found.session.id, found);
+    }
+    return [...listed.values()]
+      .filter(({ session }) => options.group === null || session.group === options.group)
+      .sort((a, b) => Date.parse(a.session.createdAt) - Date.parse(b.session.createdAt));
+  }
+
+  /** The active sessions with their states; those that are proven to be dead are marked as ended. */
+  async #live(): Promise<ListedSession[]> {
+    const rows = await Promise.all(this.store.list({ lifecycle: "active" }).map((row) => this.#reached(row)));
+    const listed: ListedSession[] = [];
+    for (const [agent, sessions] of Map.groupBy(rows, (row) => row.agent)) {
+      const states = await (await this.#backendOrNull(agent))?.states(sessions);
+      for (const session of sessions) {
+        const { state, pending } = states?.get(session.id) ?? { state: "unknown" as const, pending: null };
+        const ended = state === "gone" ? await this.#noticeDeath(session) : null;
+        listed.push({ session: ended ?? session, state, pending: pending?.summary ?? null });
       }
-    });
+    }
+    return listed;
   }
 
   inspect(id: SessionId): Promise<Session> {

@@ -19,6 +19,16 @@ export function isPlainAbsolute(path: string): boolean {
   return path.slice(1).split("/").every((segment) => segment !== "" && segment !== "." && segment !== "..");
 }
 
+/** Absolute, with `.` and `..` taken away as text; symlinks are not looked at. `cwd` is absolute. */
+export function resolvePath(cwd: string, path: string): string {
+  const segments: string[] = [];
+  for (const segment of (path.startsWith("/") ? path : `${cwd}/${path}`).split("/")) {
+    if (segment === "..") segments.pop();
+    else if (segment !== "" && segment !== ".") segments.push(segment);
+  }
+  return `/${segments.join("/")}`;
+}
+
 /** Without slashes at the end, so that a name can be appended after one; `/` becomes empty. */
 export function withoutTrailingSlash(path: string): string {
   return path.replace(/\/+$/, "");

@@ -7,6 +7,7 @@ import type {
   Receipt,
   Session,
   SessionId,
+  SessionSummary,
   StateName,
   TurnState,
   WaitOutcome,
@@ -73,7 +74,7 @@ export interface WaitResult {
 }
 
 export interface ListedSession {
-  readonly session: Session;
+  readonly session: SessionSummary;
   readonly state: StateName;
   readonly pending: string | null;
 }

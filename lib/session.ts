@@ -59,6 +59,9 @@ export interface Session {
   readonly lastSend: SendRecord | null;
 }
 
+/** What lists show of a session; the rest of the row is for reaching its agent. */
+export type SessionSummary = Omit<Session, "creator" | "process" | "handle" | "lastSend">;
+
 /** The closed set of results of `send`. */
 export type SendResult =
   /** The agent's record has the message and its turn has started. */

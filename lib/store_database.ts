@@ -4,13 +4,18 @@
  */
 
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { storeError } from "./store_errors.ts";
+import { isBusy, storeError } from "./store_errors.ts";
 
 export type Row = Record<string, SQLOutputValue>;
 export type SqlValue = SQLInputValue;
 
-/** How long a command waits for another one that is writing. */
-export const BUSY_TIMEOUT_MS = 10_000;
+/** How long a command waits for others that are writing. */
+export const BUSY_TIMEOUT_MS = 30_000;
+/**
+ * One attempt's part of it. SQLite asks ever more rarely the longer it waits, so that a hundred writers would starve
+ * the oldest; beginning anew makes them equal.
+ */
+export const ATTEMPT_TIMEOUT_MS = 100;
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -34,7 +39,7 @@ export class Database {
     this.#database = guard(path, () => {
       ensureFolder(folder);
       ensureFile(path);
-      return new DatabaseSync(path, { timeout: this.#busyTimeoutMs });
+      return new DatabaseSync(path, { timeout: Math.min(ATTEMPT_TIMEOUT_MS, this.#busyTimeoutMs) });
     });
     try {
       // NORMAL may lose the last commits in a power failure, and with them the proof that a key was used.
@@ -46,16 +51,16 @@ export class Database {
   }
 
   get(sql: string, ...values: SqlValue[]): Row | undefined {
-    return guard(this.path, () => this.#statement(sql).get(...values));
+    return this.#patiently(() => this.#statement(sql).get(...values));
   }
 
   all(sql: string, ...values: SqlValue[]): Row[] {
-    return guard(this.path, () => this.#statement(sql).all(...values));
+    return this.#patiently(() => this.#statement(sql).all(...values));
   }
 
   /** Returns how many rows changed. */
   run(sql: string, ...values: SqlValue[]): number {
-    return guard(this.path, () => Number(this.#statement(sql).run(...values).changes));
+    return this.#patiently(() => Number(this.#statement(sql).run(...values).changes));
   }
 
   /** Runs a function as one transaction that holds the write lock from its start; a throw undoes all of it. */
@@ -63,7 +68,7 @@ export class Database {
     this.run("BEGIN IMMEDIATE");
     try {
       const result = change();
-      this.run("COMMIT");
+      this.#patiently(() => this.#statement("COMMIT").run(), { retryable: true });
       return result;
     } catch (error) {
       this.#rollBack();
@@ -94,6 +99,22 @@ export class Database {
   close(): void {
     this.#statements.clear();
     if (this.#database.isOpen) guard(this.path, () => this.#database.close());
+  }
+
+  /** Within a transaction only its COMMIT can be tried again; the rest has the lock already. */
+  #patiently<T>(
+    action: () => T,
+    { retryable } = { retryable: this.#database.isOpen && !this.#database.isTransaction },
+  ): T {
+    const deadline = performance.now() + this.#busyTimeoutMs;
+    for (;;) {
+      try {
+        return action();
+      } catch (error) {
+        const waiting = retryable && isBusy(error) && performance.now() < deadline;
+        if (!waiting) throw storeError(this.path, error);
+      }
+    }
   }
 
   /** Some errors (disk full, I/O) have ended the transaction already; the first error is the one to tell. */

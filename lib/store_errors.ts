@@ -32,6 +32,11 @@ export function storeError(path: string, error: unknown): AppError {
   return new AppError("failure", explain(path, trouble, text), null, { cause: error });
 }
 
+/** Whether another connection holds the lock just now. */
+export function isBusy(error: unknown): boolean {
+  return !(error instanceof AppError) && diagnose(error).trouble === "busy";
+}
+
 /** The registry was written by a version with which this one can't share it. */
 export function registryTooNew(path: string): AppError {
   return new AppError(

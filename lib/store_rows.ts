@@ -1,7 +1,15 @@
 /** Rows of the registry <-> values of the core: whatever is read has been checked. */
 
 import * as v from "valibot";
-import { AGENT_KINDS, MODES, type Receipt, SEND_RESULTS, type SendRecord, type Session } from "./session.ts";
+import {
+  AGENT_KINDS,
+  MODES,
+  type Receipt,
+  SEND_RESULTS,
+  type SendRecord,
+  type Session,
+  type SessionSummary,
+} from "./session.ts";
 import type { Row } from "./store_database.ts";
 
 /** A delivery as the registry keeps it. */
@@ -65,7 +73,7 @@ const receiptDetails = v.object({
   anchor: v.unknown(),
 });
 
-const sessionRow = v.object({
+const shownRow = {
   id: text,
   token: text,
   agent: v.picklist(AGENT_KINDS),
@@ -80,11 +88,15 @@ const sessionRow = v.object({
   end_reason: textOrNull,
   parent: textOrNull,
   group_name: textOrNull,
+  agent_session_id: textOrNull,
+  legacy: v.pipe(json, v.nullable(v.record(v.string(), v.unknown()))),
+};
+const endedRow = v.object(shownRow);
+const sessionRow = v.object({
+  ...shownRow,
   creator: processJson,
   process: processJson,
-  agent_session_id: textOrNull,
   handle: json,
-  legacy: v.pipe(json, v.nullable(v.record(v.string(), v.unknown()))),
   send_receipt: textOrNull,
   send_at: v.nullable(timestamp),
   send_result: v.nullable(sendResult),
@@ -108,11 +120,32 @@ export const SELECT_SESSION = `
     d.receipt AS send_receipt, d.at AS send_at, d.result AS send_result, d.anchor AS send_anchor
   FROM sessions s LEFT JOIN sends d ON d.receipt = s.last_send`;
 
+export const SELECT_ENDED = `
+  SELECT id, token, agent, mode, path, description, model, lifecycle, created_at, last_used_at, ended_at, end_reason,
+    parent, group_name, agent_session_id, legacy
+  FROM sessions WHERE lifecycle = 'ended' ORDER BY created_at, rowid`;
+
 export const SELECT_SEND =
   `SELECT receipt, session_id, session_token, at, result, anchor, details FROM sends`;
 
 export function parseSession(row: Row): Parsed<Session> {
   return parse(sessionRow, row, (r) => ({
+    ...shown(r),
+    creator: r.creator,
+    process: r.process,
+    handle: r.handle,
+    lastSend: r.send_receipt === null || r.send_at === null || r.send_result === null
+      ? null
+      : { receipt: r.send_receipt, at: r.send_at, result: r.send_result, anchor: r.send_anchor },
+  }));
+}
+
+export function parseSummary(row: Row): Parsed<SessionSummary> {
+  return parse(endedRow, row, shown);
+}
+
+function shown(r: v.InferOutput<typeof endedRow>): SessionSummary {
+  return {
     id: r.id,
     agent: r.agent,
     mode: r.mode,
@@ -127,15 +160,9 @@ export function parseSession(row: Row): Parsed<Session> {
     parent: r.parent,
     group: r.group_name,
     token: r.token,
-    creator: r.creator,
-    process: r.process,
     agentSessionId: r.agent_session_id,
-    handle: r.handle,
     legacy: r.legacy,
-    lastSend: r.send_receipt === null || r.send_at === null || r.send_result === null
-      ? null
-      : { receipt: r.send_receipt, at: r.send_at, result: r.send_result, anchor: r.send_anchor },
-  }));
+  };
 }
 
 export function parseSend(row: Row): Parsed<StoredSend> {

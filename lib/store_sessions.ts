@@ -2,10 +2,17 @@
 
 import { freeChampionId, isSessionId } from "./champion_ids.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
-import type { Lifecycle, ProcessIdentity, Session, SessionId } from "./session.ts";
+import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary } from "./session.ts";
 import type { Database, Row } from "./store_database.ts";
 import { type KeyRef, linkKey } from "./store_keys.ts";
-import { type Parsed, parseSession, SELECT_SESSION, toJson } from "./store_rows.ts";
+import {
+  type Parsed,
+  parseSession,
+  parseSummary,
+  SELECT_ENDED,
+  SELECT_SESSION,
+  toJson,
+} from "./store_rows.ts";
 
 /** Names exactly one row: an id may come to belong to another session, a token never does. */
 export type SessionRef = Pick<Session, "id" | "token">;
@@ -23,6 +30,8 @@ export interface ReserveOptions {
   readonly exclude: ReadonlySet<string>;
   /** The claim of `create --key`, which then names this session. */
   readonly key?: KeyRef | null;
+  /** What finds and removes whatever will be begun for this row; stored with it. */
+  readonly plan?: (ref: SessionRef) => Pick<RecordedHandle, "handle" | "agentSessionId">;
 }
 
 /** What finds the agent again. */
@@ -41,10 +50,10 @@ export interface SessionStore {
   /** @throws AppError when the row is gone. */
   recordHandle(ref: SessionRef, handle: RecordedHandle): void;
   /**
-   * Makes a `creating` or `ended` session live; when and why it ended is forgotten.
+   * Makes a `creating` or `ended` session live, with what finds its agent; when and why it ended is forgotten.
    * @throws AppError when the row is gone or live already.
    */
-  activate(ref: SessionRef): Session;
+  activate(ref: SessionRef, handle?: RecordedHandle): Session;
   /** Forgets a `creating` row; false when there is none. */
   release(ref: SessionRef): boolean;
   /** Ends an `active` session; false when it was not active (any more). */
@@ -57,6 +66,8 @@ export interface SessionStore {
   find(id: SessionId): Session | null;
   /** Ordered by creation. Rows that can't be understood are warned of and left out. */
   list(filter?: { readonly lifecycle?: Lifecycle }): Session[];
+  /** As `list`, but only what is shown of ended sessions: there may be thousands of them. */
+  listEnded(): SessionSummary[];
   /** Sessions whose `create` has not finished. */
   creating(): Session[];
 }
@@ -89,12 +100,23 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
 
   function list(filter: { readonly lifecycle?: Lifecycle } = {}): Session[] {
     const order = "ORDER BY s.created_at, s.rowid";
-    const rows = filter.lifecycle === undefined
-      ? database.all(`${SELECT_SESSION} ${order}`)
-      : database.all(`${SELECT_SESSION} WHERE s.lifecycle = ? ${order}`, filter.lifecycle);
-    const sessions: Session[] = [];
+    if (filter.lifecycle === undefined) {
+      return understandable(database.all(`${SELECT_SESSION} ${order}`), parseSession);
+    }
+    return understandable(
+      database.all(`${SELECT_SESSION} WHERE s.lifecycle = ? ${order}`, filter.lifecycle),
+      parseSession,
+    );
+  }
+
+  function listEnded(): SessionSummary[] {
+    return understandable(database.all(SELECT_ENDED), parseSummary);
+  }
+
+  function understandable<T>(rows: readonly Row[], parse: (row: Row) => Parsed<T>): T[] {
+    const sessions: T[] = [];
     for (const row of rows) {
-      const parsed = parseSession(row);
+      const parsed = parse(row);
       if (parsed.ok) sessions.push(parsed.value);
       else warnOnce(`ignoring session ${nameOf(row)} in ${database.path}: ${parsed.reason}`);
     }
@@ -107,7 +129,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     warn(text);
   }
 
-  function reserve(draft: SessionDraft, { id: given, exclude, key }: ReserveOptions): Session {
+  function reserve(draft: SessionDraft, { id: given, exclude, key, plan }: ReserveOptions): Session {
     if (given !== null && !isSessionId(given)) {
       throw new AppError("usage", `Invalid session id: ${JSON.stringify(given)}. Use a name like fizz-top`);
     }
@@ -118,11 +140,14 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
       }
       const id = given ?? freeChampionId((name) => taken.has(name) || exclude.has(name), random);
       const at = now();
+      const token = randomUuid();
+      const planned = plan?.({ id, token });
       database.run(
         `INSERT INTO sessions (id, token, agent, mode, path, description, model, lifecycle, created_at,
-          last_used_at, parent, group_name, creator) VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?)`,
+          last_used_at, parent, group_name, creator, handle, agent_session_id)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?)`,
         id,
-        randomUuid(),
+        token,
         draft.agent,
         draft.mode,
         draft.path,
@@ -133,6 +158,8 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         draft.parent,
         draft.group,
         toJson(draft.creator),
+        toJson(planned?.handle),
+        planned?.agentSessionId ?? null,
       );
       if (key) linkKey(database, key, { sessionId: id });
       return found(id);
@@ -145,8 +172,12 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     return session;
   }
 
-  function recordHandle(ref: SessionRef, { handle, process, agentSessionId }: RecordedHandle): void {
-    const changed = change(
+  function recordHandle(ref: SessionRef, handle: RecordedHandle): void {
+    database.mutate(() => setHandle(ref, handle));
+  }
+
+  function setHandle(ref: SessionRef, { handle, process, agentSessionId }: RecordedHandle): void {
+    const changes = database.run(
       "UPDATE sessions SET handle = ?, process = ?, agent_session_id = ? WHERE id = ? AND token = ?",
       toJson(handle),
       toJson(process),
@@ -154,11 +185,12 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
       ref.id,
       ref.token,
     );
-    if (!changed) throw rowIsGone(ref);
+    if (changes === 0) throw rowIsGone(ref);
   }
 
-  function activate(ref: SessionRef): Session {
+  function activate(ref: SessionRef, handle?: RecordedHandle): Session {
     return database.mutate(() => {
+      if (handle !== undefined) setHandle(ref, handle);
       const changes = database.run(
         `UPDATE sessions SET lifecycle = 'active', ended_at = NULL, end_reason = NULL,
           last_used_at = max(last_used_at, ?)
@@ -195,6 +227,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     activate,
     find,
     list,
+    listEnded,
     release: (ref) => deleteWith(ref, "creating"),
     deleteEnded: (ref) => deleteWith(ref, "ended"),
     creating: () => list({ lifecycle: "creating" }),

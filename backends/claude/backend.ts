@@ -86,9 +86,16 @@ export class ClaudeBackend implements Backend {
   }
 
   async rollback(session: Session): Promise<"removed" | "unknown"> {
-    const pane = await this.#tmux(session).killMarked(session.token, TIDY_TIMEOUT_MS);
-    if (pane === "unknown") return "unknown";
-    if (session.process !== null && !await this.#endProcess(session, session.process, pane)) return "unknown";
+    const tmux = this.#tmux(session);
+    const marked = await tmux.marked(TIDY_TIMEOUT_MS);
+    if (marked === "unknown") return "unknown";
+    const pane = marked.get(session.token);
+    // Known from its pane alone, since the row has no process before the session is live.
+    const process = pane === undefined || pane.dead ? null : await this.deps.identify(pane.pid);
+    if (await tmux.killMarked(session.token, TIDY_TIMEOUT_MS) === "unknown") return "unknown";
+    if (process !== null && !await this.#endProcess({ ...session, process }, process, "gone")) {
+      return "unknown";
+    }
     await removeFolder(this.paths.sessionFolder(session.token));
     return "removed";
   }

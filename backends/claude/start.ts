@@ -101,7 +101,6 @@ export async function startClaude(
     readyProven,
   });
   let process = started.process;
-  spec.record(found(process, false));
 
   const hooks = new HookLog(folder.events);
   let screen = { text: "", since: begin };

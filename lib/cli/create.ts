@@ -1,6 +1,6 @@
 /** `create`: starts an agent and returns when it accepts input, or fails with the agent's own words. */
 
-import { resolve } from "node:path";
+import { resolvePath } from "../posix_path.ts";
 import { buildCommand } from "@stricli/core";
 import { AGENT_KINDS, type AgentKind, type Mode, MODES } from "../session.ts";
 import type { CreateRequest } from "../service.ts";
@@ -47,7 +47,7 @@ export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () =>
     );
   }
   const request: CreateRequest = {
-    path: resolve(cwd(), flags.path ?? "."),
+    path: resolvePath(cwd(), flags.path ?? "."),
     agent: flags.cli,
     mode: flags.mode ?? "yolo",
     description: flags.description ?? null,

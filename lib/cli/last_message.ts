@@ -1,6 +1,6 @@
 /** `last-message`: the agent's last text blocks, complete, to stdout or into a file that appears whole or not at all. */
 
-import { dirname, resolve } from "node:path";
+import { folderOf, resolvePath } from "../posix_path.ts";
 import { buildCommand } from "@stricli/core";
 import { AppError, messageOf } from "../errors.ts";
 import type { SessionId } from "../session.ts";
@@ -23,7 +23,7 @@ export interface LastMessageOptions {
 }
 
 export function lastMessageOptions(flags: Flags, id: SessionId, cwd: () => string): LastMessageOptions {
-  const output = flags.output === undefined ? null : resolve(cwd(), flags.output);
+  const output = flags.output === undefined ? null : resolvePath(cwd(), flags.output);
   return { id, count: flags.count ?? 1, output, json: flags.json };
 }
 
@@ -38,7 +38,7 @@ export async function run(options: LastMessageOptions, context: CliContext): Pro
 
 /** Through a temporary file beside it, so that a reader never sees a part. */
 async function writeWhole(path: string, text: string, unique: string): Promise<void> {
-  const temporary = resolve(dirname(path), `.dev-sessions-${unique}.tmp`);
+  const temporary = resolvePath(folderOf(path), `.dev-sessions-${unique}.tmp`);
   try {
     await Deno.writeTextFile(temporary, text, { createNew: true });
     await Deno.rename(temporary, path);

@@ -1,6 +1,6 @@
 /** Where a message's text comes from: the argument, a file or stdin; refused before anything else when it can't be sent. */
 
-import { resolve } from "node:path";
+import { resolvePath } from "../posix_path.ts";
 import { messageOf } from "../errors.ts";
 import { decodeMessage, MESSAGE_LIMIT_BYTES, normaliseMessage } from "../message_text.ts";
 import type { Deps } from "../deps.ts";
@@ -44,7 +44,7 @@ export async function readMessage(source: MessageSource, deps: Deps): Promise<st
 
 async function readFile(path: string, cwd: string): Promise<Uint8Array> {
   try {
-    using file = await Deno.open(resolve(cwd, path));
+    using file = await Deno.open(resolvePath(cwd, path));
     return await readBounded(file, MESSAGE_LIMIT_BYTES + 1);
   } catch (error) {
     throw usageError(`Cannot read the message from ${JSON.stringify(path)}: ${reasonOf(error)}`);

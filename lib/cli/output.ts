@@ -45,6 +45,9 @@ const ESCAPES = new RegExp(
 // deno-lint-ignore no-control-regex
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
+/** Most cells: printable ASCII, no two blanks together, none at the ends. */
+const PLAIN_LINE = /^(?:[!-~]+(?: [!-~]+)*)?$/;
+
 /** The text without escape sequences, control characters (but `\n` and `\t`) and bidirectional overrides. */
 export function forTerminal(text: string): string {
   return text.replace(ESCAPES, "").replace(CONTROLS, "");
@@ -52,6 +55,7 @@ export function forTerminal(text: string): string {
 
 /** The text on one line, safe to stand in a table. */
 export function oneLine(text: string): string {
+  if (PLAIN_LINE.test(text)) return text;
   return forTerminal(text.replace(/\s+/g, " ")).trim();
 }
 

@@ -1,10 +1,10 @@
 /** A session as JSON: the keys that 0.4.4's records had, with the same meaning, and the ones added since. */
 
-import type { Session } from "../session.ts";
+import type { SessionSummary } from "../session.ts";
 
 /** `extra` is what is known beyond the registry, such as the state. */
 export function sessionRecord(
-  session: Session,
+  session: SessionSummary,
   extra: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
   return {

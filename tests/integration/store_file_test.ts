@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../lib/errors.ts";
-import { Database } from "../../lib/store_database.ts";
+import { ATTEMPT_TIMEOUT_MS, Database } from "../../lib/store_database.ts";
 import { type Migration, MIGRATIONS } from "../../lib/store_schema.ts";
 import { cacheOf, DRAFT, StoreHome, writerArgs } from "../support/store_home.ts";
 
@@ -79,7 +79,7 @@ Deno.test("the journal is WAL on a local file system, a rollback journal on a ne
     const database = rawDatabase(home);
     assert.equal(database.get("PRAGMA journal_mode")?.["journal_mode"], expected);
     assert.equal(database.get("PRAGMA synchronous")?.["synchronous"], 2);
-    assert.equal(database.get("PRAGMA busy_timeout")?.["timeout"], 10_000);
+    assert.equal(database.get("PRAGMA busy_timeout")?.["timeout"], ATTEMPT_TIMEOUT_MS);
     database.close();
   }
 });
@@ -277,3 +277,18 @@ function canMount(): boolean {
     return false;
   }
 }
+
+Deno.test("a registry that is locked for longer than one attempt is waited for", async () => {
+  using home = new StoreHome();
+  const store = home.open();
+  const session = store.reserve(DRAFT, { id: null, exclude: new Set() });
+  const holder = home.writer("hold", String(5 * ATTEMPT_TIMEOUT_MS)).spawn();
+  const reader = holder.stdout.getReader();
+  assert.equal(new TextDecoder().decode((await reader.read()).value), "in transaction\n");
+  const begin = performance.now();
+  assert.equal(store.activate(session).lifecycle, "active");
+  assert.ok(performance.now() - begin > ATTEMPT_TIMEOUT_MS);
+  await reader.cancel();
+  await holder.stderr.cancel();
+  await holder.status;
+});

@@ -1,4 +1,5 @@
-/** A process of its own that uses the registry of the home folder in HOME: `reserve <n>`, `open` or `hang`. */
+/** A process of its own that uses the registry of the home folder in HOME: `reserve <n>`, `open`, `hang` or
+ * `hold <ms>`. */
 
 import { pathsFrom } from "../../lib/paths.ts";
 import type { ProcessIdentity } from "../../lib/session.ts";
@@ -50,6 +51,15 @@ switch (action) {
       database.run("INSERT INTO meta (key, value) VALUES ('half', 'done')");
       write(Deno.stdout, "in transaction\n");
       Deno.stdin.readSync(new Uint8Array(1));
+    });
+    database.close();
+    break;
+  }
+  case "hold": {
+    const database = new Database(paths.state, paths.database);
+    database.mutate(() => {
+      write(Deno.stdout, "in transaction\n");
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(count));
     });
     database.close();
     break;
