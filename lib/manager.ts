@@ -157,7 +157,9 @@ export class Manager implements SessionService {
     }
     return [...listed.values()]
       .filter(({ session }) => options.group === null || session.group === options.group)
-      .sort((a, b) => Date.parse(a.session.createdAt) - Date.parse(b.session.createdAt));
+      .sort((a, b) =>
+        a.session.createdAt < b.session.createdAt ? -1 : a.session.createdAt > b.session.createdAt ? 1 : 0
+      );
   }
 
   /** The active sessions with their states; those that are proven to be dead are marked as ended. */

@@ -82,7 +82,12 @@ export class HookLog {
 
   /** The newest event of one of these kinds, looking back as far as the log goes. */
   newest(...kinds: readonly string[]): HookEvent | null {
-    for (const name of this.names().reverse()) {
+    return this.newestOf(this.names(), kinds);
+  }
+
+  /** As `newest`, of names that the caller has read already, oldest first. */
+  newestOf(names: readonly string[], kinds: readonly string[]): HookEvent | null {
+    for (const name of names.toReversed()) {
       if (!kinds.includes(NAME.exec(name)?.[2] ?? "")) continue;
       const event = this.read(name);
       if (event !== null) return event;

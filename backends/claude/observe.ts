@@ -36,18 +36,14 @@ export class Observer {
   ): Promise<ClaudeEvidence> {
     const registry = this.registry();
     const process = options.liveness ?? await this.liveness();
-    const events = this.#recentEvents();
-    const path = this.transcript(registry);
-    const open = options.all || registry === null || !turnIsClosed(events);
-    return {
-      at: this.deps.clock.now(),
-      process,
-      registry,
-      events,
-      hooks: events.length > 0,
-      marks: open ? tailMarks(path, { maxBytes: TAIL_BYTES }).marks : [],
-      transcript: sizeOf(path) === 0 ? "missing" : "present",
-    };
+    const names = this.hooks.names();
+    const events = this.#recentEvents(names);
+    const known = { at: this.deps.clock.now(), process, registry, events, hooks: events.length > 0 };
+    if (!options.all && registry !== null && saysAll(events)) {
+      return { ...known, marks: [], transcript: "present" };
+    }
+    const tail = tailMarks(this.transcript(registry, names), { maxBytes: TAIL_BYTES });
+    return { ...known, marks: tail.marks, transcript: tail.size === 0 ? "missing" : "present" };
   }
 
   async liveness(): Promise<Liveness> {
@@ -65,9 +61,12 @@ export class Observer {
    * The transcript of the conversation as it is now: `/clear` starts another one. A path that a hook names is used
    * only inside of Claude's own folder.
    */
-  transcript(registry: RegistryEntry | null = this.registry()): string {
+  transcript(
+    registry: RegistryEntry | null = this.registry(),
+    names: readonly string[] = this.hooks.names(),
+  ): string {
     const { configFolder, realPath } = this.handle;
-    const start = this.hooks.newest("SessionStart");
+    const start = this.hooks.newestOf(names, ["SessionStart"]);
     const current = registry?.sessionId ?? start?.body.session_id ?? this.session.agentSessionId ?? "";
     const named = start?.body.transcript_path;
     if (named !== undefined && start?.body.session_id === current && isInsideProjects(configFolder, named)) {
@@ -105,10 +104,10 @@ export class Observer {
   }
 
   /** The newest events back to the end of the turn before the newest that ended, oldest first. */
-  #recentEvents(): HookEvent[] {
+  #recentEvents(names: readonly string[]): HookEvent[] {
     const events: HookEvent[] = [];
     let ends = 0;
-    for (const name of this.hooks.names().reverse().slice(0, EVENT_LIMIT)) {
+    for (const name of names.slice(-EVENT_LIMIT).reverse()) {
       const event = this.hooks.read(name);
       if (event === null) continue;
       events.push(event);
@@ -120,15 +119,16 @@ export class Observer {
 }
 
 /**
- * The hooks have the newest turn's start and end. With two prompts before the end, one was queued: it may have been
- * taken up after that end, and only the transcript tells.
+ * The hooks have the newest turn's start and end, or the start of a session that was never prompted. With two prompts
+ * before the end, one was queued: it may have been taken up after that end, and only the transcript tells.
  */
-function turnIsClosed(events: readonly HookEvent[]): boolean {
+function saysAll(events: readonly HookEvent[]): boolean {
   const end = events.findLastIndex(isEndEvent);
   const before = events.slice(0, Math.max(0, end));
   const turn = before.slice(before.findLastIndex(isEndEvent) + 1);
   const isPrompt = (event: HookEvent) => event.event === "UserPromptSubmit";
-  return turn.filter(isPrompt).length === 1 && !events.slice(end + 1).some(isPrompt);
+  if (events.slice(end + 1).some(isPrompt)) return false;
+  return end === -1 ? events[0]?.event === "SessionStart" : turn.filter(isPrompt).length === 1;
 }
 
 function sizeOf(path: string): number {

@@ -4,6 +4,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { createSandbox, type Sandbox } from "../support/harness.ts";
 import { startScriptedModel } from "../support/scripted_model.ts";
+import { transcriptPath } from "../support/stub_agent_records.ts";
 
 const TOOLS = [{ name: "Bash" }, { name: "Agent" }, { name: "AskUserQuestion" }];
 
@@ -109,17 +110,42 @@ async function startClaude(sandbox: Sandbox): Promise<void> {
 
 async function status(sandbox: Sandbox, wanted: string): Promise<void> {
   const folder = join(sandbox.claudeConfig, "sessions");
-  try {
-    await sandbox.eventually(async () => {
+  await orScreen(
+    sandbox,
+    sandbox.eventually(async () => {
       for await (const { name } of Deno.readDir(folder)) {
         if (!name.endsWith(".json")) continue;
         if (JSON.parse(await Deno.readTextFile(join(folder, name))).status === wanted) return true;
       }
       return false;
-    }, { what: `registry status ${wanted}`, timeoutMs: 30_000 });
+    }, { what: `registry status ${wanted}`, timeoutMs: 30_000 }),
+  );
+}
+
+/** Adds Claude Code's screen to what went wrong. */
+async function orScreen<T>(sandbox: Sandbox, result: Promise<T>): Promise<T> {
+  try {
+    return await result;
   } catch (error) {
     throw new Error(`Claude Code's screen:\n${await sandbox.screen("c:")}`, { cause: error });
   }
+}
+
+/** Waits until Claude Code's transcript has as many queued messages. */
+async function enqueued(sandbox: Sandbox, count: number): Promise<void> {
+  const identity = {
+    sessionId: SESSION,
+    cwd: sandbox.workspace,
+    config: sandbox.claudeConfig,
+    permissionMode: "",
+  };
+  await orScreen(
+    sandbox,
+    sandbox.eventually(async () => {
+      const text = await Deno.readTextFile(transcriptPath(identity));
+      return text.split('"operation":"enqueue"').length > count;
+    }, { what: `${count} queued messages` }),
+  );
 }
 
 async function prompt(sandbox: Sandbox, text: string): Promise<void> {
@@ -145,11 +171,27 @@ Deno.test("scripted model: the real Claude Code speaks to it, with text, tools a
   await prompt(sandbox, "SCRIPT:toolgate second echo from-the-tool");
   await model.reached("second");
   match(JSON.stringify(model.requests().at(-1)?.lastMessage), /from-the-tool/);
-  await prompt(sandbox, "queued behind it");
+  await prompt(sandbox, "queued one");
+  await enqueued(sandbox, 1);
+  await prompt(sandbox, "queued two");
+  await enqueued(sandbox, 2);
   model.open("second");
-  await sandbox.eventually(() => model.lastPromptText() === "queued behind it", {
-    what: "the queued prompt",
-  });
+  await sandbox.eventually(() => model.prompts().length === 4, { what: "the queued prompts" });
   await status(sandbox, "idle");
-  deepStrictEqual(model.prompts(), [text, "SCRIPT:toolgate second echo from-the-tool", "queued behind it"]);
+
+  await prompt(sandbox, "SCRIPT:gatetool third true");
+  await model.reached("third");
+  await prompt(sandbox, "absorbed\n  with two lines");
+  await enqueued(sandbox, 3);
+  model.open("third");
+  await sandbox.eventually(() => model.prompts().length === 6, { what: "the absorbed prompt" });
+  await status(sandbox, "idle");
+  deepStrictEqual(model.prompts(SESSION), [
+    text,
+    "SCRIPT:toolgate second echo from-the-tool",
+    "queued one",
+    "queued two",
+    "SCRIPT:gatetool third true",
+    "absorbed\n  with two lines",
+  ]);
 });

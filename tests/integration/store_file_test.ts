@@ -283,6 +283,7 @@ Deno.test("a registry that is locked for longer than one attempt is waited for",
   const store = home.open();
   const session = store.reserve(DRAFT, { id: null, exclude: new Set() });
   const holder = home.writer("hold", String(5 * ATTEMPT_TIMEOUT_MS)).spawn();
+  await holder.stdin.close();
   const reader = holder.stdout.getReader();
   assert.equal(new TextDecoder().decode((await reader.read()).value), "in transaction\n");
   const begin = performance.now();

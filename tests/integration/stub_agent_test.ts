@@ -353,12 +353,28 @@ Deno.test("stub: delivery can go wrong in every known way", async () => {
     await pane.keys("-l", "typed");
     await pane.shows(/❯\u00a0typed/);
   });
+  await withStub({ stub: ["lose-enter"] }, async (pane) => {
+    await pane.prompt("stays");
+    await pane.keys("Enter", "C-u");
+    await pane.keys("-l", "next");
+    await pane.shows(/❯\u00a0next/);
+    strictEqual((await pane.hooks("UserPromptSubmit")).length, 0);
+  });
+  await withStub({ stub: ["slow-start=600"], ready: false }, async (pane) => {
+    await pane.prompt("too early");
+    await pane.shows(/❯\u00a0too early/);
+    strictEqual(await pane.registry(), null);
+    await pane.hook("SessionStart");
+    await pane.keys("Enter");
+    strictEqual((await pane.hook("UserPromptSubmit"))["prompt"], "too early");
+  });
   await withStub({ stub: ["block-prompt"] }, async (pane) => {
     await pane.prompt("not wanted");
     await pane.hook("UserPromptSubmit");
     await pane.shows("blocked by hook");
     await pane.status("idle");
-    deepStrictEqual(await pane.lines(), []);
+    await pane.sandbox.eventually(async () => (await pane.lines()).length > 0, { what: "the notice" });
+    deepStrictEqual(await pane.shape(), ["system informational"]);
     match(await pane.sandbox.screen("stub:"), /\n❯\u00a0 *\n/);
   });
   await withStub({ stub: ["vim", "placeholder"] }, async (pane) => {
