@@ -6,7 +6,7 @@ import type { Liveness, Session } from "../../lib/session.ts";
 import { tailMarks } from "./conversation.ts";
 import type { Anchor, ClaudeEvidence } from "./evidence.ts";
 import { type ClaudeHandle, handleOf } from "./handle.ts";
-import { type HookEvent, HookLog } from "./hook_log.ts";
+import { type HookEvent, HookLog, outline } from "./hook_log.ts";
 import { sessionFolder } from "./launch_files.ts";
 import { readRegistry, type RegistryEntry } from "./live_registry.ts";
 import type { Mark } from "./transcript.ts";
@@ -108,13 +108,26 @@ export class Observer {
     const events: HookEvent[] = [];
     let ends = 0;
     for (const name of names.slice(-EVENT_LIMIT).reverse()) {
-      const event = this.hooks.read(name);
+      const event = this.#known(name);
       if (event === null) continue;
       events.push(event);
       if (isEndEvent(event)) ends++;
       if (ends === 2 || event.event === "SessionStart") break;
     }
     return events.reverse();
+  }
+
+  /** Of these kinds a state needs no more than when they were. */
+  #known(name: string): HookEvent | null {
+    const event = outline(name);
+    switch (event?.event) {
+      case "UserPromptSubmit":
+      case "SessionStart":
+      case "SessionEnd":
+        return event;
+      default:
+        return this.hooks.read(name);
+    }
   }
 }
 
