@@ -23,6 +23,8 @@ export interface LiveSession {
 }
 
 export class World implements AsyncDisposable {
+  #events = 0;
+
   private constructor(readonly sandbox: Sandbox, readonly store: Store) {}
 
   static async create(): Promise<World> {
@@ -81,7 +83,8 @@ export class World implements AsyncDisposable {
 
   /** As the hook script writes it. */
   async event(live: LiveSession, name: string, body: Record<string, unknown>): Promise<void> {
-    const now = `${Date.now()}${String(Math.floor(Math.random() * 1e6)).padStart(6, "0")}`;
+    // Within a millisecond, too, later events have later names.
+    const now = `${Date.now()}${String(++this.#events).padStart(6, "0")}`;
     const part = join(live.events, `.${now}-1.part`);
     await Deno.writeTextFile(part, JSON.stringify({ hook_event_name: name, ...body }));
     await Deno.rename(part, join(live.events, `${now}-1.${name}.json`));
