@@ -122,10 +122,28 @@ export const SELECT_SESSION = `
     d.receipt AS send_receipt, d.at AS send_at, d.result AS send_result, d.anchor AS send_anchor
   FROM sessions s LEFT JOIN sends d ON d.receipt = s.last_send`;
 
+const SUMMARY_COLUMNS = [
+  "id",
+  "token",
+  "agent",
+  "mode",
+  "path",
+  "description",
+  "model",
+  "lifecycle",
+  "created_at",
+  "last_used_at",
+  "ended_at",
+  "end_reason",
+  "parent",
+  "group_name",
+  "agent_session_id",
+  "legacy",
+] as const;
+
+/** For `parseSummary`, which takes rows as arrays of values. */
 export const SELECT_ENDED = `
-  SELECT id, token, agent, mode, path, description, model, lifecycle, created_at, last_used_at, ended_at, end_reason,
-    parent, group_name, agent_session_id, legacy
-  FROM sessions WHERE lifecycle = 'ended' ORDER BY created_at, rowid`;
+  SELECT ${SUMMARY_COLUMNS.join(", ")} FROM sessions WHERE lifecycle = 'ended' ORDER BY created_at, rowid`;
 
 export const SELECT_SEND =
   `SELECT receipt, session_id, session_token, at, result, anchor, details FROM sends`;
@@ -143,34 +161,66 @@ export function parseSession(row: Row): Parsed<Session> {
 }
 
 /** Thousands of these are read at once: what is plainly right is not put through the schema. */
-export function parseSummary(row: Row): Parsed<SessionSummary> {
-  return isPlainlyRight(row) ? { ok: true, value: shown(row) } : parse(endedRow, row, shown);
+export function parseSummary(values: readonly Row[string][]): Parsed<SessionSummary> {
+  return plainSummary(values) ??
+    parse(
+      endedRow,
+      Object.fromEntries(SUMMARY_COLUMNS.map((column, at) => [column, values[at] ?? null])),
+      shown,
+    );
 }
 
-type ShownRow = v.InferOutput<typeof endedRow>;
-const TEXT_COLUMNS = ["id", "token", "path"];
-const TEXT_OR_NULL_COLUMNS = [
-  "description",
-  "model",
-  "end_reason",
-  "parent",
-  "group_name",
-  "agent_session_id",
-];
-const TIME_COLUMNS = ["created_at", "last_used_at", "ended_at"];
 const OUR_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** Never true for what the schema refuses; a row of an earlier version, with its JSON, is left to the schema. */
-function isPlainlyRight(row: Row): row is Row & ShownRow {
-  return row["legacy"] === null && row["lifecycle"] === "ended" &&
-    AGENT_KINDS.includes(row["agent"] as AgentKind) && MODES.includes(row["mode"] as Mode) &&
-    TEXT_COLUMNS.every((column) => typeof row[column] === "string") &&
-    TEXT_OR_NULL_COLUMNS.every((column) => row[column] === null || typeof row[column] === "string") &&
-    TIME_COLUMNS.every((column) => {
-      const value = row[column];
-      return typeof value === "string" && OUR_TIME.test(value) && !Number.isNaN(Date.parse(value));
-    });
+/** Null for whatever the schema might refuse, and for rows of an earlier version. */
+function plainSummary(values: readonly Row[string][]): Parsed<SessionSummary> | null {
+  const [
+    id,
+    token,
+    agent,
+    mode,
+    path,
+    description,
+    model,
+    lifecycle,
+    createdAt,
+    lastUsedAt,
+    endedAt,
+    ...rest
+  ] = values;
+  const [endReason, parent, group, agentSessionId, legacy] = rest;
+  const plain = isText(id) && isText(token) && isText(path) && legacy === null && lifecycle === "ended" &&
+    isAgent(agent) && isMode(mode) && isTime(createdAt) && isTime(lastUsedAt) && isTime(endedAt) &&
+    isTextOrNull(description) && isTextOrNull(model) && isTextOrNull(endReason) && isTextOrNull(parent) &&
+    isTextOrNull(group) && isTextOrNull(agentSessionId);
+  if (!plain) return null;
+  const value: SessionSummary = {
+    id,
+    agent,
+    mode,
+    path,
+    description,
+    model,
+    lifecycle,
+    createdAt,
+    lastUsedAt,
+    endedAt,
+    endReason,
+    parent,
+    group,
+    token,
+    agentSessionId,
+    legacy,
+  };
+  return { ok: true, value };
 }
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === "string";
+const isAgent = (value: unknown): value is AgentKind => AGENT_KINDS.includes(value as AgentKind);
+const isMode = (value: unknown): value is Mode => MODES.includes(value as Mode);
+const isTime = (value: unknown): value is string =>
+  typeof value === "string" && OUR_TIME.test(value) && !Number.isNaN(Date.parse(value));
 
 function shown(r: v.InferOutput<typeof endedRow>): SessionSummary {
   return {

@@ -101,24 +101,29 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
   function list(filter: { readonly lifecycle?: Lifecycle } = {}): Session[] {
     const order = "ORDER BY s.created_at, s.rowid";
     if (filter.lifecycle === undefined) {
-      return understandable(database.all(`${SELECT_SESSION} ${order}`), parseSession);
+      return understandable(database.all(`${SELECT_SESSION} ${order}`), parseSession, nameOf);
     }
     return understandable(
       database.all(`${SELECT_SESSION} WHERE s.lifecycle = ? ${order}`, filter.lifecycle),
       parseSession,
+      nameOf,
     );
   }
 
   function listEnded(): SessionSummary[] {
-    return understandable(database.all(SELECT_ENDED), parseSummary);
+    return understandable(database.allValues(SELECT_ENDED), parseSummary, ([id]) => JSON.stringify(id));
   }
 
-  function understandable<T>(rows: readonly Row[], parse: (row: Row) => Parsed<T>): T[] {
+  function understandable<R, T>(
+    rows: readonly R[],
+    parse: (row: R) => Parsed<T>,
+    name: (row: R) => string,
+  ): T[] {
     const sessions: T[] = [];
     for (const row of rows) {
       const parsed = parse(row);
       if (parsed.ok) sessions.push(parsed.value);
-      else warnOnce(`ignoring session ${nameOf(row)} in ${database.path}: ${parsed.reason}`);
+      else warnOnce(`ignoring session ${name(row)} in ${database.path}: ${parsed.reason}`);
     }
     return sessions;
   }

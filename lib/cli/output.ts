@@ -61,7 +61,14 @@ export function oneLine(text: string): string {
 
 /** Rows under a header with dashes, cells padded to the widest and two spaces apart. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = rows.map((row) => row.map(oneLine));
+  // Most cells say what the one above them says.
+  const known = new Map<string, string>();
+  const cell = (text: string) => {
+    let line = known.get(text);
+    if (line === undefined) known.set(text, line = oneLine(text));
+    return line;
+  };
+  const cells = rows.map((row) => row.map(cell));
   const widths = header.map((title, column) =>
     cells.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), title.length)
   );
