@@ -76,7 +76,8 @@ export class Creation {
     const current = this.store.find(session.id) ?? session;
     // A creator that is dead now may have come to its end, and made the session live, since its row was read.
     if (current.token !== session.token || current.lifecycle !== "creating") return "removed";
-    const result = await backend.rollback(current);
+    // A row without a plan has nothing outside of the registry.
+    const result = current.handle === null ? "removed" : await backend.rollback(current);
     if (result === "removed") this.store.release(session);
     return result;
   }

@@ -219,7 +219,13 @@ export class Manager implements SessionService {
     );
     for (const session of dead) {
       const backend = await this.#backendOrNull(session.agent);
-      if (backend !== null) await this.#creation.rollBack(session, backend);
+      if (backend === null) continue;
+      try {
+        await this.#creation.rollBack(session, backend);
+      } catch (error) {
+        // Not what this command is about: it stays for the next one.
+        if (!(error instanceof AppError)) throw error;
+      }
     }
   }
 

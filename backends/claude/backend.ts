@@ -10,7 +10,6 @@ import type {
   LogEntry,
   Message,
   PendingInput,
-  ProcessIdentity,
   Receipt,
   Session,
   SessionEvent,
@@ -28,16 +27,11 @@ import { Observer } from "./observe.ts";
 import { isOnRecord } from "./receipt.ts";
 import { decideState } from "./state.ts";
 import { judgeTurn } from "./turn.ts";
-import { exactSession, type MarkedPane, TIDY_TIMEOUT_MS, Tmux } from "./tmux.ts";
+import { exactSession, Tmux } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
-/** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
-const KILL_PATIENCE_MS = 4_000;
-const KILL_POLL_MS = 25;
 /** Until a prompt that was accepted stands in the transcript (measured: 0.1 to 0.45 s), with room to spare. */
 const RECORD_LAG_MS = 3_000;
-/** At a dead agent's pane, each `KILL_POLL_MS` after the other. */
-const REAP_LOOKS = 12;
 
 export class ClaudeBackend implements Backend {
   readonly agent = "claude";
@@ -58,10 +52,13 @@ export class ClaudeBackend implements Backend {
     locateClaude(this.deps.env, this.paths.home);
     const socket = tmuxSocket(this.deps.env, Deno.uid() ?? 0);
     ensureSocketFolder(socket);
-    await this.#removeDeadPanes(
-      new Tmux(this.deps, socket, withoutOuterAgent(this.deps.env)),
-      isLive,
-    );
+    const tmux = new Tmux(this.deps, socket, withoutOuterAgent(this.deps.env));
+    const [{ Ending }, { tmuxUnresponsive }] = await Promise.all([
+      import("./ending.ts"),
+      import("./start.ts"),
+    ]);
+    const tidied = await new Ending(this.deps, this.paths, tmux).removeDeadPanes(isLive);
+    if (tidied === "unknown") throw tmuxUnresponsive(socket);
   }
 
   plan(session: Pick<Session, "id" | "token" | "path">): Pick<AgentHandle, "handle" | "agentSessionId"> {
@@ -77,27 +74,25 @@ export class ClaudeBackend implements Backend {
     };
   }
 
+  async rollback(session: Session): Promise<"removed" | "unknown"> {
+    return await (await this.#ending(session)).rollback(session);
+  }
+
+  async kill(session: Session): Promise<void> {
+    if (session.handle !== null) return await (await this.#ending(session)).kill(session);
+    await (await this.#ending(this.#planned(session))).assertNoSuchPane(session);
+  }
+
+  async reap(session: Session): Promise<string> {
+    return await (await this.#ending(session)).reap(session);
+  }
+
   async create(spec: CreateSpec, signal: AbortSignal): Promise<AgentHandle> {
     const { startClaude, writeLaunchFiles } = await import("./start.ts");
     const mode = spec.session.mode === "native" ? "native" : "yolo";
     const binary = locateClaude(this.deps.env, this.paths.home);
     const folder = writeLaunchFiles(this.deps, this.paths, spec, { binary, mode });
     return await startClaude(this.deps, this.#tmux(spec.session), spec, folder, this.paths.state, signal);
-  }
-
-  async rollback(session: Session): Promise<"removed" | "unknown"> {
-    const tmux = this.#tmux(session);
-    const marked = await tmux.marked(TIDY_TIMEOUT_MS);
-    if (marked === "unknown") return "unknown";
-    const pane = marked.get(session.token);
-    // Known from its pane alone, since the row has no process before the session is live.
-    const process = pane === undefined || pane.dead ? null : await this.deps.identify(pane.pid);
-    if (await tmux.killMarked(session.token, TIDY_TIMEOUT_MS) === "unknown") return "unknown";
-    if (process !== null && !await this.#endProcess({ ...session, process }, process, "gone")) {
-      return "unknown";
-    }
-    await removeFolder(this.paths.sessionFolder(session.token));
-    return "removed";
   }
 
   async send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
@@ -188,18 +183,6 @@ export class ClaudeBackend implements Backend {
     return result;
   }
 
-  async kill(session: Session): Promise<void> {
-    if (session.handle === null) return await this.#assertNoSuchPane(session);
-    const tmux = this.#tmux(session);
-    await this.#keepScreen(session, tmux);
-    const pane = await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
-    if (session.process === null || !await this.#endProcess(session, session.process, pane)) {
-      throw cannotKill(session, pane);
-    }
-    // A pane that could not be removed now is dead, and the next create removes it.
-    if (pane === "unknown") await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
-  }
-
   async adopt(session: Session): Promise<AgentHandle | null> {
     const { adoptClaude } = await import("./adopt.ts");
     const planned = this.#planned(session);
@@ -208,19 +191,6 @@ export class ClaudeBackend implements Backend {
     const { events } = sessionFolder(this.paths.sessionFolder(session.token));
     await Deno.mkdir(events, { recursive: true, mode: 0o700 });
     return adopted;
-  }
-
-  async reap(session: Session): Promise<string> {
-    const tmux = this.#tmux(session);
-    const pane = await this.#deadPane(session, tmux);
-    if (pane === "unknown") return "its agent's process is gone";
-    if (pane === undefined) return "its tmux session is gone";
-    const reason = pane.end ?? "its agent's process is gone";
-    if (pane.dead && !pane.attached) {
-      await this.#keepScreen(session, tmux);
-      await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
-    }
-    return reason;
   }
 
   attachCommand(session: Session): { command: string; args: string[] } {
@@ -233,81 +203,9 @@ export class ClaudeBackend implements Backend {
     };
   }
 
-  /**
-   * Panes of this registry whose agent is dead and whose row is gone or ended: left while tmux did not answer, or by
-   * a `create` that was killed before tmux had opened its session. Never one that somebody looks at.
-   */
-  async #removeDeadPanes(tmux: Tmux, isLive: (token: string) => boolean): Promise<void> {
-    const marked = await tmux.marked();
-    if (marked === "unknown") {
-      const { tmuxUnresponsive } = await import("./start.ts");
-      throw tmuxUnresponsive(tmux.socket);
-    }
-    for (const [token, pane] of marked) {
-      if (pane.dead && !pane.attached && pane.registry === this.paths.state && !isLive(token)) {
-        await tmux.killMarked(token, TIDY_TIMEOUT_MS);
-      }
-    }
-  }
-
   /** As if it were created here and now, for one that an earlier version created. */
   #planned(session: Session): Session {
     return session.handle === null ? { ...session, handle: this.plan(session).handle } : session;
-  }
-
-  /**
-   * An earlier version's session without an agent to be found is over when tmux has none of its name. One that it has
-   * may be anybody's.
-   */
-  async #assertNoSuchPane(session: Session): Promise<void> {
-    const name = tmuxSessionName(session.id);
-    const tmux = this.#tmux(this.#planned(session));
-    const found = await tmux.run(["has-session", "-t", exactSession(name)], TIDY_TIMEOUT_MS);
-    switch (found.kind) {
-      case "unresponsive":
-        throw cannotKill(session, "unknown");
-      case "failed":
-        if (found.reason === "other") throw cannotKill(session, "unknown");
-        return;
-      case "ok":
-        throw new AppError(
-          "failure",
-          `Cannot kill "${session.id}": its agent could not be found, and nothing proves that tmux's session ` +
-            `${name} is its own. Look at it, and end it by hand: tmux kill-session -t =${name}`,
-        );
-    }
-  }
-
-  /** Asks ever more firmly; false when it is not proven to be dead in the end. */
-  async #endProcess(session: Session, process: ProcessIdentity, pane: "gone" | "unknown"): Promise<boolean> {
-    const begin = this.deps.clock.monotonic();
-    let asked: Deno.Signal | null = null;
-    for (;;) {
-      const state = (await this.liveness([session])).get(session.id);
-      if (state === "dead") return true;
-      const waited = this.deps.clock.monotonic() - begin;
-      if (state !== "alive" || waited > 2 * KILL_PATIENCE_MS) return false;
-      const signal = nextSignal(waited, pane);
-      // The identity was checked a moment ago, so that the signal reaches this process and no successor.
-      if (signal !== null && signal !== asked) {
-        sendSignal(process.pid, signal);
-        asked = signal;
-      }
-      await this.deps.clock.sleep(KILL_POLL_MS);
-    }
-  }
-
-  /** tmux may take a moment to learn how the agent ended. */
-  async #deadPane(session: Session, tmux: Tmux): Promise<MarkedPane | undefined | "unknown"> {
-    for (let look = 0;; look++) {
-      const marked = await tmux.marked(TIDY_TIMEOUT_MS);
-      if (marked === "unknown") return "unknown";
-      const pane = marked.get(session.token);
-      if (pane === undefined || pane.end !== null || look === REAP_LOOKS) return pane;
-      // tmux 3.3a can miss the end of a child; starting one makes it look again.
-      await tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
-      await this.deps.clock.sleep(KILL_POLL_MS);
-    }
   }
 
   /** Its sender is at an end, one way or the other, and the records do not have the message. */
@@ -327,17 +225,13 @@ export class ClaudeBackend implements Backend {
     return lock !== null && !isOnRecord(this.#observer(session).since(anchor), anchor.text);
   }
 
-  /** For people who ask later why it died. */
-  async #keepScreen(session: Session, tmux: Tmux): Promise<void> {
-    const { pane } = handleOf(session);
-    const screen = pane === null ? null : await tmux.screen(pane);
-    if (screen === null) return;
-    const { lastScreen } = sessionFolder(this.paths.sessionFolder(session.token));
-    await Deno.writeTextFile(lastScreen, screen, { mode: 0o600 }).catch(() => {});
-  }
-
   #tmux(session: Session): Tmux {
     return new Tmux(this.deps, handleOf(session).socket, withoutOuterAgent(this.deps.env));
+  }
+
+  async #ending(session: Session) {
+    const { Ending } = await import("./ending.ts");
+    return new Ending(this.deps, this.paths, this.#tmux(session));
   }
 
   async #delivery(session: Session) {
@@ -378,31 +272,6 @@ function lostState(): TurnState {
   };
 }
 
-function cannotKill(session: Session, tmux: "gone" | "unknown"): AppError {
-  const why = tmux === "unknown" ? "tmux does not answer" : "its process is not proven to be gone";
-  return new AppError(
-    "failure",
-    `Cannot kill "${session.id}": ${why}; its record stays. See: dev-sessions status ${session.id} --explain`,
-  );
-}
-
-/** tmux has sent SIGHUP already, unless it did not answer. */
-function nextSignal(waitedMs: number, tmux: "gone" | "unknown"): Deno.Signal | null {
-  if (waitedMs >= KILL_PATIENCE_MS) return "SIGKILL";
-  if (tmux === "unknown" || waitedMs >= KILL_PATIENCE_MS / 2) return "SIGTERM";
-  return null;
-}
-
-function sendSignal(pid: number, signal: Deno.Signal): void {
-  try {
-    Deno.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound) && !(error instanceof Deno.errors.Busy)) {
-      if (!(error instanceof TypeError)) return;
-    }
-  }
-}
-
 /** tmux makes this folder itself, but not when it is told the socket's path. */
 function ensureSocketFolder(socket: string): void {
   Deno.mkdirSync(socket.slice(0, socket.lastIndexOf("/")), { recursive: true, mode: 0o700 });
@@ -414,13 +283,5 @@ function realPathOf(path: string): string {
     return Deno.realPathSync(path);
   } catch {
     return path;
-  }
-}
-
-async function removeFolder(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -117,6 +117,10 @@ export function verdictWithoutProof(
     result: "indeterminate",
     reason: seen
       ? "the agent saw it (hook UserPromptSubmit), but no turn and no queue entry was recorded"
+      : box?.kind === "draft"
+      ? `the agent's record does not have it, and its input box holds something else: "${
+        firstLine(box.text)
+      }"`
       : "the agent's record does not have it, and it is not in the input box either",
     evidence: seen ? "hook UserPromptSubmit" : null,
   };

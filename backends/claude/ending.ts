@@ -1,0 +1,169 @@
+/**
+ * Ends Claude and removes what was begun for it: only what carries the session's token, only the very process that its
+ * row or pane names, and the end is told only once it is proven.
+ */
+
+import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Paths } from "../../lib/paths.ts";
+import type { ProcessIdentity, Session } from "../../lib/session.ts";
+import { handleOf, tmuxSessionName } from "./handle.ts";
+import { sessionFolder } from "./launch_files.ts";
+import { exactSession, type MarkedPane, TIDY_TIMEOUT_MS, type Tmux } from "./tmux.ts";
+
+/** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
+const KILL_PATIENCE_MS = 4_000;
+const KILL_POLL_MS = 25;
+/** At a dead agent's pane, each `KILL_POLL_MS` after the other. */
+const REAP_LOOKS = 12;
+
+export class Ending {
+  constructor(private readonly deps: Deps, private readonly paths: Paths, private readonly tmux: Tmux) {}
+
+  /** Removes what a `create` left that did not come to its end; `unknown` when that can't be told now. */
+  async rollback(session: Session): Promise<"removed" | "unknown"> {
+    const marked = await this.tmux.marked(TIDY_TIMEOUT_MS);
+    if (marked === "unknown") return "unknown";
+    const pane = marked.get(session.token);
+    // Known from its pane alone, since the row has no process before the session is live.
+    const process = pane === undefined || pane.dead ? null : await this.deps.identify(pane.pid);
+    if (await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS) === "unknown") return "unknown";
+    if (process !== null && !await this.#endProcess(process, "gone")) return "unknown";
+    await removeFolder(this.paths.sessionFolder(session.token));
+    return "removed";
+  }
+
+  /** @throws AppError when the agent is not proven to be gone. */
+  async kill(session: Session): Promise<void> {
+    await this.#keepScreen(session);
+    const pane = await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
+    if (session.process === null || !await this.#endProcess(session.process, pane)) {
+      throw cannotKill(session, pane);
+    }
+    await removeFolder(sessionFolder(this.paths.sessionFolder(session.token)).deliveries);
+    // A pane that could not be removed now is dead, and the next create removes it.
+    if (pane === "unknown") await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
+  }
+
+  /** Why an agent that is dead ended, for people; its pane goes, unless somebody looks at it. */
+  async reap(session: Session): Promise<string> {
+    const pane = await this.#deadPane(session);
+    if (pane === "unknown") return "its agent's process is gone";
+    if (pane === undefined) return "its tmux session is gone";
+    const reason = pane.end ?? "its agent's process is gone";
+    if (pane.dead && !pane.attached) {
+      await this.#keepScreen(session);
+      await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
+    }
+    return reason;
+  }
+
+  /**
+   * Panes of this registry whose agent is dead and whose row is gone or ended: left while tmux did not answer, or by
+   * a `create` that was killed before tmux had opened its session. Never one that somebody looks at.
+   */
+  async removeDeadPanes(isLive: (token: string) => boolean): Promise<"done" | "unknown"> {
+    const marked = await this.tmux.marked();
+    if (marked === "unknown") return "unknown";
+    for (const [token, pane] of marked) {
+      if (pane.dead && !pane.attached && pane.registry === this.paths.state && !isLive(token)) {
+        await this.tmux.killMarked(token, TIDY_TIMEOUT_MS);
+      }
+    }
+    return "done";
+  }
+
+  /**
+   * An earlier version's session without an agent to be found is over when tmux has none of its name. One that it has
+   * may be anybody's.
+   */
+  async assertNoSuchPane(session: Session): Promise<void> {
+    const name = tmuxSessionName(session.id);
+    const found = await this.tmux.run(["has-session", "-t", exactSession(name)], TIDY_TIMEOUT_MS);
+    switch (found.kind) {
+      case "unresponsive":
+        throw cannotKill(session, "unknown");
+      case "failed":
+        if (found.reason === "other") throw cannotKill(session, "unknown");
+        return;
+      case "ok":
+        throw new AppError(
+          "failure",
+          `Cannot kill "${session.id}": its agent could not be found, and nothing proves that tmux's session ` +
+            `${name} is its own. Look at it, and end it by hand: tmux kill-session -t =${name}`,
+        );
+    }
+  }
+
+  /** Asks ever more firmly; false when it is not proven to be dead in the end. */
+  async #endProcess(process: ProcessIdentity, pane: "gone" | "unknown"): Promise<boolean> {
+    const begin = this.deps.clock.monotonic();
+    let asked: Deno.Signal | null = null;
+    for (;;) {
+      const [state] = await this.deps.processStates([process]);
+      if (state === "dead") return true;
+      const waited = this.deps.clock.monotonic() - begin;
+      if (state !== "alive" || waited > 2 * KILL_PATIENCE_MS) return false;
+      const signal = nextSignal(waited, pane);
+      // The identity was checked a moment ago, so that the signal reaches this process and no successor.
+      if (signal !== null && signal !== asked) {
+        sendSignal(process.pid, signal);
+        asked = signal;
+      }
+      await this.deps.clock.sleep(KILL_POLL_MS);
+    }
+  }
+
+  /** tmux may take a moment to learn how the agent ended. */
+  async #deadPane(session: Session): Promise<MarkedPane | undefined | "unknown"> {
+    for (let look = 0;; look++) {
+      const marked = await this.tmux.marked(TIDY_TIMEOUT_MS);
+      if (marked === "unknown") return "unknown";
+      const pane = marked.get(session.token);
+      if (pane === undefined || pane.end !== null || look === REAP_LOOKS) return pane;
+      // tmux 3.3a can miss the end of a child; starting one makes it look again.
+      await this.tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
+      await this.deps.clock.sleep(KILL_POLL_MS);
+    }
+  }
+
+  /** For people who ask later why it died. */
+  async #keepScreen(session: Session): Promise<void> {
+    const { pane } = handleOf(session);
+    const screen = pane === null ? null : await this.tmux.screen(pane);
+    if (screen === null) return;
+    const { lastScreen } = sessionFolder(this.paths.sessionFolder(session.token));
+    await Deno.writeTextFile(lastScreen, screen, { mode: 0o600 }).catch(() => {});
+  }
+}
+
+function cannotKill(session: Session, tmux: "gone" | "unknown"): AppError {
+  const why = tmux === "unknown" ? "tmux does not answer" : "its process is not proven to be gone";
+  return new AppError(
+    "failure",
+    `Cannot kill "${session.id}": ${why}; its record stays. See: dev-sessions status ${session.id} --explain`,
+  );
+}
+
+/** tmux has sent SIGHUP already, unless it did not answer. */
+function nextSignal(waitedMs: number, tmux: "gone" | "unknown"): Deno.Signal | null {
+  if (waitedMs >= KILL_PATIENCE_MS) return "SIGKILL";
+  if (tmux === "unknown" || waitedMs >= KILL_PATIENCE_MS / 2) return "SIGTERM";
+  return null;
+}
+
+function sendSignal(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch {
+    // It has ended, or is not ours to end: the next look at it tells.
+  }
+}
+
+async function removeFolder(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
