@@ -1,15 +1,15 @@
 /** The registry: sessions, deliveries and keyed results of this user, shared by every process that opens it. */
 
-import { isOnNetworkFileSystem } from "./network_file_system.ts";
+import { isOnNetworkFileSystem } from "./store/network_file_system.ts";
 import type { Paths } from "./paths.ts";
-import { Database } from "./store_database.ts";
-import { importLegacyRegistry } from "./store_import.ts";
-import { type KeyStore, keyStore } from "./store_keys.ts";
-import { type Migration, MIGRATIONS, prepareSchema } from "./store_schema.ts";
-import { type SendStore, sendStore } from "./store_sends.ts";
-import { type SessionStore, sessionStore } from "./store_sessions.ts";
+import { Database } from "./store/database.ts";
+import { importLegacyRegistry } from "./store/import.ts";
+import { type KeyStore, keyStore } from "./store/keys.ts";
+import { type Migration, MIGRATIONS, prepareSchema } from "./store/schema.ts";
+import { type SendStore, sendStore } from "./store/sends.ts";
+import { type SessionStore, sessionStore } from "./store/sessions.ts";
 
-export type { KeyClaim, KeyRef } from "./store_keys.ts";
+export type { KeyClaim, KeyRef } from "./store/keys.ts";
 
 export type Store = SessionStore & SendStore & KeyStore & {
   /** Must be called once nothing uses the store any more. */

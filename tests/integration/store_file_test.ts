@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../lib/errors.ts";
-import { ATTEMPT_TIMEOUT_MS, Database } from "../../lib/store_database.ts";
-import { type Migration, MIGRATIONS } from "../../lib/store_schema.ts";
+import { ATTEMPT_TIMEOUT_MS, Database } from "../../lib/store/database.ts";
+import { type Migration, MIGRATIONS } from "../../lib/store/schema.ts";
 import { cacheOf, DRAFT, StoreHome, writerArgs } from "../support/store_home.ts";
 
 const ANY_ID = { id: null, exclude: new Set<string>() };

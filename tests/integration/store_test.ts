@@ -3,7 +3,7 @@ import { CHAMPION_IDS } from "../../lib/champion_ids.ts";
 import { AppError, type ErrorCode } from "../../lib/errors.ts";
 import type { ProcessIdentity, Receipt, Session } from "../../lib/session.ts";
 import type { Store } from "../../lib/store.ts";
-import { Database } from "../../lib/store_database.ts";
+import { Database } from "../../lib/store/database.ts";
 import { DRAFT, NOON, StoreHome } from "../support/store_home.ts";
 
 const LATER = "2026-01-01T13:00:00.000Z";

@@ -2,7 +2,7 @@
 
 import { type Paths, pathsFrom } from "../../lib/paths.ts";
 import { openStore, type Store, type StoreOptions } from "../../lib/store.ts";
-import type { SessionDraft } from "../../lib/store_sessions.ts";
+import type { SessionDraft } from "../../lib/store/sessions.ts";
 
 export const NOON = "2026-01-01T12:00:00.000Z";
 

@@ -4,7 +4,7 @@
 import { pathsFrom } from "../../lib/paths.ts";
 import type { ProcessIdentity } from "../../lib/session.ts";
 import { openStore } from "../../lib/store.ts";
-import { Database } from "../../lib/store_database.ts";
+import { Database } from "../../lib/store/database.ts";
 
 const paths = pathsFrom(Deno.env.toObject());
 const [action = "", count = "1"] = Deno.args;

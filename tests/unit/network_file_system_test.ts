@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { isSharedType, mountOf, parseMountInfo, parseMountOutput } from "../../lib/network_file_system.ts";
+import {
+  isSharedType,
+  mountOf,
+  parseMountInfo,
+  parseMountOutput,
+} from "../../lib/store/network_file_system.ts";
 
 const MOUNTINFO = `22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 23 22 0:21 / /proc rw - proc proc rw

@@ -1,10 +1,10 @@
 /** Results by `--key`: a claim is stored before anything is delivered, and only its owner's claim can be settled. */
 
 import * as v from "valibot";
-import { AppError } from "./errors.ts";
-import type { ProcessIdentity, SessionId } from "./session.ts";
-import type { Database, Row } from "./store_database.ts";
-import { processJson, toJson } from "./store_rows.ts";
+import { AppError } from "../errors.ts";
+import type { ProcessIdentity, SessionId } from "../session.ts";
+import type { Database, Row } from "./database.ts";
+import { processJson, toJson } from "./rows.ts";
 
 /** Names one claim of a key: a later claim of the same key has another `claim`. */
 export interface KeyRef {

@@ -11,8 +11,8 @@ import {
   type SendRecord,
   type Session,
   type SessionSummary,
-} from "./session.ts";
-import type { Row } from "./store_database.ts";
+} from "../session.ts";
+import type { Row } from "./database.ts";
 
 /** A delivery as the registry keeps it. */
 export interface StoredSend extends SendRecord {

@@ -4,7 +4,7 @@
  */
 
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { isBusy, storeError } from "./store_errors.ts";
+import { isBusy, storeError } from "./errors.ts";
 
 export type Row = Record<string, SQLOutputValue>;
 export type SqlValue = SQLInputValue;

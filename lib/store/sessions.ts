@@ -1,18 +1,11 @@
 /** The sessions of the registry: every change names a row by id and token, so that a stale process misses. */
 
-import { freeChampionId, isSessionId } from "./champion_ids.ts";
-import { AppError, sessionNotFound } from "./errors.ts";
-import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary } from "./session.ts";
-import type { Database, Row } from "./store_database.ts";
-import { type KeyRef, linkKey } from "./store_keys.ts";
-import {
-  type Parsed,
-  parseSession,
-  parseSummary,
-  SELECT_ENDED,
-  SELECT_SESSION,
-  toJson,
-} from "./store_rows.ts";
+import { freeChampionId, isSessionId } from "../champion_ids.ts";
+import { AppError, sessionNotFound } from "../errors.ts";
+import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary } from "../session.ts";
+import type { Database, Row } from "./database.ts";
+import { type KeyRef, linkKey } from "./keys.ts";
+import { type Parsed, parseSession, parseSummary, SELECT_ENDED, SELECT_SESSION, toJson } from "./rows.ts";
 
 /** Names exactly one row: an id may come to belong to another session, a token never does. */
 export type SessionRef = Pick<Session, "id" | "token">;

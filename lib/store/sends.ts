@@ -1,11 +1,11 @@
 /** The deliveries of the registry: each is stored before its first keystroke and keeps its result and anchor. */
 
-import { AppError, sessionNotFound } from "./errors.ts";
-import type { Receipt } from "./session.ts";
-import type { Database } from "./store_database.ts";
-import { type KeyRef, linkKey } from "./store_keys.ts";
-import { parseSend, SELECT_SEND, type StoredSend, toJson } from "./store_rows.ts";
-import type { SessionRef } from "./store_sessions.ts";
+import { AppError, sessionNotFound } from "../errors.ts";
+import type { Receipt } from "../session.ts";
+import type { Database } from "./database.ts";
+import { type KeyRef, linkKey } from "./keys.ts";
+import { parseSend, SELECT_SEND, type StoredSend, toJson } from "./rows.ts";
+import type { SessionRef } from "./sessions.ts";
 
 export interface SendStart {
   readonly receipt: string;

@@ -1,11 +1,11 @@
 /** Takes over the sessions of dev-sessions 0.4.4 once, and leaves its `sessions.json` exactly as it is. */
 
 import * as v from "valibot";
-import { isSessionId } from "./champion_ids.ts";
-import { messageOf } from "./errors.ts";
-import type { Database } from "./store_database.ts";
-import { toJson } from "./store_rows.ts";
-import { getMeta, setMeta } from "./store_schema.ts";
+import { isSessionId } from "../champion_ids.ts";
+import { messageOf } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { toJson } from "./rows.ts";
+import { getMeta, setMeta } from "./schema.ts";
 
 const IMPORTED = "legacy_import";
 

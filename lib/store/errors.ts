@@ -1,6 +1,6 @@
 /** Turns whatever SQLite or the file system say about the registry into one error that tells the way out. */
 
-import { AppError, messageOf } from "./errors.ts";
+import { AppError, messageOf } from "../errors.ts";
 
 type Trouble = "damaged" | "busy" | "full" | "read_only" | "unreachable" | "other";
 

@@ -1,8 +1,8 @@
 /** The registry's tables. Changes only ever add, so that an older program goes on working beside a newer one. */
 
-import { AppError } from "./errors.ts";
-import type { Database } from "./store_database.ts";
-import { registryTooNew } from "./store_errors.ts";
+import { AppError } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { registryTooNew } from "./errors.ts";
 
 export interface Migration {
   /** `PRAGMA user_version` after it. */
