@@ -176,10 +176,7 @@ Deno.test("permissions and plans in native mode wait for input", async (t) => {
     strictEqual(await session.screen(), before);
     strictEqual((await session.live())?.status, "waiting");
 
-    await session.press("1");
-    await sandbox.eventually(async () => (await session.live())?.status !== "waiting", {
-      what: "the end of the dialog",
-    });
+    await session.answerDialog("1");
     await session.completed();
     ok((await Deno.stat(file)).isFile);
     ok(!model.prompts().includes("SCRIPT:plain not now"));

@@ -6,6 +6,11 @@ import type { RunOutput, RunSettings, Sandbox } from "./harness.ts";
 import type { RunningCommand } from "./running_command.ts";
 import type { ScriptedModel } from "./scripted_model.ts";
 
+/** Measured with 2.1.330: a key within 0.5 s of a dialog's opening is ignored, one after 1.5 s of quiet is not. */
+const DIALOG_QUIET_MS = 1_500;
+const DIALOG_ANSWER_MS = 4_000;
+const DIALOG_ATTEMPTS = 3;
+
 /** What these tests read of a session's record. */
 export interface SessionRecord {
   readonly internalId: string;
@@ -146,6 +151,37 @@ export class LiveSession {
     const { code, stderr } = await this.sandbox.tmux("send-keys", "-t", this.pane, ...keys);
     strictEqual(code, 0, stderr);
   }
+
+  /**
+   * As a person who reads a dialog before pressing one key, and presses it again when nothing came of it: Claude ignores
+   * keys for a while after a dialog has opened, and for longer when they keep coming.
+   */
+  async answerDialog(key: string): Promise<void> {
+    for (let attempt = 1;; attempt++) {
+      await this.#quiet(DIALOG_QUIET_MS);
+      await this.press(key);
+      try {
+        await this.sandbox.eventually(async () => (await this.live())?.status !== "waiting", {
+          what: "the end of the dialog",
+          timeoutMs: DIALOG_ANSWER_MS,
+        });
+        return;
+      } catch (error) {
+        if (attempt === DIALOG_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** Until the screen has not changed for so long. */
+  async #quiet(ms: number): Promise<void> {
+    let seen = { screen: "", since: performance.now() };
+    await this.sandbox.eventually(async () => {
+      const screen = await this.screen();
+      if (screen !== seen.screen) seen = { screen, since: performance.now() };
+      return performance.now() - seen.since >= ms;
+    }, { what: `a screen that stands still for ${ms} ms` });
+  }
+
   async type(text: string): Promise<void> {
     await this.press("-l", "--", text);
   }
