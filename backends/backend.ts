@@ -14,6 +14,7 @@ import type {
   TurnState,
   WaitOutcome,
 } from "../lib/session.ts";
+import type { TerminalCommand } from "../lib/service.ts";
 
 export interface CreateSpec {
   /** The row as it stands, lifecycle `creating`. */
@@ -84,5 +85,5 @@ export interface Backend {
   adopt(session: Session): Promise<AgentHandle | null>;
   /** Tidies up after an agent that died by itself; returns why it ended, for people. */
   reap(session: Session): Promise<string>;
-  attachCommand(session: Session): { command: string; args: string[] };
+  attachCommand(session: Session): TerminalCommand;
 }

@@ -20,6 +20,7 @@ import type {
   SendOutcome,
   SendRequest,
   SessionService,
+  TerminalCommand,
   WaitRequest,
   WaitResult,
 } from "./service.ts";
@@ -201,7 +202,7 @@ export class Manager implements SessionService {
     return { killed, failed };
   }
 
-  async attachCommand(id: SessionId): Promise<{ command: string; args: string[] }> {
+  async attachCommand(id: SessionId): Promise<TerminalCommand> {
     const session = await this.#reach(id);
     assertActive(session, "attach to");
     return (await this.#backend(session.agent)).attachCommand(session);

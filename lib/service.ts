@@ -90,6 +90,13 @@ export interface KillResult {
   readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
 }
 
+export interface TerminalCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The complete environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /**
  * Every operation throws `AppError` for what a user can meet. Long operations end with the signal; what had
  * begun by then is rolled back or left provable.
@@ -108,5 +115,5 @@ export interface SessionService {
   inspect(id: SessionId): Promise<Session>;
   kill(selector: KillSelector): Promise<KillResult>;
   /** The command that joins the session's terminal. */
-  attachCommand(id: SessionId): Promise<{ readonly command: string; readonly args: readonly string[] }>;
+  attachCommand(id: SessionId): Promise<TerminalCommand>;
 }

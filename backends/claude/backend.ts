@@ -17,6 +17,7 @@ import type {
   TurnState,
   WaitOutcome,
 } from "../../lib/session.ts";
+import type { TerminalCommand } from "../../lib/service.ts";
 import { withoutOuterAgent } from "./environment.ts";
 import type { Anchor } from "./evidence.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
@@ -193,14 +194,16 @@ export class ClaudeBackend implements Backend {
     return adopted;
   }
 
-  attachCommand(session: Session): { command: string; args: string[] } {
+  attachCommand(session: Session): TerminalCommand {
     const { socket, tmuxSession } = handleOf(session);
     const target = exactSession(tmuxSession);
-    const inside = this.deps.env["TMUX"]?.split(",")[0] === socket;
-    return {
-      command: "tmux",
-      args: ["-S", socket, ...(inside ? ["switch-client", "-t", target] : ["attach-session", "-t", target])],
-    };
+    const { env } = this.deps;
+    if (env["TMUX"]?.split(",")[0] === socket) {
+      return { command: "tmux", args: ["-S", socket, "switch-client", "-t", target], env };
+    }
+    // Within a pane of another server tmux would refuse to nest.
+    const { TMUX: _, TMUX_PANE: __, ...outside } = env;
+    return { command: "tmux", args: ["-S", socket, "attach-session", "-t", target], env: outside };
   }
 
   /** As if it were created here and now, for one that an earlier version created. */

@@ -17,8 +17,8 @@ export async function run(id: SessionId, context: CliContext): Promise<Result> {
       `Without a terminal, read it with: dev-sessions logs ${id}`,
     );
   }
-  const { command, args } = await (await context.service()).attachCommand(id);
-  const code = await context.runInTerminal(command, args, context.deps.env);
+  const { command, args, env } = await (await context.service()).attachCommand(id);
+  const code = await context.runInTerminal(command, args, env);
   if (code === 0) return {};
   const why = code === null ? `${command} is not installed` : `${command} ended with exit code ${code}`;
   return { failure: new AppError("failure", `Cannot attach to "${id}": ${why}`) };

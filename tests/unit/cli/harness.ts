@@ -119,7 +119,7 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
     inspect: (id) => Promise.resolve(session({ id })),
     kill: (selector: KillSelector): Promise<KillResult> =>
       Promise.resolve({ killed: "ids" in selector ? selector.ids : [], failed: [] }),
-    attachCommand: (id) => Promise.resolve({ command: "tmux", args: ["attach", "-t", `dev-${id}`] }),
+    attachCommand: (id) => Promise.resolve({ command: "tmux", args: ["attach", "-t", `dev-${id}`], env: {} }),
     ...given,
   };
   return new Proxy(base, {
