@@ -35,20 +35,15 @@ async function personSees(sandbox: Sandbox, socket: string, text: string): Promi
 Deno.test("attach joins the session until the person leaves, with TMUX of another server or without", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const id = await created(sandbox);
-  for (
-    const [name, prefix] of [["another server's pane", ""], [
-      "no tmux around",
-      "unset TMUX TMUX_PANE; ",
-    ]] as const
-  ) {
-    await t.step(name, async () => {
-      await terminal(sandbox, "outer", prefix + attach(id));
+  for (const [outer, prefix] of [["another", ""], ["none", "unset TMUX TMUX_PANE; "]] as const) {
+    await t.step(`TMUX of ${outer}`, async () => {
+      await terminal(sandbox, outer, prefix + attach(id));
       await attached(sandbox, id, "1");
-      await personSees(sandbox, "outer", "❯");
+      await personSees(sandbox, outer, "❯");
       await sandbox.tmux("detach-client", "-s", `=dev-${id}`);
-      await personSees(sandbox, "outer", "exit 0");
+      await personSees(sandbox, outer, "exit 0");
       await attached(sandbox, id, "0");
-      await sandbox.tmux("-L", "outer", "kill-server");
+      await sandbox.tmux("-L", outer, "kill-server");
     });
   }
 });
