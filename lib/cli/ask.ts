@@ -5,8 +5,8 @@ import { AppError } from "../errors.ts";
 import type { SessionId } from "../session.ts";
 import { outcomeFailure } from "./outcome.ts";
 import { note, type Result } from "./output.ts";
-import { anyText, key, milliseconds, nonEmpty, sessionId } from "./parsers.ts";
-import { deliver, sendFailure, type SendOptions, sendOptions, sendResult } from "./send.ts";
+import { anyText, milliseconds, sessionId } from "./parsers.ts";
+import { deliver, MESSAGE_FLAGS, sendFailure, type SendOptions, sendOptions, sendResult } from "./send.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -79,26 +79,13 @@ Examples:
   },
   parameters: {
     flags: {
-      file: {
-        kind: "parsed",
-        parse: nonEmpty("--file"),
-        optional: true,
-        brief: "Read the message from a file (- is stdin)",
-        placeholder: "path",
-      },
+      ...MESSAGE_FLAGS,
       timeout: {
         kind: "parsed",
         parse: milliseconds("--timeout"),
         optional: true,
         brief: "Seconds to wait after it was sent (300)",
         placeholder: "s",
-      },
-      key: {
-        kind: "parsed",
-        parse: key,
-        optional: true,
-        brief: "Repeat with the same key: sent only once",
-        placeholder: "key",
       },
       json: {
         kind: "boolean",

@@ -90,6 +90,24 @@ export function sendFailure({ id, receipt }: SendOutcome): AppError | null {
   }
 }
 
+/** Shared with `ask`. */
+export const MESSAGE_FLAGS = {
+  file: {
+    kind: "parsed",
+    parse: nonEmpty("--file"),
+    optional: true,
+    brief: "Read the message from a file (- is stdin)",
+    placeholder: "path",
+  },
+  key: {
+    kind: "parsed",
+    parse: key,
+    optional: true,
+    brief: "Repeat with the same key: sent only once",
+    placeholder: "key",
+  },
+} as const;
+
 export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
   docs: {
     brief: "Send a message to an agent",
@@ -108,20 +126,7 @@ Examples:
   },
   parameters: {
     flags: {
-      file: {
-        kind: "parsed",
-        parse: nonEmpty("--file"),
-        optional: true,
-        brief: "Read the message from a file (- is stdin)",
-        placeholder: "path",
-      },
-      key: {
-        kind: "parsed",
-        parse: key,
-        optional: true,
-        brief: "Repeat with the same key: sent only once",
-        placeholder: "key",
-      },
+      ...MESSAGE_FLAGS,
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print the receipt as JSON" },
     },
     aliases: { f: "file" },

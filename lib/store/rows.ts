@@ -162,64 +162,26 @@ export function parseSession(row: Row): Parsed<Session> {
 
 /** Thousands of these are read at once: what is plainly right is not put through the schema. */
 export function parseSummary(values: readonly Row[string][]): Parsed<SessionSummary> {
-  return plainSummary(values) ??
-    parse(
-      endedRow,
-      Object.fromEntries(SUMMARY_COLUMNS.map((column, at) => [column, values[at] ?? null])),
-      shown,
-    );
+  const row: Row = {};
+  SUMMARY_COLUMNS.forEach((column, at) => row[column] = values[at] ?? null);
+  return isPlain(row) ? { ok: true, value: shown(row) } : parse(endedRow, row, shown);
 }
 
 const OUR_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** Null for whatever the schema might refuse, and for rows of an earlier version. */
-function plainSummary(values: readonly Row[string][]): Parsed<SessionSummary> | null {
-  const [
-    id,
-    token,
-    agent,
-    mode,
-    path,
-    description,
-    model,
-    lifecycle,
-    createdAt,
-    lastUsedAt,
-    endedAt,
-    ...rest
-  ] = values;
-  const [endReason, parent, group, agentSessionId, legacy] = rest;
-  const plain = isText(id) && isText(token) && isText(path) && legacy === null && lifecycle === "ended" &&
-    isAgent(agent) && isMode(mode) && isTime(createdAt) && isTime(lastUsedAt) && isTime(endedAt) &&
-    isTextOrNull(description) && isTextOrNull(model) && isTextOrNull(endReason) && isTextOrNull(parent) &&
-    isTextOrNull(group) && isTextOrNull(agentSessionId);
-  if (!plain) return null;
-  const value: SessionSummary = {
-    id,
-    agent,
-    mode,
-    path,
-    description,
-    model,
-    lifecycle,
-    createdAt,
-    lastUsedAt,
-    endedAt,
-    endReason,
-    parent,
-    group,
-    token,
-    agentSessionId,
-    legacy,
-  };
-  return { ok: true, value };
+/** Never true for what the schema might refuse, nor for rows of an earlier version. */
+function isPlain(row: Row): row is Row & v.InferOutput<typeof endedRow> {
+  return isText(row["id"]) && isText(row["token"]) && isText(row["path"]) && row["legacy"] === null &&
+    row["lifecycle"] === "ended" && AGENT_KINDS.includes(row["agent"] as AgentKind) &&
+    MODES.includes(row["mode"] as Mode) && isTime(row["created_at"]) && isTime(row["last_used_at"]) &&
+    isTime(row["ended_at"]) && isTextOrNull(row["description"]) && isTextOrNull(row["model"]) &&
+    isTextOrNull(row["end_reason"]) && isTextOrNull(row["parent"]) && isTextOrNull(row["group_name"]) &&
+    isTextOrNull(row["agent_session_id"]);
 }
 
-const isText = (value: unknown): value is string => typeof value === "string";
-const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === "string";
-const isAgent = (value: unknown): value is AgentKind => AGENT_KINDS.includes(value as AgentKind);
-const isMode = (value: unknown): value is Mode => MODES.includes(value as Mode);
-const isTime = (value: unknown): value is string =>
+const isText = (value: unknown) => typeof value === "string";
+const isTextOrNull = (value: unknown) => value === null || typeof value === "string";
+const isTime = (value: unknown) =>
   typeof value === "string" && OUR_TIME.test(value) && !Number.isNaN(Date.parse(value));
 
 function shown(r: v.InferOutput<typeof endedRow>): SessionSummary {
