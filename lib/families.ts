@@ -1,6 +1,10 @@
-/** Who started whom. Pure. */
+/** Who started whom, and what a session may start. Pure. */
 
-import type { Session, SessionId } from "./session.ts";
+import { AppError } from "./errors.ts";
+import type { Mode, Session, SessionId } from "./session.ts";
+
+/** How much of an agent's freedom a mode takes away. */
+const STRICTNESS: Readonly<Record<Mode, number>> = { yolo: 0, native: 1, docker: 2 };
 
 /** Whether `ancestor` started the session, or started one that did. A parent that is not known ends the search. */
 export function descendsFrom(
@@ -16,4 +20,14 @@ export function descendsFrom(
     parent = find(parent)?.parent ?? null;
   }
   return false;
+}
+
+/** @throws AppError (refused) when an agent would start another one that may do more than itself. */
+export function assertNoLaxer(mode: Mode, parent: Pick<Session, "id" | "mode">): void {
+  if (STRICTNESS[mode] >= STRICTNESS[parent.mode]) return;
+  throw new AppError(
+    "refused",
+    `Cannot create a session in ${mode} mode: "${parent.id}", which asks for it, runs in ${parent.mode} mode itself. ` +
+      `Use --mode ${parent.mode}`,
+  );
 }

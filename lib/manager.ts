@@ -5,7 +5,7 @@ import { BACKENDS } from "../backends/registry.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
-import { descendsFrom } from "./families.ts";
+import { assertNoLaxer, descendsFrom } from "./families.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { Deliveries } from "./deliveries.ts";
@@ -68,6 +68,8 @@ export class Manager implements SessionService {
 
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
     await assertWorkspace(request.path);
+    const parent = request.parent === null ? null : this.store.find(request.parent);
+    if (parent !== null) assertNoLaxer(request.mode, parent);
     const backend = await this.#backend(request.agent);
     const claimed = await this.#deliveries.claimCreate(request, signal);
     if ("repeated" in claimed) return claimed.repeated;

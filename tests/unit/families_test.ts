@@ -1,0 +1,55 @@
+/** Who started whom, and what a session may start. */
+
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { AppError } from "../../lib/errors.ts";
+import { assertNoLaxer, descendsFrom } from "../../lib/families.ts";
+import { type Mode, MODES, type Session } from "../../lib/session.ts";
+
+const PARENTS: Readonly<Record<string, string | null>> = {
+  "root-top": null,
+  "child-mid": "root-top",
+  "grand-jg": "child-mid",
+  "loop-adc": "ring-sup",
+  "ring-sup": "loop-adc",
+  "orphan-top": "gone-mid",
+};
+
+function find(id: string): Session | null {
+  const parent = PARENTS[id];
+  return parent === undefined ? null : { id, parent } as Session;
+}
+
+Deno.test("descendsFrom() follows parents, however far, and ends at unknown ones and in circles", () => {
+  const table: [id: string, ancestor: string, descends: boolean][] = [
+    ["child-mid", "root-top", true],
+    ["grand-jg", "root-top", true],
+    ["root-top", "grand-jg", false],
+    ["root-top", "root-top", false],
+    ["loop-adc", "root-top", false],
+    ["loop-adc", "ring-sup", true],
+    ["orphan-top", "gone-mid", true],
+    ["orphan-top", "root-top", false],
+  ];
+  for (const [id, ancestor, descends] of table) {
+    strictEqual(descendsFrom(find(id)!, ancestor, find), descends, `${id} from ${ancestor}`);
+  }
+});
+
+Deno.test("assertNoLaxer() lets an agent start others of its own mode or a stricter one only", () => {
+  const allowed = (mode: Mode, parent: Mode) => {
+    try {
+      assertNoLaxer(mode, { id: "fizz-top", mode: parent });
+      return true;
+    } catch (error) {
+      strictEqual((error as AppError).code, "refused");
+      return false;
+    }
+  };
+  const table = MODES.map((parent) => [parent, MODES.filter((mode) => allowed(mode, parent))]);
+  deepStrictEqual(table, [
+    ["yolo", ["yolo", "native", "docker"]],
+    ["native", ["native", "docker"]],
+    ["docker", ["docker"]],
+  ]);
+  throws(() => assertNoLaxer("yolo", { id: "fizz-top", mode: "native" }), /"fizz-top".*Use --mode native/);
+});
