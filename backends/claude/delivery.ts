@@ -105,7 +105,10 @@ export class Delivery {
       // Nothing else would tell of an open dialog, and our Enter would answer it.
       return { reason: "its screen shows no input box, and no live registry says why", pending: null };
     }
-    return veto;
+    if (veto !== null) return veto;
+    // A dialog may have opened while tmux was asked: the registry has the last word before the first key.
+    const asked = this.#pending(await this.observer.evidence());
+    return asked === null ? null : vetoTyping(look.box, look.attached, asked);
   }
 
   /** The registry's word; a request newer than it counts, too, since the registry may lag. */

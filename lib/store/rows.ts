@@ -162,27 +162,57 @@ export function parseSession(row: Row): Parsed<Session> {
 
 /** Thousands of these are read at once: what is plainly right is not put through the schema. */
 export function parseSummary(values: readonly Row[string][]): Parsed<SessionSummary> {
-  const row: Row = {};
-  SUMMARY_COLUMNS.forEach((column, at) => row[column] = values[at] ?? null);
-  return isPlain(row) ? { ok: true, value: shown(row) } : parse(endedRow, row, shown);
+  const row = summaryRow(values);
+  return isPlain(row) ? { ok: true, value: shown(row) } : parse(endedRow, { ...row }, shown);
 }
 
-const OUR_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+/** In the order of `SUMMARY_COLUMNS`; an object of one shape, which is what makes it fast. */
+function summaryRow(values: readonly Row[string][]) {
+  const [id = null, token = null, agent = null, mode = null, path = null, description = null] = values;
+  const [model = null, lifecycle = null, created_at = null, last_used_at = null] = values.slice(6);
+  const [ended_at = null, end_reason = null, parent = null, group_name = null] = values.slice(10);
+  const [agent_session_id = null, legacy = null] = values.slice(14);
+  return {
+    id,
+    token,
+    agent,
+    mode,
+    path,
+    description,
+    model,
+    lifecycle,
+    created_at,
+    last_used_at,
+    ended_at,
+    end_reason,
+    parent,
+    group_name,
+    agent_session_id,
+    legacy,
+  };
+}
+
+type PlainRow = Omit<v.InferOutput<typeof endedRow>, "legacy"> & { legacy: null };
+
+/** Times as we write them. Days that not every month has are left to `Date`. */
+const PLAIN_TIME =
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 
 /** Never true for what the schema might refuse, nor for rows of an earlier version. */
-function isPlain(row: Row): row is Row & v.InferOutput<typeof endedRow> {
-  return isText(row["id"]) && isText(row["token"]) && isText(row["path"]) && row["legacy"] === null &&
-    row["lifecycle"] === "ended" && AGENT_KINDS.includes(row["agent"] as AgentKind) &&
-    MODES.includes(row["mode"] as Mode) && isTime(row["created_at"]) && isTime(row["last_used_at"]) &&
-    isTime(row["ended_at"]) && isTextOrNull(row["description"]) && isTextOrNull(row["model"]) &&
-    isTextOrNull(row["end_reason"]) && isTextOrNull(row["parent"]) && isTextOrNull(row["group_name"]) &&
-    isTextOrNull(row["agent_session_id"]);
+function isPlain(row: ReturnType<typeof summaryRow>): row is PlainRow {
+  return isText(row.id) && isText(row.token) && isText(row.path) && row.legacy === null &&
+    row.lifecycle === "ended" && AGENT_KINDS.includes(row.agent as AgentKind) &&
+    MODES.includes(row.mode as Mode) &&
+    isTime(row.created_at) && isTime(row.last_used_at) && isTime(row.ended_at) &&
+    isTextOrNull(row.description) &&
+    isTextOrNull(row.model) && isTextOrNull(row.end_reason) && isTextOrNull(row.parent) &&
+    isTextOrNull(row.group_name) && isTextOrNull(row.agent_session_id);
 }
 
 const isText = (value: unknown) => typeof value === "string";
 const isTextOrNull = (value: unknown) => value === null || typeof value === "string";
 const isTime = (value: unknown) =>
-  typeof value === "string" && OUR_TIME.test(value) && !Number.isNaN(Date.parse(value));
+  typeof value === "string" && (PLAIN_TIME.test(value) || !Number.isNaN(Date.parse(value)));
 
 function shown(r: v.InferOutput<typeof endedRow>): SessionSummary {
   return {
