@@ -5,19 +5,32 @@ import { buildCommand } from "@stricli/core";
 import { AGENT_KINDS, type AgentKind, type Mode, MODES } from "../session.ts";
 import type { CreateRequest } from "../service.ts";
 import { note, type Result } from "./output.ts";
-import { anyText, callingSession, groupName, key, milliseconds, nonEmpty, sessionId } from "./parsers.ts";
+import {
+  anyText,
+  callingSession,
+  choice,
+  groupName,
+  key,
+  milliseconds,
+  nonEmpty,
+  sessionId,
+} from "./parsers.ts";
 import { sessionRecord } from "./record.ts";
-import { type CliContext, type ParseContext, usageError } from "./verb.ts";
+import type { CliContext, ParseContext } from "./verb.ts";
 
 const READY_TIMEOUT_MS = 60_000;
 const NATIVE_NOTE =
   "[dev-sessions] native mode: the agent asks for its own permissions, and someone has to answer; " +
   "what 0.4.4 called native is now yolo, the default";
 
+/** Of this version. */
+const OFFERED_AGENTS = ["claude"] as const;
+const OFFERED_MODES = ["yolo", "native"] as const;
+
 interface Flags {
   readonly path: string | undefined;
   readonly description: string | undefined;
-  readonly cli: AgentKind;
+  readonly cli: AgentKind | undefined;
   readonly mode: Mode | undefined;
   readonly model: string | undefined;
   readonly group: string | undefined;
@@ -36,19 +49,10 @@ export interface CreateOptions {
   readonly quiet: boolean;
 }
 
-/** @throws AppError (usage) for what this version can't start. */
 export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
-  if (flags.cli !== "claude") {
-    throw usageError(`--cli ${flags.cli} is not available in this version, only --cli claude is`);
-  }
-  if (flags.mode === "docker") {
-    throw usageError(
-      "--mode docker is not available in this version, only --mode yolo and --mode native are",
-    );
-  }
   const request: CreateRequest = {
     path: resolvePath(cwd(), flags.path ?? "."),
-    agent: flags.cli,
+    agent: flags.cli ?? "claude",
     mode: flags.mode ?? "yolo",
     description: flags.description ?? null,
     model: flags.model ?? null,
@@ -108,15 +112,15 @@ Examples:
         placeholder: "text",
       },
       cli: {
-        kind: "enum",
-        values: AGENT_KINDS,
-        default: "claude",
-        brief: "Agent to start",
+        kind: "parsed",
+        parse: choice("cli", OFFERED_AGENTS, AGENT_KINDS),
+        optional: true,
+        brief: "Agent to start: claude (the default)",
         placeholder: "cli",
       },
       mode: {
-        kind: "enum",
-        values: MODES,
+        kind: "parsed",
+        parse: choice("mode", OFFERED_MODES, MODES),
         optional: true,
         brief: "yolo (never asks, the default) or native (asks for permissions)",
         placeholder: "mode",

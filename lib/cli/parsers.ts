@@ -27,6 +27,28 @@ export function milliseconds(flag: string, wanted = "a positive integer"): (inpu
   };
 }
 
+/** Parser of a flag with few values; `known` ones that are not offered are told apart from nonsense. */
+export function choice<const T extends string>(
+  flag: string,
+  offered: readonly T[],
+  known: readonly string[],
+): (input: string) => T {
+  return (input) => {
+    const found = offered.find((value) => value === input);
+    if (found !== undefined) return found;
+    if (known.includes(input)) {
+      const only = offered.map((value) => `--${flag} ${value}`).join(" and ");
+      const verb = offered.length === 1 ? "is" : "are";
+      throw usageError(`--${flag} ${input} is not available in this version, only ${only} ${verb}`);
+    }
+    throw usageError(
+      `error: option '--${flag} <${flag}>' argument '${input}' is invalid. Allowed choices are ${
+        offered.join(", ")
+      }.`,
+    );
+  };
+}
+
 /** Parser of a flag that counts. */
 export function positiveInteger(flag: string): (input: string) => number {
   return (input) => {

@@ -75,7 +75,7 @@ Deno.test("create refuses what it can't start", async (t) => {
       ],
       [
         ["create", "--cli", "gpt"],
-        "error: option '--cli <cli>' argument 'gpt' is invalid. Allowed choices are claude, codex.",
+        "error: option '--cli <cli>' argument 'gpt' is invalid. Allowed choices are claude.",
       ],
       [["create", "--group", "a b"], "--group must be 1 to 64 letters, digits, dots, underscores or dashes"],
       [
