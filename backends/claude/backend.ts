@@ -19,7 +19,7 @@ import type {
 } from "../../lib/session.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
 import { withoutOuterAgent } from "./environment.ts";
-import type { Anchor } from "./evidence.ts";
+import { type Anchor, anchorOf } from "./evidence.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
 import { locateClaude } from "./locate.ts";
 import { sessionFolder } from "./launch_files.ts";
@@ -101,7 +101,8 @@ export class ClaudeBackend implements Backend {
   }
 
   async findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null> {
-    return (await this.#delivery(session)).find(message, anchor as Anchor);
+    const since = anchorOf(anchor);
+    return since === null ? null : (await this.#delivery(session)).find(message, since);
   }
 
   async state(session: Session, options: { readonly explain: boolean }): Promise<TurnState> {
@@ -152,7 +153,7 @@ export class ClaudeBackend implements Backend {
     options: { background: boolean },
   ): Promise<{ outcome: WaitOutcome | null; state: TurnState }> {
     const observer = this.#observer(session);
-    const sent = anchor as Anchor | null;
+    const sent = anchorOf(anchor);
     const since = sent === null ? { events: [], marks: [] } : observer.since(sent);
     const live = await observer.evidence(session.lifecycle === "ended" ? { liveness: "dead" } : {});
     const lost = sent !== null && await this.#wasNeverTaken(session, sent, since);
@@ -167,8 +168,9 @@ export class ClaudeBackend implements Backend {
   async messages(session: Session, count: number, anchor: unknown): Promise<string[]> {
     const { lastMessages, turnMessages } = await import("./messages.ts");
     const observer = this.#observer(session);
-    if (anchor === null) return await lastMessages(observer, count, this.deps.clock);
-    return await turnMessages(observer, anchor as Anchor, count, this.deps.clock);
+    const since = anchorOf(anchor);
+    if (since === null) return await lastMessages(observer, count, this.deps.clock);
+    return await turnMessages(observer, since, count, this.deps.clock);
   }
 
   async *log(session: Session): AsyncGenerator<LogEntry> {

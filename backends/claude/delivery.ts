@@ -5,7 +5,7 @@
 
 import type { SendHooks } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import type { Paths } from "../../lib/paths.ts";
 import type { Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
@@ -40,6 +40,12 @@ const TAKING_IN_LIMIT_MS = 300_000;
 const ENTER_PATIENCE_MS = 1_200;
 const ENTER_LIMIT = 3;
 
+/** One delivery as a tmux command file. */
+interface Commands {
+  readonly file: string;
+  readonly pastes: number;
+}
+
 export class Delivery {
   readonly #folder: SessionFolder;
   readonly #pane: string;
@@ -56,11 +62,9 @@ export class Delivery {
   }
 
   async send(message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
-    using lock = await acquireLock(this.#folder.sendLock, {
-      timeoutMs: LOCK_TIMEOUT_MS,
-      clock: this.deps.clock,
-      signal,
-    });
+    using lock = await this.#prepared(() =>
+      acquireLock(this.#folder.sendLock, { timeoutMs: LOCK_TIMEOUT_MS, clock: this.deps.clock, signal })
+    );
     if (signal.aborted) throw interrupted(this.session);
     if (lock === null) {
       return this.#receipt(
@@ -70,18 +74,38 @@ export class Delivery {
         null,
       );
     }
-    this.#dropLeftCommands();
+    await this.#prepared(() => this.#dropLeftCommands());
     const veto = await this.#veto();
     if (veto !== null) return this.#receipt(message, refusal(veto.reason), null, veto.pending);
 
     if (signal.aborted) throw interrupted(this.session);
 
-    const anchor = this.observer.anchor(textKey(message.text));
-    hooks.beforeTyping(anchor);
-    const verdict = await this.#typeAndProve(message, anchor, signal);
-    const receipt = this.#receipt(message, verdict, anchor, null);
-    hooks.finished(receipt);
-    return receipt;
+    const commands = await this.#prepared(() => this.#writeCommands(message));
+    try {
+      const anchor = this.observer.anchor(textKey(message.text));
+      hooks.beforeTyping(anchor);
+      const verdict = await this.#typeAndProve(message, commands, anchor, signal);
+      const receipt = this.#receipt(message, verdict, anchor, null);
+      hooks.finished(receipt);
+      return receipt;
+    } finally {
+      removeIfThere(commands.file);
+    }
+  }
+
+  /** What fails before the first key has delivered nothing. */
+  async #prepared<T>(prepare: () => T | Promise<T>): Promise<T> {
+    try {
+      return await prepare();
+    } catch (error) {
+      throw new AppError(
+        "not_delivered",
+        `Cannot send to "${this.session.id}": its folder "${this.#folder.root}" can't be used: ${
+          messageOf(error)
+        }. ` +
+          "Nothing was typed. Check that the disk has room and that the folder is yours",
+      );
+    }
   }
 
   /** Looks for an earlier delivery in the records; null when they do not have it. */
@@ -121,34 +145,34 @@ export class Delivery {
     return registryIsNewer ? null : pendingInput(evidence, null);
   }
 
-  async #typeAndProve(message: Message, anchor: Anchor, signal: AbortSignal): Promise<Verdict> {
-    const prefix = `dev-sessions-${this.session.token.slice(0, 8)}`;
-    const { script, pastes } = deliveryScript(this.#pane, message.text, prefix);
-    const file = this.#commandFile(message.receipt, script);
-    try {
-      const typed = await this.tmux.run(["source-file", file]);
-      // What tmux did not carry out now it must not carry out later: then the file is gone.
-      removeIfThere(file);
-      if (typed.kind === "failed" && (typed.reason === "no_server" || typed.reason === "no_target")) {
-        return refusal("its tmux pane is gone");
-      }
-      const budget = PROOF_TIMEOUT_MS + pastes * PROOF_TIMEOUT_PER_PASTE_MS;
-      return await this.#prove(message, anchor, budget, signal);
-    } finally {
-      removeIfThere(file);
+  async #typeAndProve(
+    message: Message,
+    commands: Commands,
+    anchor: Anchor,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    const typed = await this.tmux.run(["source-file", commands.file]);
+    // What tmux did not carry out now it must not carry out later: then the file is gone.
+    removeIfThere(commands.file);
+    if (typed.kind === "failed" && (typed.reason === "no_server" || typed.reason === "no_target")) {
+      return refusal("its tmux pane is gone");
     }
+    const budget = PROOF_TIMEOUT_MS + commands.pastes * PROOF_TIMEOUT_PER_PASTE_MS;
+    return await this.#prove(message, anchor, budget, signal);
   }
 
   /**
    * Writes the commands under a name of their own: the tmux call of a sender that was killed may still be under way,
    * and must find its own commands or, once another sender has the lock, none.
    */
-  #commandFile(receipt: string, script: string): string {
+  #writeCommands(message: Message): Commands {
+    const prefix = `dev-sessions-${this.session.token.slice(0, 8)}`;
+    const { script, pastes } = deliveryScript(this.#pane, message.text, prefix);
     const { deliveries } = this.#folder;
+    const file = `${deliveries}/${message.receipt}.tmux`;
     Deno.mkdirSync(deliveries, { recursive: true, mode: 0o700 });
-    const file = `${deliveries}/${receipt}.tmux`;
     Deno.writeTextFileSync(file, script, { mode: 0o600, createNew: true });
-    return file;
+    return { file, pastes };
   }
 
   /** Under the lock: what a killed sender has left here was not typed by now, and must not be typed any more. */

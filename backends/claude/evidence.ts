@@ -1,5 +1,6 @@
 /** What is known of a Claude session at one moment, from Claude's own records. Data only; decisions are in `state.ts`. */
 
+import * as v from "valibot";
 import type { Liveness } from "../../lib/session.ts";
 import type { HookEvent } from "./hook_log.ts";
 import type { RegistryEntry } from "./live_registry.ts";
@@ -20,15 +21,23 @@ export interface ClaudeEvidence {
   readonly transcript: "present" | "missing";
 }
 
-/** Where the records stood when a message went in; everything later belongs to it or came after it. */
-export interface Anchor {
+const AnchorSchema = v.looseObject({
   /** Name of the newest hook event then; null: none. */
-  readonly event: string | null;
+  event: v.nullable(v.string()),
   /** The transcript then, and its size in bytes. */
-  readonly transcript: string;
-  readonly offset: number;
+  transcript: v.string(),
+  offset: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   /** Milliseconds since the epoch. */
-  readonly at: number;
+  at: v.number(),
   /** Identifies the message's text in the records, see `textKey`. */
-  readonly text: string;
+  text: v.string(),
+});
+
+/** Where the records stood when a message went in; everything later belongs to it or came after it. */
+export type Anchor = Readonly<v.InferOutput<typeof AnchorSchema>>;
+
+/** Null for none, and for what another version may have stored that this one does not understand. */
+export function anchorOf(stored: unknown): Anchor | null {
+  const parsed = v.safeParse(AnchorSchema, stored);
+  return parsed.success ? parsed.output : null;
 }

@@ -231,6 +231,15 @@ for (const [stub, code, result, evidence] of PARTIAL) {
 }
 
 // Each takes the whole time that a proof may take, so they run side by side.
+Deno.test("send that can't write what tmux is to type delivers nothing and says so", () =>
+  withSession({}, async (session) => {
+    await Deno.remove(`${session.sandbox.home}/.dev-sessions/sessions`, { recursive: true });
+    const refused = await nothingTyped(session, () => session.send("lost?"));
+    strictEqual(refused.code, 4);
+    match(refused.error, /^Cannot send to ".*": its folder ".*" can't be used: .*Nothing was typed/);
+    strictEqual((await session.run("kill")).code, 0);
+  }));
+
 Deno.test("send never calls delivered what no record shows", () =>
   Promise.all([textStays(), textVanishes(), noRecords(), onlyHooks()]).then(() => {}));
 
