@@ -4,32 +4,48 @@ import type { Clock } from "../../lib/deps.ts";
 import type { LogEntry } from "../../lib/session.ts";
 import type { Anchor } from "./evidence.ts";
 import { lastAssistantTexts, logEntries } from "./conversation.ts";
+import { type HookEvent, outline } from "./hook_log.ts";
 import type { Observer } from "./observe.ts";
 import { saidInTurn } from "./turn.ts";
+import { isEndEvent } from "./turn_end.ts";
 import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
 
 /** The transcript lags behind the Stop hook (measured: 40 to 140 ms). */
 const WRITE_LAG_MS = 600;
 const WRITE_LAG_POLL_MS = 20;
+/** Text blocks that one message may have, to find the hook's text among them. */
+const HOOK_BLOCKS = 20;
 
 /** Newest last, at most `count`; the text of a turn that has just ended may be in the Stop hook alone. */
 export async function lastMessages(observer: Observer, count: number, clock: Clock): Promise<string[]> {
   const path = observer.transcript();
-  const stop = observer.hooks.newest("Stop", "UserPromptSubmit");
-  const fromHook = stop?.event === "Stop" ? stop.body.last_assistant_message?.trim() ?? "" : "";
+  const { stop, previousEnd } = newestStop(observer);
+  const fromHook = stop?.body.last_assistant_message?.trim() ?? "";
   const deadline = clock.monotonic() + WRITE_LAG_MS;
   for (;;) {
-    const { texts } = lastAssistantTexts(path, count);
-    if (fromHook === "" || stop === null) return [...texts];
-    if (texts.at(-1)?.trim() === fromHook || endsWith(path, fromHook)) return [...texts];
-    if (clock.now() - stop.at > WRITE_LAG_MS || clock.monotonic() >= deadline) {
+    // One reading answers both questions: the file may grow at any moment.
+    const { texts, lastAt } = lastAssistantTexts(path, Math.max(count, HOOK_BLOCKS));
+    const wanted = texts.slice(-count);
+    if (stop === null || fromHook === "") return wanted;
+    // The same words may have ended an earlier turn, too.
+    const ofThisTurn = lastAt === null || lastAt > previousEnd;
+    if (ofThisTurn && endsWith(texts, fromHook)) return wanted;
+    const age = clock.now() - stop.at;
+    if (age > WRITE_LAG_MS || clock.monotonic() >= deadline) {
       // Old news: a later command or an edit of the transcript moved on; the transcript is the record.
-      return texts.length > 0 && clock.now() - stop.at > WRITE_LAG_MS * 10
-        ? [...texts]
-        : [...texts, fromHook].slice(-count);
+      return wanted.length > 0 && age > WRITE_LAG_MS * 10 ? wanted : [...wanted, fromHook].slice(-count);
     }
     await clock.sleep(WRITE_LAG_POLL_MS);
   }
+}
+
+/** The Stop of the newest turn, null while one runs, and when the turn before it ended. */
+function newestStop(observer: Observer): { stop: HookEvent | null; previousEnd: number } {
+  const names = observer.hooks.names();
+  const newest = observer.hooks.newestOf(names, ["Stop", "UserPromptSubmit"]);
+  if (newest?.event !== "Stop") return { stop: null, previousEnd: -Infinity };
+  const before = names.slice(0, names.indexOf(newest.name)).map(outline).filter((event) => event !== null);
+  return { stop: newest, previousEnd: before.findLast(isEndEvent)?.at ?? -Infinity };
 }
 
 /** What was said in the turn of one message; the Stop hook has it before the transcript does. */
@@ -53,10 +69,9 @@ export async function turnMessages(
 }
 
 /** Claude joins the last message's blocks in its hook. */
-function endsWith(path: string, text: string): boolean {
+function endsWith(texts: readonly string[], text: string): boolean {
   const squeeze = (part: string) => part.replace(/\s+/g, "");
-  const { texts } = lastAssistantTexts(path, 20, { maxBytes: 4 * 1024 * 1024 });
-  return squeeze(texts.join("")).endsWith(squeeze(text));
+  return squeeze(texts.slice(-HOOK_BLOCKS).join("")).endsWith(squeeze(text));
 }
 
 /** All conversations of the session in order: `/clear` starts another transcript. */
