@@ -3,6 +3,10 @@
 import * as v from "valibot";
 import type { ProcessIdentity } from "../../lib/session.ts";
 
+/** For a file that is being rewritten, which takes microseconds. */
+const READ_ATTEMPTS = 5;
+const READ_PAUSE_MS = 1;
+
 const STATUSES = ["idle", "busy", "waiting", "shell"] as const;
 
 /** Milliseconds since the epoch that a date can hold. */
@@ -82,10 +86,16 @@ export function findRegistryEntry(configFolder: string, sessionId: string): Regi
   return null;
 }
 
+/** Claude rewrites the file in place, so that a reader who was woken by it may find it empty or half written. */
 function readEntry(path: string): RegistryEntry | null {
-  try {
-    return parseRegistryEntry(Deno.readTextFileSync(path));
-  } catch {
-    return null;
+  for (let attempt = 1;; attempt++) {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(path);
+    } catch {
+      return null;
+    }
+    if (attempt === READ_ATTEMPTS || text.trimEnd().endsWith("}")) return parseRegistryEntry(text);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, READ_PAUSE_MS);
   }
 }

@@ -49,14 +49,19 @@ class Pane {
   hook(name: string, count = 1): Promise<Json> {
     return this.sandbox.eventually(async () => (await this.hooks(name))[count - 1], { what: `hook ${name}` });
   }
+  /** Null once the file is gone. Read until it is whole: the agent rewrites it in place. */
   async registry(): Promise<Json | null> {
     const path = join(this.sandbox.claudeConfig, "sessions", `${await this.pid()}.json`);
-    return JSON.parse(await Deno.readTextFile(path).catch(() => "") || "null");
+    const { entry } = await this.sandbox.eventually(async () => {
+      const text = await Deno.readTextFile(path).catch(() => "null");
+      return text === "null" || text.endsWith("}") ? { entry: JSON.parse(text) as Json | null } : null;
+    }, { what: "a whole registry entry" });
+    return entry;
   }
   async status(status: string | null, waitingFor?: string): Promise<void> {
     const what = `registry status ${status} ${waitingFor ?? ""}`;
     await this.sandbox.eventually(async () => {
-      const now = await this.registry().catch(() => ({ status: "torn" } as Json));
+      const now = await this.registry();
       return (now?.["status"] ?? null) === status && now?.["waitingFor"] === waitingFor;
     }, { what });
   }
