@@ -3,9 +3,9 @@
 import * as v from "valibot";
 import type { ProcessIdentity } from "../../lib/session.ts";
 
-/** For a file that is being rewritten, which takes microseconds. */
-const READ_ATTEMPTS = 5;
-const READ_PAUSE_MS = 1;
+/** For a file that is being rewritten: microseconds, unless its writer is held up on a busy machine. */
+const READ_ATTEMPTS = 25;
+const READ_PAUSE_MS = 2;
 
 const STATUSES = ["idle", "busy", "waiting", "shell"] as const;
 
@@ -65,7 +65,7 @@ export function parseRegistryEntry(text: string): RegistryEntry | null {
 
 /** The entry of this very process; a stale file of an earlier process with the same pid is not it. */
 export function readRegistry(configFolder: string, process: ProcessIdentity): RegistryEntry | null {
-  const entry = readEntry(`${registryFolder(configFolder)}/${process.pid}.json`);
+  const entry = readEntry(`${registryFolder(configFolder)}/${process.pid}.json`, READ_ATTEMPTS);
   if (entry === null || entry.pid !== process.pid) return null;
   return Deno.build.os === "linux" && entry.procStart !== null && entry.procStart !== process.start
     ? null
@@ -77,7 +77,7 @@ export function findRegistryEntry(configFolder: string, sessionId: string): Regi
   try {
     for (const file of Deno.readDirSync(registryFolder(configFolder))) {
       if (!/^\d+\.json$/.test(file.name)) continue;
-      const entry = readEntry(`${registryFolder(configFolder)}/${file.name}`);
+      const entry = readEntry(`${registryFolder(configFolder)}/${file.name}`, 1);
       if (entry?.sessionId === sessionId) return entry;
     }
   } catch {
@@ -87,7 +87,7 @@ export function findRegistryEntry(configFolder: string, sessionId: string): Regi
 }
 
 /** Claude rewrites the file in place, so that a reader who was woken by it may find it empty or half written. */
-function readEntry(path: string): RegistryEntry | null {
+function readEntry(path: string, attempts: number): RegistryEntry | null {
   for (let attempt = 1;; attempt++) {
     let text: string;
     try {
@@ -95,7 +95,7 @@ function readEntry(path: string): RegistryEntry | null {
     } catch {
       return null;
     }
-    if (attempt === READ_ATTEMPTS || text.trimEnd().endsWith("}")) return parseRegistryEntry(text);
+    if (attempt >= attempts || text.trimEnd().endsWith("}")) return parseRegistryEntry(text);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, READ_PAUSE_MS);
   }
 }

@@ -3,7 +3,7 @@
 import { strictEqual } from "node:assert/strict";
 import { readRegistry } from "../../backends/claude/live_registry.ts";
 
-const READS = 300;
+const READS = 2_000;
 const PROCESS = { pid: 9060, start: "86926", boot: "b", machine: "m" };
 const ENTRY = JSON.stringify({
   pid: PROCESS.pid,
@@ -19,7 +19,7 @@ Deno.test("readRegistry() is not misled by a file that is just being rewritten",
   const file = `${config}/sessions/${PROCESS.pid}.json`;
   Deno.writeTextFileSync(file, ENTRY);
   const writer = new Deno.Command("/bin/sh", {
-    args: ["-c", 'while [ -e "$1" ]; do : >"$1"; printf %s "$2" >"$1"; done', "sh", file, ENTRY],
+    args: ["-c", 'while [ -e "$1" ]; do : >"$1"; printf %s "$2" >"$1"; sleep 0.002; done', "sh", file, ENTRY],
   }).spawn();
   try {
     for (let read = 0; read < READS; read++) strictEqual(readRegistry(config, PROCESS)?.status, "busy");
