@@ -122,7 +122,7 @@ export class Ending {
       const pane = marked.get(session.token);
       if (pane === undefined || pane.end !== null || look === REAP_LOOKS) return pane;
       // tmux 3.3a can miss the end of a child; starting one makes it look again.
-      await this.tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
+      await this.tmux.run(["run-shell", "-b", "true"], TIDY_TIMEOUT_MS);
       await this.deps.clock.sleep(KILL_POLL_MS);
     }
   }

@@ -23,13 +23,15 @@ export async function lastMessages(observer: Observer, count: number, clock: Clo
   const fromHook = stop?.body.last_assistant_message?.trim() ?? "";
   const deadline = clock.monotonic() + WRITE_LAG_MS;
   for (;;) {
-    // One reading answers both questions: the file may grow at any moment.
+    const newest = lastAssistantTexts(path, count);
+    if (stop === null || fromHook === "") return [...newest.texts];
+    // The same words may have ended an earlier turn, too.
+    const ofThisTurn = (lastAt: number | null) => lastAt === null || lastAt > previousEnd;
+    if (ofThisTurn(newest.lastAt) && newest.texts.at(-1)?.trim() === fromHook) return [...newest.texts];
+    // Read anew for a message of several blocks: this reading alone answers, since the file may have grown.
     const { texts, lastAt } = lastAssistantTexts(path, Math.max(count, HOOK_BLOCKS));
     const wanted = texts.slice(-count);
-    if (stop === null || fromHook === "") return wanted;
-    // The same words may have ended an earlier turn, too.
-    const ofThisTurn = lastAt === null || lastAt > previousEnd;
-    if (ofThisTurn && endsWith(texts, fromHook)) return wanted;
+    if (ofThisTurn(lastAt) && endsWith(texts, fromHook)) return wanted;
     const age = clock.now() - stop.at;
     if (age > WRITE_LAG_MS || clock.monotonic() >= deadline) {
       // Old news: a later command or an edit of the transcript moved on; the transcript is the record.

@@ -286,7 +286,7 @@ async function lastWords(
     const end = (await look(tmux, pane))?.end ?? null;
     if (end !== null || looks === LAST_LOOKS) return { end, screen: await tmux.screen(pane) };
     // tmux 3.3a can miss the end of a child; starting one makes it look again.
-    await tmux.run(["run-shell", "true"], TIDY_TIMEOUT_MS);
+    await tmux.run(["run-shell", "-b", "true"], TIDY_TIMEOUT_MS);
     await deps.clock.sleep(LAST_LOOK_MS);
   }
 }

@@ -148,7 +148,7 @@ export class Sandbox implements AsyncDisposable {
   /** How a pane kept by remain-on-exit ended: `exit 1`, `signal 9`; null while it runs. */
   async paneEnd(target: string): Promise<string | null> {
     // tmux 3.3a can miss a SIGCHLD: the pane is dead without a status until another child ends.
-    await this.tmux("run-shell", "true");
+    await this.tmux("run-shell", "-b", "true");
     const format =
       "#{?pane_dead_status,exit #{pane_dead_status},#{?pane_dead_signal,signal #{pane_dead_signal},}}";
     const { stdout } = await this.tmux("display-message", "-p", "-t", target, `#{?pane_dead,${format},}`);
