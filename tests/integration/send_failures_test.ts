@@ -1,9 +1,9 @@
 /** `send` when something is in the way: it types only where that is safe, and never calls delivered what is not. */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { sql } from "../support/sandbox_state.ts";
 import { signal } from "../support/processes.ts";
 import { runJson, type StubSession, withSession } from "../support/stub_session.ts";
+import { gateTmux } from "../support/tmux_gate.ts";
 
 /** Asserts that nothing at all reached the agent's terminal meanwhile. */
 async function nothingTyped<T>(session: StubSession, body: () => Promise<T>): Promise<T> {
@@ -173,12 +173,13 @@ Deno.test("send to an agent that crashes over the message is proven by what it w
     match(waited.stderr, /is gone: exit 4/);
   }));
 
-Deno.test("send says indeterminate when the agent dies with the message in its terminal", () =>
+Deno.test("send says indeterminate when the agent dies while the message is being typed", () =>
   withSession({}, async (session, sandbox) => {
-    signal(session.pid, "SIGSTOP");
+    const gate = await gateTmux(sandbox, "source-file", "before");
     const sending = sandbox.start(["send", session.id, "--json", "never read"]);
-    await sandbox.eventually(() => sql(sandbox, "SELECT 1 FROM sends").length > 0, { what: "typing" });
+    await gate.reached();
     await session.killAgent();
+    await gate.open();
     const { code, stdout } = await sending.doneWithin(20_000, "send");
     deepStrictEqual([code, JSON.parse(stdout).result], [9, "indeterminate"]);
     match(JSON.parse(stdout).reason, /the agent died/);
