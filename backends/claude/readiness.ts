@@ -5,8 +5,6 @@ import type { RegistryEntry } from "./live_registry.ts";
 import type { InputBox } from "./screen.ts";
 
 export interface StartEvidence {
-  /** Since the launch, milliseconds. */
-  readonly elapsedMs: number;
   readonly process: Liveness;
   /** `exit 1`, when tmux has seen the end. */
   readonly end: string | null;

@@ -129,7 +129,6 @@ export async function startClaude(
     const alive = process === null ? "dead" : (await deps.processStates([process]))[0] ?? "unknown";
     const last = alive === "dead" ? await lastWords(deps, tmux, started.pane) : null;
     const verdict = judgeReadiness({
-      elapsedMs: now - begin,
       process: alive,
       end: last?.end ?? null,
       hookAgeMs: hook === null ? null : Math.max(0, deps.clock.now() - hook.at),

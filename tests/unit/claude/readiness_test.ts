@@ -6,7 +6,6 @@ import { readInputBox } from "../../../backends/claude/screen.ts";
 import { plain, screen, type ScreenName } from "../../support/screens.ts";
 
 const NOTHING: StartEvidence = {
-  elapsedMs: 0,
   process: "alive",
   end: null,
   hookAgeMs: null,
