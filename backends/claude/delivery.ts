@@ -115,11 +115,11 @@ export class Delivery {
   }
 
   async #veto(): Promise<{ reason: string; pending: PendingInput | null } | null> {
-    const evidence = await this.observer.evidence();
+    // The records are read while tmux is at work.
+    const [look, evidence] = await Promise.all([this.#look(), this.observer.evidence()]);
     if (evidence.process === "dead") throw agentGone(this.session);
     const pending = this.#pending(evidence);
     if (pending !== null) return vetoTyping({ kind: "empty" }, false, pending);
-    const look = await this.#look();
     if (look === "unresponsive") return { reason: "tmux does not answer", pending: null };
     if (look === "no_pane") {
       return { reason: "its tmux pane can't be found", pending: null };
