@@ -136,6 +136,7 @@ export class World implements AsyncDisposable {
       parent: null,
       group: null,
       creator: null,
+      launch: null,
     }, { id: null, exclude: new Set() });
   }
 

@@ -63,6 +63,7 @@ export class Creation {
       group: request.group,
       parent,
       creator: await this.deps.identify(Deno.pid),
+      launch: { agentArgs: request.agentArgs, trust: request.trust },
     }, {
       id: request.id,
       exclude: taken,

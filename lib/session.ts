@@ -57,10 +57,37 @@ export interface Session {
   /** Keys of an imported record that this version does not use. */
   readonly legacy: Record<string, unknown> | null;
   readonly lastSend: SendRecord | null;
+  /** What the agent was started with beyond the columns above; null where an earlier version started it. */
+  readonly launch: Launch | null;
+  /** The git worktree that was made for this session alone. */
+  readonly worktree: Worktree | null;
+  /** The `resume` process that is at work on it; the row stays `ended` until the agent accepts input. */
+  readonly resumer: ProcessIdentity | null;
+}
+
+/** An agent does not remember these, so that `resume` must give them again. */
+export interface Launch {
+  readonly agentArgs: readonly string[];
+  readonly trust: boolean;
+}
+
+export interface Worktree {
+  /** Absolute path of the repository's main working tree. */
+  readonly repository: string;
+  /** Absolute path of the worktree's own top folder. */
+  readonly path: string;
+  readonly branch: string;
+  /** Whether the branch was made together with the worktree, and may go with it. */
+  readonly newBranch: boolean;
+  /** The commit that it began with. */
+  readonly base: string;
 }
 
 /** What lists show of a session; the rest of the row is for reaching its agent. */
-export type SessionSummary = Omit<Session, "creator" | "process" | "handle" | "lastSend">;
+export type SessionSummary = Omit<
+  Session,
+  "creator" | "process" | "handle" | "lastSend" | "launch" | "worktree" | "resumer"
+>;
 
 /** The closed set of results of `send`. */
 export type SendResult =

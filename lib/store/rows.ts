@@ -56,6 +56,16 @@ const processIdentity = v.object({
 });
 export const processJson = v.pipe(json, v.nullable(processIdentity));
 
+const launch = v.object({ agentArgs: v.array(text), trust: v.boolean() });
+
+const worktree = v.object({
+  repository: text,
+  path: text,
+  branch: text,
+  newBranch: v.boolean(),
+  base: text,
+});
+
 const pendingInput = v.object({
   kind: v.picklist(["permission", "question", "plan", "dialog"]),
   tool: textOrNull,
@@ -103,6 +113,9 @@ const sessionRow = v.object({
   send_at: v.nullable(timestamp),
   send_result: v.nullable(sendResult),
   send_anchor: json,
+  launch: v.pipe(json, v.nullable(launch)),
+  worktree: v.pipe(json, v.nullable(worktree)),
+  resumer: processJson,
 });
 
 const sendRow = v.object({
@@ -119,6 +132,7 @@ const sendRow = v.object({
 export const SELECT_SESSION = `
   SELECT s.id, s.token, s.agent, s.mode, s.path, s.description, s.model, s.lifecycle, s.created_at, s.last_used_at,
     s.ended_at, s.end_reason, s.parent, s.group_name, s.creator, s.process, s.agent_session_id, s.handle, s.legacy,
+    s.launch, s.worktree, s.resumer,
     d.receipt AS send_receipt, d.at AS send_at, d.result AS send_result, d.anchor AS send_anchor
   FROM sessions s LEFT JOIN sends d ON d.receipt = s.last_send`;
 
@@ -157,6 +171,9 @@ export function parseSession(row: Row): Parsed<Session> {
     lastSend: r.send_receipt === null || r.send_at === null || r.send_result === null
       ? null
       : { receipt: r.send_receipt, at: r.send_at, result: r.send_result, anchor: r.send_anchor },
+    launch: r.launch,
+    worktree: r.worktree,
+    resumer: r.resumer,
   }));
 }
 

@@ -62,6 +62,24 @@ export const MIGRATIONS: readonly Migration[] = [{
       PRIMARY KEY (verb, key)
     ) STRICT`,
   ],
+}, {
+  version: 2,
+  minReader: 1,
+  sql: [
+    `ALTER TABLE sessions ADD COLUMN launch TEXT`,
+    `ALTER TABLE sessions ADD COLUMN worktree TEXT`,
+    `ALTER TABLE sessions ADD COLUMN resumer TEXT`,
+    // What the row itself forgets: a session may end and live again between two looks.
+    `CREATE TABLE lifecycle (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      session_id TEXT NOT NULL,
+      session_token TEXT NOT NULL,
+      type TEXT NOT NULL,
+      at TEXT NOT NULL,
+      reason TEXT
+    ) STRICT`,
+    `CREATE INDEX lifecycle_by_session ON lifecycle (session_token)`,
+  ],
 }];
 
 /**

@@ -13,7 +13,7 @@ export type SessionRef = Pick<Session, "id" | "token">;
 /** What `create` knows before it begins. */
 export type SessionDraft = Pick<
   Session,
-  "agent" | "mode" | "path" | "description" | "model" | "parent" | "group" | "creator"
+  "agent" | "mode" | "path" | "description" | "model" | "parent" | "group" | "creator" | "launch"
 >;
 
 export interface ReserveOptions {
@@ -63,6 +63,17 @@ export interface SessionStore {
   listEnded(): SessionSummary[];
   /** Sessions whose `create` has not finished. */
   creating(): Session[];
+  /** What the session went through after the change numbered `after` (0: from its start), oldest first. */
+  lifecycleOf(token: string, after: number): LifecycleChange[];
+}
+
+export interface LifecycleChange {
+  /** Ascending over all sessions. */
+  readonly seq: number;
+  readonly type: "created" | "resumed" | "ended";
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly reason: string | null;
 }
 
 export interface SessionStoreOptions {
@@ -142,8 +153,8 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
       const planned = plan?.({ id, token });
       database.run(
         `INSERT INTO sessions (id, token, agent, mode, path, description, model, lifecycle, created_at,
-          last_used_at, parent, group_name, creator, handle, agent_session_id)
-          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?)`,
+          last_used_at, parent, group_name, creator, handle, agent_session_id, launch)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?)`,
         id,
         token,
         draft.agent,
@@ -158,6 +169,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         toJson(draft.creator),
         toJson(planned?.handle),
         planned?.agentSessionId ?? null,
+        toJson(draft.launch),
       );
       if (key) linkKey(database, key, { sessionId: id });
       return found(id);
@@ -189,8 +201,9 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
   function activate(ref: SessionRef, handle?: RecordedHandle): Session {
     return database.mutate(() => {
       if (handle !== undefined) setHandle(ref, handle);
+      const before = find(ref.id)?.lifecycle;
       const changes = database.run(
-        `UPDATE sessions SET lifecycle = 'active', ended_at = NULL, end_reason = NULL,
+        `UPDATE sessions SET lifecycle = 'active', ended_at = NULL, end_reason = NULL, resumer = NULL,
           last_used_at = max(last_used_at, ?)
           WHERE id = ? AND token = ? AND lifecycle IN ('creating', 'ended')`,
         now(),
@@ -198,8 +211,49 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         ref.token,
       );
       if (changes === 0) throw rowIsGone(ref);
+      noteLifecycle(ref, before === "ended" ? "resumed" : "created", now(), null);
       return found(ref.id);
     });
+  }
+
+  function markEnded(ref: SessionRef, { at, reason }: { at: string; reason: string }): boolean {
+    return database.mutate(() => {
+      const changes = database.run(
+        `UPDATE sessions SET lifecycle = 'ended', ended_at = ?, end_reason = ?
+          WHERE id = ? AND token = ? AND lifecycle = 'active'`,
+        at,
+        reason,
+        ref.id,
+        ref.token,
+      );
+      if (changes > 0) noteLifecycle(ref, "ended", at, reason);
+      return changes > 0;
+    });
+  }
+
+  /** Only inside of a transaction. */
+  function noteLifecycle(ref: SessionRef, type: LifecycleChange["type"], at: string, reason: string | null) {
+    database.run(
+      "INSERT INTO lifecycle (session_id, session_token, type, at, reason) VALUES (?, ?, ?, ?, ?)",
+      ref.id,
+      ref.token,
+      type,
+      at,
+      reason,
+    );
+  }
+
+  function lifecycleOf(token: string, after: number): LifecycleChange[] {
+    return database.all(
+      "SELECT seq, type, at, reason FROM lifecycle WHERE session_token = ? AND seq > ? ORDER BY seq",
+      token,
+      after,
+    ).map((row) => ({
+      seq: Number(row["seq"]),
+      type: String(row["type"]) as LifecycleChange["type"],
+      at: String(row["at"]),
+      reason: row["reason"] === null ? null : String(row["reason"]),
+    }));
   }
 
   function deleteWith(ref: SessionRef, lifecycle: Lifecycle): boolean {
@@ -210,7 +264,10 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         ref.token,
         lifecycle,
       );
-      if (changes > 0) database.run("DELETE FROM sends WHERE session_token = ?", ref.token);
+      if (changes > 0) {
+        database.run("DELETE FROM sends WHERE session_token = ?", ref.token);
+        database.run("DELETE FROM lifecycle WHERE session_token = ?", ref.token);
+      }
       return changes > 0;
     });
   }
@@ -233,15 +290,8 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
       database.get("SELECT 1 FROM sessions WHERE lifecycle = 'creating' LIMIT 1") === undefined
         ? []
         : list({ lifecycle: "creating" }),
-    markEnded: (ref, { at, reason }) =>
-      change(
-        `UPDATE sessions SET lifecycle = 'ended', ended_at = ?, end_reason = ?
-          WHERE id = ? AND token = ? AND lifecycle = 'active'`,
-        at,
-        reason,
-        ref.id,
-        ref.token,
-      ),
+    markEnded,
+    lifecycleOf,
     touch: (ref, at) =>
       change(
         "UPDATE sessions SET last_used_at = max(last_used_at, ?) WHERE id = ? AND token = ?",

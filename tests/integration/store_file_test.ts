@@ -182,7 +182,7 @@ Deno.test("a registry that stays locked is one error after the busy timeout", ()
 });
 
 const NEXT: Migration = {
-  version: 2,
+  version: 3,
   minReader: 1,
   sql: [
     "ALTER TABLE sessions ADD COLUMN mood TEXT",
@@ -203,14 +203,14 @@ Deno.test("an older program works beside a newer schema, and its changes keep wh
   reopened.activate(session);
   older.touch(session, "2027-01-01T00:00:00.000Z");
   assert.equal(database.get("SELECT mood FROM sessions")?.["mood"], "good");
-  assert.equal(database.userVersion(), 2);
-  assert.equal(database.get("SELECT value FROM meta WHERE key = 'schema_version'")?.["value"], "2");
+  assert.equal(database.userVersion(), NEXT.version);
+  assert.equal(database.get("SELECT value FROM meta WHERE key = 'schema_version'")?.["value"], "3");
   database.close();
 });
 
 Deno.test("an older program refuses a registry that demands a newer one, and leaves it alone", () => {
   using home = new StoreHome();
-  home.open({ migrations: [...MIGRATIONS, { ...NEXT, minReader: 2 }] });
+  home.open({ migrations: [...MIGRATIONS, { ...NEXT, minReader: 3 }] });
   assert.throws(() => home.open(), failure(/".*dev-sessions\.db": it belongs to a newer version\. Upgrade/));
   assert.equal(home.open({ migrations: [...MIGRATIONS, NEXT] }).list().length, 0);
 });
@@ -225,7 +225,7 @@ Deno.test("an opener that finds a newer registry created in the meantime uses it
   });
   assert.equal(store.list().length, 1);
   const database = rawDatabase(home);
-  assert.equal(database.userVersion(), 2);
+  assert.equal(database.userVersion(), NEXT.version);
   database.close();
 });
 

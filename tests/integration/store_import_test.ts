@@ -60,6 +60,9 @@ Deno.test("the sessions of 0.4.4 are imported with every key that they have", ()
     handle: null,
     legacy: { claudeSystemCountAtSend: 3 },
     lastSend: null,
+    launch: null,
+    worktree: null,
+    resumer: null,
   }, {
     id: "master-yi-jg",
     agent: "codex",
@@ -80,6 +83,9 @@ Deno.test("the sessions of 0.4.4 are imported with every key that they have", ()
     handle: null,
     legacy: { claudeSystemCountAtSend: 3, host: "box", remoteBin: "ds", futureKey: { a: [1] } },
     lastSend: null,
+    launch: null,
+    worktree: null,
+    resumer: null,
   }]);
   assert.deepEqual(Deno.readFileSync(file), before);
   assert.deepEqual(home.warnings, []);

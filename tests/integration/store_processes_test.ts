@@ -28,6 +28,7 @@ Deno.test("a process killed in a transaction leaves nothing of it and no lock", 
     parent: null,
     group: null,
     creator: null,
+    launch: null,
   }, { id: null, exclude: new Set() });
   const child = home.writer("hang").spawn();
   const reader = child.stdout.getReader();

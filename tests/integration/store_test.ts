@@ -40,6 +40,8 @@ Deno.test("store.reserve() inserts a creating row that every opener can read", (
     handle: null,
     legacy: null,
     lastSend: null,
+    worktree: null,
+    resumer: null,
   });
   assert.deepEqual(home.open().find("fizz-top"), session);
   assert.deepEqual(home.open().creating(), [session]);
@@ -317,3 +319,21 @@ function openRaw(home: StoreHome) {
   const database = new Database(home.paths.state, home.paths.database);
   return { database, [Symbol.dispose]: () => database.close() };
 }
+
+Deno.test("store.lifecycleOf() tells what a session went through, in order, and from any point on", () => {
+  using home = new StoreHome();
+  const store = home.open();
+  const session = active(store, "fizz-top");
+  active(store, "riven-jg");
+  store.markEnded(session, { at: "2026-11-22T13:00:00.000Z", reason: "killed" });
+  store.markEnded(session, { at: "2026-11-22T14:00:00.000Z", reason: "again" });
+  store.activate(session);
+  const all = store.lifecycleOf(session.token, 0);
+  assert.deepEqual(all.map(({ type, at, reason }) => [type, at, reason]), [
+    ["created", NOON, null],
+    ["ended", "2026-11-22T13:00:00.000Z", "killed"],
+    ["resumed", NOON, null],
+  ]);
+  assert.deepEqual(store.lifecycleOf(session.token, all[1]!.seq), all.slice(2));
+  assert.deepEqual(home.open().lifecycleOf("unknown", 0), []);
+});

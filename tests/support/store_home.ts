@@ -15,6 +15,7 @@ export const DRAFT: SessionDraft = {
   parent: "riven-jg",
   group: "team",
   creator: { pid: 7, start: "123", boot: "boot", machine: "id/host/1" },
+  launch: { agentArgs: ["--add-dir", "/src/lib"], trust: false },
 };
 
 export class StoreHome implements Disposable {

@@ -38,6 +38,7 @@ switch (action) {
         parent: null,
         group: null,
         creator,
+        launch: null,
       }, { id: null, exclude: new Set() });
       write(Deno.stdout, `${session.id}\n`);
     }

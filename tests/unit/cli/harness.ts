@@ -65,6 +65,9 @@ export function session(given: Partial<Session> = {}): Session {
     handle: { pane: "%1" },
     legacy: null,
     lastSend: null,
+    launch: null,
+    worktree: null,
+    resumer: null,
     ...given,
   };
 }
