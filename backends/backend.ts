@@ -2,6 +2,8 @@
 
 import type {
   AgentKind,
+  AnswerProof,
+  FittingAnswer,
   Liveness,
   LogEntry,
   Message,
@@ -63,6 +65,18 @@ export interface Backend {
   findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null>;
   /** With `explain`, every source is read, also those that the decision does not need. */
   state(session: Session, options: { readonly explain: boolean }): Promise<TurnState>;
+  /**
+   * Answers a request that `state` has told of, if it is still open and the same; returns when the agent's record
+   * proves it.
+   *
+   * @throws AppError when it is not, and when nothing proves that the answer arrived.
+   */
+  respond(
+    session: Session,
+    request: PendingInput,
+    answer: FittingAnswer,
+    signal: AbortSignal,
+  ): Promise<AnswerProof>;
   /** Yields at once, then whenever evidence may have changed, at least every `pollMs`; ends with the signal. */
   watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncIterable<SessionEvent>;
   /** Null: not over yet. `anchor` null: nothing was ever sent. */

@@ -22,6 +22,26 @@ export function descendsFrom(
   return false;
 }
 
+/** @throws AppError (refused) when an agent would answer its own request, or that of a session it descends from. */
+export function assertMayAnswer(
+  target: SessionId,
+  caller: SessionId | null,
+  find: (id: SessionId) => Session | null,
+): void {
+  if (caller === null) return;
+  const row = find(caller);
+  const isOwn = caller === target;
+  if (!isOwn && (row === null || !descendsFrom(row, target, find))) return;
+  throw new AppError(
+    "refused",
+    `Cannot answer "${target}": ` +
+      (isOwn
+        ? "it is the session that runs this command, and nobody approves his own requests"
+        : `"${caller}", which runs this command, was started by it or by a session that it started`) +
+      ". Leave it to a person or to the session that started it",
+  );
+}
+
 /** @throws AppError (refused) when an agent would start another one that may do more than itself. */
 export function assertNoLaxer(mode: Mode, parent: Pick<Session, "id" | "mode">): void {
   if (STRICTNESS[mode] >= STRICTNESS[parent.mode]) return;

@@ -5,7 +5,7 @@ import { BACKENDS } from "../backends/registry.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
-import { assertNoLaxer, descendsFrom } from "./families.ts";
+import { assertMayAnswer, assertNoLaxer, descendsFrom } from "./families.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { Deliveries } from "./deliveries.ts";
@@ -17,6 +17,8 @@ import type {
   KillResult,
   KillSelector,
   ListedSession,
+  RespondRequest,
+  RespondResult,
   SendOutcome,
   SendRequest,
   SessionService,
@@ -132,6 +134,14 @@ export class Manager implements SessionService {
     if (state.state !== "gone") return state;
     const ended = await this.#noticeDeath(session);
     return ended?.endReason ? { ...state, reason: ended.endReason } : state;
+  }
+
+  async respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult> {
+    assertMayAnswer(request.id, request.caller, (id) => this.store.find(id));
+    const session = await this.#reach(request.id);
+    assertActive(session, "answer");
+    const { respond } = await import("./responding.ts");
+    return await respond(session, await this.#backend(session.agent), request, signal);
   }
 
   async lastMessages(id: SessionId, count: number, receipt: string | null = null): Promise<string[]> {

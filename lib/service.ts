@@ -2,8 +2,12 @@
 
 import type {
   AgentKind,
+  Answer,
+  AnswerProof,
+  FittingAnswer,
   LogEntry,
   Mode,
+  PendingInput,
   Receipt,
   Session,
   SessionId,
@@ -90,6 +94,22 @@ export interface KillResult {
   readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
 }
 
+export interface RespondRequest {
+  readonly id: SessionId;
+  readonly answer: Answer;
+  /** Which request is meant, when several are open. */
+  readonly request: string | null;
+  /** The session whose agent runs this command, if any: it may not answer for itself or for who started it. */
+  readonly caller: SessionId | null;
+}
+
+export interface RespondResult extends AnswerProof {
+  readonly id: SessionId;
+  /** What was answered. */
+  readonly pending: PendingInput;
+  readonly answer: FittingAnswer;
+}
+
 export interface TerminalCommand {
   readonly command: string;
   readonly args: readonly string[];
@@ -113,6 +133,8 @@ export interface SessionService {
   logs(id: SessionId): AsyncIterable<LogEntry>;
   list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]>;
   inspect(id: SessionId): Promise<Session>;
+  /** Answers what the session waits for; returns when the agent's record proves it. */
+  respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult>;
   kill(selector: KillSelector): Promise<KillResult>;
   /** The command that joins the session's terminal. */
   attachCommand(id: SessionId): Promise<TerminalCommand>;

@@ -142,6 +142,21 @@ export interface Message {
 
 export type PendingKind = "permission" | "question" | "plan" | "dialog";
 
+/**
+ * How an answer from outside reaches the agent: `direct` is given to whoever asks and may be any answer; `keys` are
+ * pressed in its dialog and can say little; with `terminal` only a person who attaches can answer.
+ */
+export type Answerable = "direct" | "keys" | "terminal";
+export const ANSWERABLE: readonly Answerable[] = ["direct", "keys", "terminal"];
+
+/** One question of the agent with what it offers for an answer; any other text is an answer, too. */
+export interface Question {
+  readonly question: string;
+  readonly header: string;
+  readonly multiSelect: boolean;
+  readonly options: readonly { readonly label: string; readonly description: string }[];
+}
+
 /** What the session waits for. */
 export interface PendingInput {
   readonly kind: PendingKind;
@@ -150,9 +165,41 @@ export interface PendingInput {
   readonly input: unknown;
   /** One line for people: `Bash: rm -rf dist`. */
   readonly summary: string;
+  /** The labels of all questions; for permissions and plans `approve`, `always` (when it is offered), `deny`. */
   readonly options: readonly string[];
+  /** Empty unless the agent asks questions. */
+  readonly questions: readonly Question[];
+  /** What `always` allows for the rest of this session, in words; null when the agent suggests nothing. */
+  readonly always: string | null;
+  /** The kind of sub-agent that asks; null for the session's own agent. */
+  readonly subagent: string | null;
+  readonly answerable: Answerable;
   readonly requestId: string | null;
   readonly since: string | null;
+}
+
+/** An answer as the caller gives it. */
+export type Answer =
+  | { readonly kind: "approve" }
+  /** Approve, and let the agent do the like without asking for the rest of this session. */
+  | { readonly kind: "always" }
+  | { readonly kind: "deny"; readonly message: string | null }
+  /** Numbers from 1 or labels. With one question its picks, with several one set of picks for each. */
+  | { readonly kind: "options"; readonly options: readonly string[] }
+  | { readonly kind: "text"; readonly text: string };
+
+/** An answer that fits what was asked: for questions, of each its labels or one text of the caller's own. */
+export type FittingAnswer =
+  | Exclude<Answer, { readonly kind: "options" | "text" }>
+  | { readonly kind: "answers"; readonly answers: readonly (readonly string[])[] };
+
+/** What proves that the answer arrived. */
+export interface AnswerProof {
+  readonly by: Exclude<Answerable, "terminal">;
+  /** The record that has it, e.g. `the transcript's hook_permission_decision`. */
+  readonly evidence: string;
+  /** What else the answer brought about, for people; null for nothing. */
+  readonly note: string | null;
 }
 
 export interface BackgroundTask {
@@ -186,7 +233,12 @@ interface StateBase {
 export type TurnState =
   | (StateBase & { readonly state: "idle" })
   | (StateBase & { readonly state: "working" })
-  | (StateBase & { readonly state: "waiting_for_input"; readonly pending: PendingInput })
+  | (StateBase & {
+    readonly state: "waiting_for_input";
+    readonly pending: PendingInput;
+    /** Further requests that are open at the same time, oldest first. */
+    readonly others: readonly PendingInput[];
+  })
   | (StateBase & { readonly state: "gone"; readonly reason: string })
   | (StateBase & { readonly state: "unknown"; readonly reason: string });
 
@@ -199,7 +251,11 @@ export type WaitOutcome =
   | { readonly outcome: "completed" }
   | { readonly outcome: "failed"; readonly error: string }
   | { readonly outcome: "interrupted" }
-  | { readonly outcome: "waiting_for_input"; readonly pending: PendingInput }
+  | {
+    readonly outcome: "waiting_for_input";
+    readonly pending: PendingInput;
+    readonly others: readonly PendingInput[];
+  }
   | { readonly outcome: "gone"; readonly reason: string }
   | { readonly outcome: "timed_out"; readonly state: StateName };
 

@@ -6,6 +6,8 @@ import { AppError } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
+  AnswerProof,
+  FittingAnswer,
   Liveness,
   LogEntry,
   Message,
@@ -98,6 +100,23 @@ export class ClaudeBackend implements Backend {
 
   async send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
     return await (await this.#delivery(session)).send(message, hooks, signal);
+  }
+
+  async respond(
+    session: Session,
+    request: PendingInput,
+    answer: FittingAnswer,
+    signal: AbortSignal,
+  ): Promise<AnswerProof> {
+    const { Requests } = await import("./requests.ts");
+    const requests = new Requests(
+      this.deps,
+      this.paths,
+      session,
+      this.#observer(session),
+      this.#tmux(session),
+    );
+    return await requests.answer(request, answer, signal);
   }
 
   async findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null> {

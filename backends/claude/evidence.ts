@@ -14,6 +14,8 @@ export interface ClaudeEvidence {
   readonly registry: RegistryEntry | null;
   /** Hook events, oldest first, as far back as the decision needs. */
   readonly events: readonly HookEvent[];
+  /** Permission requests whose hook waits for an answer, oldest first. */
+  readonly held: readonly HookEvent[];
   /** False when not one event was ever written although the agent started: hooks are off. */
   readonly hooks: boolean;
   /** Marks of the transcript's end, oldest first. */

@@ -24,6 +24,7 @@ const BodySchema = v.looseObject({
   tool_input: v.optional(v.unknown()),
   permission_suggestions: v.optional(v.unknown()),
   agent_id: v.optional(v.string()),
+  agent_type: v.optional(v.string()),
   background_tasks: v.optional(v.array(BackgroundSchema)),
   session_crons: v.optional(v.array(v.looseObject({ id: v.optional(v.string()) }))),
 });

@@ -15,9 +15,15 @@ export const HOOK_EVENTS = [
 /** Of a hook that writes one small file; Claude ends a hook that takes longer and goes on. */
 const HOOK_TIMEOUT_S = 30;
 
+/** Of the hook that waits for an answer: 20 days. Claude's timer counts milliseconds in 31 bits, i.e. 24.8 days. */
+const ANSWER_TIMEOUT_S = 1_728_000;
+
 export interface SessionFolder {
   readonly root: string;
   readonly events: string;
+  /** A FIFO for each permission request whose hook waits for an answer. */
+  readonly requests: string;
+  readonly answers: string;
   readonly hook: string;
   readonly settings: string;
   readonly launcher: string;
@@ -32,6 +38,8 @@ export function sessionFolder(root: string): SessionFolder {
   return {
     root,
     events: `${root}/events`,
+    requests: `${root}/requests`,
+    answers: `${root}/answers`,
     hook: `${root}/hook.sh`,
     settings: `${root}/settings.json`,
     launcher: `${root}/launch.sh`,
@@ -56,34 +64,15 @@ export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/**
- * Writes the event on stdin to a file of its own, complete before it is visible, named by its time in nanoseconds.
- * Always exits 0 and says nothing, since a hook's exit code and output steer Claude.
- */
-export function hookScript(eventsFolder: string): string {
-  return `#!/bin/sh
-# Records one event of this session; see https://code.claude.com/docs/en/hooks
-umask 077
-cd ${shellQuote(eventsFolder)} 2>/dev/null || { cat >/dev/null 2>&1; exit 0; }
-now=$(date +%s%N 2>/dev/null)
-case $now in *[!0-9]*) now= ;; esac
-if [ \${#now} -ne 19 ]; then
-  now=$(perl -MTime::HiRes=time -e 'printf "%.0f", time * 1e9' 2>/dev/null) || now=$(date +%s)000000000
-fi
-part=".$now-$$.part"
-if cat 2>/dev/null >"$part"; then mv -f "$part" "$now-$$.$1.json"; else cat >/dev/null; rm -f "$part"; fi 2>/dev/null
-exit 0
-`;
-}
-
 /** Merged by Claude with the user's own settings and hooks. */
 export function settingsJson(hookPath: string, mode: "yolo" | "native"): string {
   const hooks = Object.fromEntries(
     HOOK_EVENTS.map((event) => [event, [{
       hooks: [{
         type: "command",
-        command: `/bin/sh ${shellQuote(hookPath)} ${event}`,
-        timeout: HOOK_TIMEOUT_S,
+        // Without a shell in between, which would keep Claude's signals to itself.
+        command: `exec /bin/sh ${shellQuote(hookPath)} ${event}`,
+        timeout: event === "PermissionRequest" ? ANSWER_TIMEOUT_S : HOOK_TIMEOUT_S,
       }],
     }]]),
   );

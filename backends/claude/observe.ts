@@ -23,11 +23,14 @@ const EVENT_LIMIT = 40;
 export class Observer {
   readonly hooks: HookLog;
   readonly handle: ClaudeHandle;
+  readonly #requests: string;
   #sinceAnchor: { path: string; offset: number; marks: Mark[] } | null = null;
 
   constructor(private readonly deps: Deps, paths: Paths, readonly session: Session) {
     this.handle = handleOf(session);
-    this.hooks = new HookLog(sessionFolder(paths.sessionFolder(session.token)).events);
+    const folder = sessionFolder(paths.sessionFolder(session.token));
+    this.hooks = new HookLog(folder.events);
+    this.#requests = folder.requests;
   }
 
   /** The transcript's end is read only where registry and hooks leave something open, or for `all` of it. */
@@ -38,7 +41,8 @@ export class Observer {
     const process = options.liveness ?? await this.liveness();
     const names = this.hooks.names();
     const events = this.#recentEvents(names);
-    const known = { at: this.deps.clock.now(), process, registry, events, hooks: events.length > 0 };
+    const held = await this.#heldRequests(names);
+    const known = { at: this.deps.clock.now(), process, registry, events, held, hooks: events.length > 0 };
     if (!options.all && registry !== null && saysAll(events)) {
       return { ...known, marks: [], transcript: "present" };
     }
@@ -103,6 +107,19 @@ export class Observer {
     return { events: this.hooks.since(anchor.event), marks: known.marks };
   }
 
+  /** Those with a FIFO whose hook lives; one that was killed has left its FIFO behind. */
+  async #heldRequests(events: readonly string[]): Promise<HookEvent[]> {
+    const held: HookEvent[] = [];
+    for (const name of namesIn(this.#requests)) {
+      const pid = hookPid(name);
+      // The FIFO is there before the event is.
+      if (pid === null || !events.includes(`${name}.json`)) continue;
+      const event = this.hooks.read(`${name}.json`);
+      if (event !== null && await this.deps.identify(pid) !== null) held.push(event);
+    }
+    return held;
+  }
+
   /** The newest events back to the end of the turn before the newest that ended, oldest first. */
   #recentEvents(names: readonly string[]): HookEvent[] {
     const events: HookEvent[] = [];
@@ -142,6 +159,22 @@ function saysAll(events: readonly HookEvent[]): boolean {
   const isPrompt = (event: HookEvent) => event.event === "UserPromptSubmit";
   if (events.slice(end + 1).some(isPrompt)) return false;
   return end === -1 ? events[0]?.event === "SessionStart" : turn.filter(isPrompt).length === 1;
+}
+
+/** Of the process that holds a request open, as the request's id names it. */
+export function hookPid(requestId: string): number | null {
+  const pid = Number(/^\d{19}-(\d+)\.PermissionRequest$/.exec(requestId)?.[1] ?? 0);
+  return pid > 0 ? pid : null;
+}
+
+/** Sorted; empty for no folder, as in a session of an earlier version. */
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 function sizeOf(path: string): number {

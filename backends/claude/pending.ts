@@ -1,6 +1,7 @@
 /** Names what a session waits for, from the hook that asked, else from the transcript's open tool call. Pure. */
 
-import type { PendingInput, PendingKind } from "../../lib/session.ts";
+import type { PendingInput, PendingKind, Question } from "../../lib/session.ts";
+import { suggestionInWords, usableSuggestions } from "./decision.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import type { HookEvent } from "./hook_log.ts";
 
@@ -8,15 +9,77 @@ const SUMMARY_UNITS = 200;
 /** From the hook to the registry's word (measured: under 0.5 s), with room for a busy machine. */
 const REQUEST_LAG_MS = 5_000;
 
-/** @param waitingFor the live registry's word; null without a registry. */
-export function pendingInput(evidence: ClaudeEvidence, waitingFor: string | null): PendingInput {
+/**
+ * What the session waits for, the request that its screen shows first. A sub-agent's request whose hook waits is open
+ * although nothing shows it: Claude opens its dialog once the hook has ended.
+ */
+export function openInputs(evidence: ClaudeEvidence): PendingInput[] {
+  const { registry } = evidence;
+  const held = evidence.held.filter((event) => isHeldOpen(event, evidence)).map(heldInput);
+  const own = held.filter(({ subagent }) => subagent === null);
+  const others = held.filter(({ subagent }) => subagent !== null);
+  if (own.length > 0) return [...own, ...others];
+  if (registry?.status === "waiting") return [pendingInput(evidence, registry.waitingFor), ...others];
+  if (registry === null && evidence.hooks && openRequest(withoutHeld(evidence)) !== null) {
+    return [pendingInput(evidence, null), ...others];
+  }
+  return others;
+}
+
+/** Answered at the terminal, it is over: the hook that still waits has not noticed yet. */
+function isHeldOpen(event: HookEvent, { registry }: ClaudeEvidence): boolean {
+  return isSubagents(event) || registry === null || registry.status === "waiting" ||
+    registry.statusUpdatedAt < event.at;
+}
+
+function isSubagents(event: HookEvent): boolean {
+  return event.body.agent_id !== undefined;
+}
+
+function heldInput(event: HookEvent): PendingInput {
+  const { id, since, suggestions, subagent } = requestOf(event);
+  const { tool_name, tool_input } = event.body;
+  return {
+    ...describe(tool_name ?? "tool", tool_input ?? null, suggestions),
+    subagent,
+    answerable: "direct",
+    requestId: id,
+    since,
+  };
+}
+
+function withoutHeld(evidence: ClaudeEvidence): ClaudeEvidence {
+  const held = new Set(evidence.held.map(({ name }) => name));
+  return { ...evidence, events: evidence.events.filter(({ name }) => !held.has(name)) };
+}
+
+/**
+ * A dialog that no hook waits beside.
+ *
+ * @param waitingFor the live registry's word; null without a registry.
+ */
+export function pendingInput(given: ClaudeEvidence, waitingFor: string | null): PendingInput {
+  const evidence = withoutHeld(given);
   const since = evidence.registry === null ? null : new Date(evidence.registry.statusUpdatedAt).toISOString();
   if (waitingFor === "dialog open") return dialog("a dialog is open in its terminal", since);
   // Anything else than these two has no hook: an older request is not what it waits for.
   const asked = waitingFor === null || waitingFor === "permission prompt" || waitingFor === "input needed";
   const request = asked ? openRequest(evidence) ?? latestRequest(evidence) : null;
   if (request !== null) {
-    return { ...describe(request.tool, request.input), requestId: request.id, since: request.since ?? since };
+    const described = describe(request.tool, request.input, request.suggestions);
+    return {
+      ...described,
+      // A key can't say more than yes, no, or one of a list.
+      always: null,
+      options: described.options.filter((option) => described.kind !== "permission" || option !== "always"),
+      subagent: request.subagent,
+      answerable: evidence.registry === null || described.questions.length > 1 ||
+          described.questions[0]?.multiSelect
+        ? "terminal"
+        : "keys",
+      requestId: request.id,
+      since: request.since ?? since,
+    };
   }
   switch (waitingFor) {
     case "input needed":
@@ -33,6 +96,8 @@ interface OpenRequest {
   readonly input: unknown;
   readonly id: string | null;
   readonly since: string | null;
+  readonly suggestions: unknown;
+  readonly subagent: string | null;
 }
 
 /** The newest request that nothing in the records has answered. */
@@ -53,7 +118,9 @@ export function openRequest(evidence: ClaudeEvidence): OpenRequest | null {
   const open = evidence.marks.findLast((mark) => mark.kind === "tool_use");
   if (open === undefined || evidence.hooks) return null;
   const answered = evidence.marks.some((mark) => mark.kind === "tool_result" && mark.id === open.id);
-  return answered ? null : { tool: open.name, input: open.input, id: null, since: isoOrNull(open.at) };
+  if (answered) return null;
+  const { name: tool, input } = open;
+  return { tool, input, id: null, since: isoOrNull(open.at), suggestions: null, subagent: null };
 }
 
 /** A sub-agent may ask before the main turn's Stop: its request is the one with which the waiting began. */
@@ -70,6 +137,8 @@ function requestOf(event: HookEvent): OpenRequest {
     input: event.body.tool_input ?? null,
     id: event.name.replace(/\.json$/, ""),
     since: new Date(event.at).toISOString(),
+    suggestions: event.body.permission_suggestions,
+    subagent: isSubagents(event) ? event.body.agent_type ?? "sub-agent" : null,
   };
 }
 
@@ -93,11 +162,12 @@ function isAnswered(evidence: ClaudeEvidence, request: HookEvent): boolean {
   });
 }
 
-/** Kind, one line and options of a tool's request. */
+/** Kind, one line, options and questions of a tool's request. */
 export function describe(
   tool: string,
   input: unknown,
-): Pick<PendingInput, "kind" | "tool" | "input" | "summary" | "options"> {
+  suggestions: unknown = null,
+): Pick<PendingInput, "kind" | "tool" | "input" | "summary" | "options" | "questions" | "always"> {
   switch (tool) {
     case "AskUserQuestion": {
       const questions = questionsOf(input);
@@ -105,36 +175,62 @@ export function describe(
         kind: "question",
         tool,
         input,
-        summary: oneLine(questions.map((question) => question.text).join(" / ") || "a question"),
-        options: questions.flatMap((question) => question.options),
+        summary: oneLine(questions.map((question) => question.question).join(" / ") || "a question"),
+        options: questions.flatMap((question) => question.options.map(({ label }) => label)),
+        questions,
+        always: null,
       };
     }
     case "ExitPlanMode":
-      return { kind: "plan", tool, input, summary: "approval of its plan", options: [] };
-    default:
+      return {
+        kind: "plan",
+        tool,
+        input,
+        summary: "approval of its plan",
+        options: ["approve", "deny"],
+        questions: [],
+        always: null,
+      };
+    default: {
+      const always = suggestionInWords(usableSuggestions(suggestions));
       return {
         kind: "permission",
         tool,
         input,
         summary: oneLine(`${tool}: ${mainArgument(input)}`),
-        options: [],
+        options: ["approve", ...(always === null ? [] : ["always"]), "deny"],
+        questions: [],
+        always,
       };
+    }
   }
 }
 
-function questionsOf(input: unknown): { text: string; options: string[] }[] {
+function questionsOf(input: unknown): Question[] {
   const questions = fieldOf(input, "questions");
   if (!Array.isArray(questions)) return [];
   return questions.map((question) => {
     const options = fieldOf(question, "options");
     return {
-      text: String(fieldOf(question, "question") ?? ""),
-      options: Array.isArray(options) ? options.map((option) => String(fieldOf(option, "label") ?? "")) : [],
+      question: textOf(fieldOf(question, "question")),
+      header: textOf(fieldOf(question, "header")),
+      multiSelect: fieldOf(question, "multiSelect") === true,
+      options: Array.isArray(options)
+        ? options.map((option) => ({
+          label: textOf(fieldOf(option, "label")),
+          description: textOf(fieldOf(option, "description")),
+        }))
+        : [],
     };
   });
 }
 
-function mainArgument(input: unknown): string {
+function textOf(value: unknown): string {
+  return String(value ?? "");
+}
+
+/** What a person recognises the request by. */
+export function mainArgument(input: unknown): string {
   for (const name of ["command", "file_path", "path", "url", "query", "pattern", "prompt"]) {
     const value = fieldOf(input, name);
     if (typeof value === "string") return value;
@@ -149,6 +245,10 @@ function dialog(summary: string, since: string | null): PendingInput {
     input: null,
     summary,
     options: [],
+    questions: [],
+    always: null,
+    subagent: null,
+    answerable: "terminal",
     requestId: null,
     since,
   };

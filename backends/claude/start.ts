@@ -9,9 +9,9 @@ import type { ProcessIdentity, Session } from "../../lib/session.ts";
 import { agentEnvironment } from "./environment.ts";
 import { type ClaudeHandle, handleOf } from "./handle.ts";
 import { HookLog } from "./hook_log.ts";
+import { hookScript } from "./hook_script.ts";
 import {
   claudeArguments,
-  hookScript,
   launcherScript,
   type SessionFolder,
   sessionFolder,
@@ -52,7 +52,9 @@ export function writeLaunchFiles(deps: Deps, paths: Paths, spec: CreateSpec, lau
   const { session } = spec;
   const handle = handleOf(session);
   const folder = sessionFolder(paths.sessionFolder(session.token));
-  Deno.mkdirSync(folder.events, { recursive: true, mode: 0o700 });
+  for (const path of [folder.events, folder.requests, folder.answers]) {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  }
   const write = (path: string, text: string) => Deno.writeTextFileSync(path, text, { mode: 0o600 });
   write(folder.hook, hookScript(folder.events));
   write(folder.settings, settingsJson(folder.hook, launch.mode));

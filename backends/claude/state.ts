@@ -7,7 +7,7 @@ import type { BackgroundTask, Evidence, TurnEnd, TurnState } from "../../lib/ses
 import { stillQueued } from "./conversation.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import { backgroundTasks } from "./hook_log.ts";
-import { openRequest, pendingInput } from "./pending.ts";
+import { openInputs } from "./pending.ts";
 import { startsTurn } from "./transcript.ts";
 import { endOfEvent, endOfMark, hasSubagents, isEndEvent, isEndMark, iso } from "./turn_end.ts";
 
@@ -25,16 +25,15 @@ export function decideState(evidence: ClaudeEvidence): TurnState {
   if (evidence.process === "dead") {
     return { state: "gone", reason: "its agent's process is gone", since: null, ...base };
   }
+  const [pending, ...others] = openInputs(evidence);
+  if (pending !== undefined) {
+    const since = registry?.status === "waiting" ? iso(registry.statusUpdatedAt) : pending.since;
+    return { state: "waiting_for_input", pending, others, since, ...base };
+  }
   if (registry !== null) {
     const since = iso(registry.statusUpdatedAt);
     switch (registry.status) {
       case "waiting":
-        return {
-          state: "waiting_for_input",
-          pending: pendingInput(evidence, registry.waitingFor),
-          since,
-          ...base,
-        };
       case "busy":
         return { state: "working", since, ...base };
       case "idle":
@@ -51,15 +50,6 @@ export function decideState(evidence: ClaudeEvidence): TurnState {
 type StateParts = Pick<TurnState, "evidence" | "background" | "lastTurn">;
 
 function withoutRegistry(evidence: ClaudeEvidence, base: StateParts): TurnState {
-  const request = evidence.hooks ? openRequest(evidence) : null;
-  if (request !== null) {
-    return {
-      state: "waiting_for_input",
-      pending: pendingInput(evidence, null),
-      since: request.since,
-      ...base,
-    };
-  }
   const ending = base.lastTurn;
   const start = newestStart(evidence);
   if (start !== null && start > endTime(ending)) {

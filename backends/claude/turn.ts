@@ -34,7 +34,7 @@ export function judgeTurn(
     case "gone":
       return ended === null ? { outcome: "gone", reason: state.reason } : outcomeOf(ended);
     case "waiting_for_input":
-      return { outcome: "waiting_for_input", pending: state.pending };
+      return { outcome: "waiting_for_input", pending: state.pending, others: state.others };
     case "idle":
     case "working":
     case "unknown":
@@ -52,7 +52,7 @@ function judgeRest(
     case "gone":
       return { outcome: "gone", reason: state.reason };
     case "waiting_for_input":
-      return { outcome: "waiting_for_input", pending: state.pending };
+      return { outcome: "waiting_for_input", pending: state.pending, others: state.others };
     case "idle":
       if (options.background && keepsWorking(state, live)) return null;
       return state.lastTurn === null ? { outcome: "idle" } : outcomeOf(state.lastTurn);

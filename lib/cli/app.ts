@@ -18,6 +18,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "send": { brief: "Send a message to an agent", load: () => import("./send.ts") },
   "ask": { brief: "Send a message, wait and print the reply", load: () => import("./ask.ts") },
   "wait": { brief: "Wait for the end of agents' turns", load: () => import("./wait.ts") },
+  "respond": { brief: "Answer what a session waits for", load: () => import("./respond.ts") },
   "status": { brief: "Print what a session does", load: () => import("./status.ts") },
   "last-message": { brief: "Print an agent's last message", load: () => import("./last_message.ts") },
   "logs": { brief: "Print the conversation", load: () => import("./logs.ts") },

@@ -7,7 +7,7 @@ const MEANINGS: Readonly<Record<ErrorCode, readonly [meaning: string, then: stri
   usage: ["usage", "fix the call"],
   not_found: ["no such session", "list the sessions"],
   not_delivered: ["not delivered, nothing was typed", "may send again"],
-  waiting_for_input: ["the session waits for input (also what send answers then)", "answer it"],
+  waiting_for_input: ["the session waits for input (also what send answers then)", "respond"],
   turn_failed: ["the turn failed or was interrupted", "read the error"],
   agent_gone: ["the agent is gone", "create another"],
   refused: ["refused by gateway or policy", "ask its owner"],

@@ -15,7 +15,7 @@ export function outcomeFailure(id: string, outcome: WaitOutcome, timedOut: strin
     case "interrupted":
       return new AppError("turn_failed", `The turn of "${id}" was interrupted`);
     case "waiting_for_input":
-      return waitsForInput(id, outcome.pending);
+      return waitsForInput(id, outcome.pending, outcome.others);
     case "gone":
       return new AppError("agent_gone", `The agent of "${id}" is gone: ${outcome.reason}`);
     case "timed_out":

@@ -72,7 +72,7 @@ export function sendFailure({ id, receipt }: SendOutcome): AppError | null {
       if (pending === null) {
         return new AppError("not_delivered", `${cannot} ${reason}. Nothing was delivered`);
       }
-      const message = `${cannot} it waits for ${pendingPhrase(pending)}. ${answerHint(id)}`;
+      const message = `${cannot} it waits for ${pendingPhrase(pending)}. ${answerHint(id, pending)}`;
       return new AppError("waiting_for_input", message, optionLines(pending));
     }
     case "typed_not_submitted":

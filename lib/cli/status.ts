@@ -4,6 +4,7 @@ import { buildCommand } from "@stricli/core";
 import type { SessionId, TurnState } from "../session.ts";
 import type { Result } from "./output.ts";
 import { sessionId } from "./parsers.ts";
+import { pendingLines } from "./pending.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 interface Flags {
@@ -19,7 +20,17 @@ export interface StatusOptions {
 export async function run({ id, explain }: StatusOptions, context: CliContext): Promise<Result> {
   const state = await (await context.service()).status(id, { explain });
   const lines = explain ? state.evidence.map(({ source, finding }) => `${source}: ${finding}`) : [];
-  return { text: [state.state, ...lines].join("\n"), json: statusJson(id, state, explain) };
+  return {
+    text: [state.state, ...waitingLines(id, state), ...lines].join("\n"),
+    json: statusJson(id, state, explain),
+  };
+}
+
+/** Behind the word, which scripts read from the first line. */
+function waitingLines(id: SessionId, state: TurnState): string[] {
+  if (state.state !== "waiting_for_input") return [];
+  const open = [state.pending, ...state.others];
+  return open.flatMap((pending) => ["", ...pendingLines(id, pending, open.length > 1)]);
 }
 
 function statusJson(id: SessionId, state: TurnState, explain: boolean): Record<string, unknown> {
@@ -28,6 +39,7 @@ function statusJson(id: SessionId, state: TurnState, explain: boolean): Record<s
     state: state.state,
     since: state.since,
     pending: state.state === "waiting_for_input" ? state.pending : null,
+    others: state.state === "waiting_for_input" ? state.others : [],
     reason: "reason" in state ? state.reason : null,
     lastError: state.lastTurn?.error ?? null,
     lastTurn: state.lastTurn,
@@ -40,6 +52,7 @@ export const command = buildCommand<Flags, [SessionId], ParseContext>({
   docs: {
     brief: "Print what a session does",
     fullDescription: `Print what a session does now: idle, working, waiting_for_input, gone or unknown.
+Behind waiting_for_input, further lines say what it waits for and which command answers it.
 
 Examples:
   dev-sessions status fizz-top

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import {
   AGENT_KINDS,
   type AgentKind,
+  ANSWERABLE,
   type Mode,
   MODES,
   type Receipt,
@@ -66,12 +67,24 @@ const worktree = v.object({
   base: text,
 });
 
+const question = v.object({
+  question: text,
+  header: text,
+  multiSelect: v.boolean(),
+  options: v.array(v.object({ label: text, description: text })),
+});
+
+/** What earlier versions did not store has a value that says so. */
 const pendingInput = v.object({
   kind: v.picklist(["permission", "question", "plan", "dialog"]),
   tool: textOrNull,
   input: v.unknown(),
   summary: text,
   options: v.array(text),
+  questions: v.optional(v.array(question), []),
+  always: v.optional(textOrNull, null),
+  subagent: v.optional(textOrNull, null),
+  answerable: v.optional(v.picklist(ANSWERABLE), "terminal"),
   requestId: textOrNull,
   since: textOrNull,
 });

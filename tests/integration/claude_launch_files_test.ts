@@ -3,10 +3,10 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { HookLog } from "../../backends/claude/hook_log.ts";
+import { hookScript } from "../../backends/claude/hook_script.ts";
 import {
   claudeArguments,
   HOOK_EVENTS,
-  hookScript,
   launcherScript,
   settingsJson,
   shellQuote,

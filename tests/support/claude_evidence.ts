@@ -27,6 +27,15 @@ export const failed = (ms: number, error = "API Error: 529") =>
 export const asked = (ms: number, tool: string, input: unknown = {}) =>
   hook("PermissionRequest", ms, { tool_name: tool, tool_input: input });
 
+/** As `asked`, by a sub-agent. */
+export const askedBySubagent = (ms: number, tool: string, input: unknown = {}) =>
+  hook("PermissionRequest", ms, {
+    tool_name: tool,
+    tool_input: input,
+    agent_id: "a1",
+    agent_type: "Explore",
+  });
+
 export function registry(
   status: RegistryEntry["status"],
   ms: number,
@@ -110,6 +119,7 @@ export function evidence(parts: Partial<ClaudeEvidence> = {}): ClaudeEvidence {
     process: "alive",
     registry: null,
     events,
+    held: [],
     hooks: events.length > 0,
     marks,
     transcript: marks.length > 0 ? "present" : "missing",

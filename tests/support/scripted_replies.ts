@@ -118,6 +118,10 @@ const use = (name: string, input: unknown, before?: string): Reply => ({
   ],
   stop: "tool_use",
 });
+const useAll = (name: string, inputs: readonly unknown[]): Reply => ({
+  blocks: inputs.map((input) => ({ type: "tool_use", id: newId("toolu"), name, input })),
+  stop: "tool_use",
+});
 const bash = (command: string, extra: Record<string, unknown> = {}) => ({
   command,
   description: "Run a scripted command",
@@ -136,13 +140,13 @@ export function replyTo(
   const rest = others.join(" ");
   const seconds = Number(first) || 0;
   const agentTool = toolNames.includes("Agent") ? "Agent" : "Task";
-  const delegate = (background: boolean) =>
-    use(agentTool, {
-      description: "scripted task",
-      prompt: (args || "plain hello").replace(/^(\w+)/, "SCRIPT:$1"),
-      subagent_type: "general-purpose",
-      run_in_background: background,
-    });
+  const task = (script: string, background: boolean) => ({
+    description: "scripted task",
+    prompt: (script || "plain hello").replace(/^(\w+)/, "SCRIPT:$1"),
+    subagent_type: "general-purpose",
+    run_in_background: background,
+  });
+  const delegate = (background: boolean) => use(agentTool, task(args, background));
   const afterTool = say(`DONE after tool: ${JSON.stringify(lastMessage).slice(0, PROMPT_START_CHARS)}`);
   const errorStatus = /^err(\d{3})$/.exec(verb)?.[1];
   if (errorStatus !== undefined) return { ...say(""), status: Number(errorStatus) };
@@ -176,6 +180,8 @@ export function replyTo(
       return { ...say(`REPLY: before gate ${first}; after gate ${first}`), streamGate: first };
     case "bash":
       return use("Bash", bash(args), "I run a command.");
+    case "bashes":
+      return useAll("Bash", args.split(" && ").map((command) => bash(command)));
     case "bgbash":
       return use("Bash", bash(args, { run_in_background: true }));
     case "write":
@@ -188,6 +194,8 @@ export function replyTo(
       return use("ExitPlanMode", { plan: "# Plan\n1. first\n2. second\n" });
     case "agent":
       return delegate(false);
+    case "agents":
+      return useAll(agentTool, args.split(" && ").map((script) => task(script, false)));
     case "bgagent":
       return delegate(true);
     case "tool":

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { AppError } from "../../lib/errors.ts";
-import { assertNoLaxer, descendsFrom } from "../../lib/families.ts";
+import { assertMayAnswer, assertNoLaxer, descendsFrom } from "../../lib/families.ts";
 import { type Mode, MODES, type Session } from "../../lib/session.ts";
 
 const PARENTS: Readonly<Record<string, string | null>> = {
@@ -32,6 +32,21 @@ Deno.test("descendsFrom() follows parents, however far, and ends at unknown ones
   ];
   for (const [id, ancestor, descends] of table) {
     strictEqual(descendsFrom(find(id)!, ancestor, find), descends, `${id} from ${ancestor}`);
+  }
+});
+
+Deno.test("assertMayAnswer() keeps an agent from approving its own requests and those of its ancestors", () => {
+  const table: [target: string, caller: string | null, allowed: boolean][] = [
+    ["root-top", null, true],
+    ["root-top", "root-top", false],
+    ["root-top", "grand-jg", false],
+    ["grand-jg", "root-top", true],
+    ["orphan-top", "root-top", true],
+    ["root-top", "unknown-mid", true],
+  ];
+  for (const [target, caller, allowed] of table) {
+    if (allowed) assertMayAnswer(target, caller, find);
+    else throws(() => assertMayAnswer(target, caller, find), { code: "refused" }, `${caller} to ${target}`);
   }
 });
 

@@ -2,9 +2,10 @@
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import type { ClaudeEvidence } from "../../../backends/claude/evidence.ts";
-import { describe, openRequest, pendingInput } from "../../../backends/claude/pending.ts";
+import { describe, openInputs, openRequest, pendingInput } from "../../../backends/claude/pending.ts";
 import {
   asked,
+  askedBySubagent,
   evidence,
   failed,
   hook,
@@ -15,6 +16,7 @@ import {
   time,
 } from "../../support/claude_evidence.ts";
 
+const DECISIONS = ["approve", "deny"];
 const ASKED = asked(200, "Bash", { command: "rm -rf dist" });
 
 Deno.test("openRequest() is the newest request that nothing has answered", () => {
@@ -61,7 +63,11 @@ Deno.test("pendingInput() has the request's tool, input, id and time", () => {
     tool: "Bash",
     input: { command: "rm -rf dist" },
     summary: "Bash: rm -rf dist",
-    options: [],
+    options: ["approve", "deny"],
+    questions: [],
+    always: null,
+    subagent: null,
+    answerable: "keys",
     requestId: ASKED.name.replace(".json", ""),
     since: time(200),
   });
@@ -102,6 +108,10 @@ Deno.test("pendingInput() says what the registry says where no request is record
       input: null,
       summary,
       options: [],
+      questions: [],
+      always: null,
+      subagent: null,
+      answerable: "terminal",
       requestId: null,
       since: time(210),
     });
@@ -116,18 +126,18 @@ Deno.test("describe() gives kind, one line and options of any tool's request, we
     ],
   };
   const table: [tool: string, input: unknown, kind: string, summary: string, options: string[]][] = [
-    ["Bash", { command: "ls\n  -l", description: "x" }, "permission", "Bash: ls -l", []],
-    ["Write", { file_path: "/a", content: "x" }, "permission", "Write: /a", []],
-    ["WebFetch", { url: "https://x" }, "permission", "WebFetch: https://x", []],
-    ["mcp__a__b", { deep: { n: 1 } }, "permission", 'mcp__a__b: {"deep":{"n":1}}', []],
-    ["Bash", null, "permission", "Bash: null", []],
-    ["Bash", undefined, "permission", "Bash:", []],
-    ["Bash", "text", "permission", 'Bash: "text"', []],
+    ["Bash", { command: "ls\n  -l", description: "x" }, "permission", "Bash: ls -l", DECISIONS],
+    ["Write", { file_path: "/a", content: "x" }, "permission", "Write: /a", DECISIONS],
+    ["WebFetch", { url: "https://x" }, "permission", "WebFetch: https://x", DECISIONS],
+    ["mcp__a__b", { deep: { n: 1 } }, "permission", 'mcp__a__b: {"deep":{"n":1}}', DECISIONS],
+    ["Bash", null, "permission", "Bash: null", DECISIONS],
+    ["Bash", undefined, "permission", "Bash:", DECISIONS],
+    ["Bash", "text", "permission", 'Bash: "text"', DECISIONS],
     ["AskUserQuestion", question, "question", "Which colour? / Which toppings?", ["Red", "Blue", "Ham"]],
     ["AskUserQuestion", {}, "question", "a question", []],
     ["AskUserQuestion", { questions: "x" }, "question", "a question", []],
     ["AskUserQuestion", { questions: [null, 1, { options: [null] }] }, "question", "/ /", [""]],
-    ["ExitPlanMode", { plan: "…" }, "plan", "approval of its plan", []],
+    ["ExitPlanMode", { plan: "…" }, "plan", "approval of its plan", DECISIONS],
   ];
   for (const [tool, input, kind, summary, options] of table) {
     const found = describe(tool, input);
@@ -136,4 +146,77 @@ Deno.test("describe() gives kind, one line and options of any tool's request, we
   const long = describe("Bash", { command: "x".repeat(500) }).summary;
   strictEqual(long.length, 200);
   strictEqual(long.at(-1), "…");
+});
+
+Deno.test("describe() keeps each question whole, and says what always would allow", () => {
+  const asks = {
+    questions: [{
+      question: "Which colour?",
+      header: "Colour",
+      multiSelect: true,
+      options: [{ label: "Red", description: "warm" }, { label: "Blue" }],
+    }],
+  };
+  deepStrictEqual(describe("AskUserQuestion", asks).questions, [{
+    question: "Which colour?",
+    header: "Colour",
+    multiSelect: true,
+    options: [{ label: "Red", description: "warm" }, { label: "Blue", description: "" }],
+  }]);
+  const rule = {
+    type: "addRules",
+    behavior: "allow",
+    rules: [{ toolName: "Bash", ruleContent: "npm test:*" }],
+  };
+  const found = describe("Bash", { command: "npm test" }, [rule]);
+  deepStrictEqual([found.options, found.always], [
+    ["approve", "always", "deny"],
+    "allow Bash(npm test:*)",
+  ]);
+});
+
+Deno.test("openInputs() lists what is open now, what the screen shows first", () => {
+  const own = asked(200, "Bash", { command: "rm -rf dist" });
+  const second = asked(250, "Write", { file_path: "/a" });
+  const sub = askedBySubagent(150, "Bash", { command: "ls" });
+  const prompt = registry("waiting", 210, "permission prompt");
+  const table: [holds: string, parts: Partial<ClaudeEvidence>, found: string[]][] = [
+    ["nothing", { registry: registry("busy", 100) }, []],
+    ["a request before the registry knows", { held: [own], registry: registry("busy", 100) }, [
+      "direct Bash: rm -rf dist",
+    ]],
+    ["a request that the registry knows", { held: [own], registry: prompt }, ["direct Bash: rm -rf dist"]],
+    ["one that was answered at the terminal", { held: [own], registry: registry("busy", 300) }, []],
+    ["one of two was answered", { held: [own, second], registry: registry("busy", 230) }, [
+      "direct Write: /a",
+    ]],
+    ["a sub-agent's, which no dialog shows", { held: [sub], registry: registry("busy", 300) }, [
+      "direct Bash: ls (Explore)",
+    ]],
+    ["its own before a sub-agent's", { held: [sub, own], registry: prompt }, [
+      "direct Bash: rm -rf dist",
+      "direct Bash: ls (Explore)",
+    ]],
+    ["a dialog beside a sub-agent's", { held: [sub], registry: registry("waiting", 210, "dialog open") }, [
+      "terminal a dialog is open in its terminal",
+      "direct Bash: ls (Explore)",
+    ]],
+    ["a dialog without a hook", { events: [own], registry: prompt }, ["keys Bash: rm -rf dist"]],
+    ["one without a hook is not the sub-agent's that is held", {
+      events: [own, sub],
+      held: [sub],
+      registry: prompt,
+    }, ["keys Bash: rm -rf dist", "direct Bash: ls (Explore)"]],
+    ["no registry, held", { held: [own] }, ["direct Bash: rm -rf dist"]],
+    ["no registry, no hook that waits", { events: [own] }, ["terminal Bash: rm -rf dist"]],
+  ];
+  for (const [holds, parts, found] of table) {
+    deepStrictEqual(
+      openInputs(evidence(parts)).map(({ answerable, summary, subagent }) =>
+        `${answerable} ${summary}${subagent === null ? "" : ` (${subagent})`}`
+      ),
+      found,
+      holds,
+    );
+  }
 });

@@ -77,11 +77,11 @@ Deno.test("ask prints the reply, or why there is none", async (t) => {
     result("gone", { outcome: "gone", reason: "exit 1" }, 7, "", 'The agent of "fizz-top" is gone: exit 1\n'),
     result(
       "waits for input",
-      { outcome: "waiting_for_input", pending: PERMISSION },
+      { outcome: "waiting_for_input", pending: PERMISSION, others: [] },
       5,
       "",
-      '"fizz-top" waits for a permission (Bash: rm -rf dist)\n  1. Yes\n  2. No\n' +
-        "  Answer it with: dev-sessions attach fizz-top\n",
+      '"fizz-top" waits for a permission (Bash: rm -rf dist)\n  approve\n  deny\n' +
+        "  Answer it with: dev-sessions respond fizz-top --approve\n",
     ),
     result(
       "timed out",

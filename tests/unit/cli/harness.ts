@@ -9,6 +9,8 @@ import type {
   KillResult,
   KillSelector,
   ListedSession,
+  RespondRequest,
+  RespondResult,
   SendOutcome,
   SendRequest,
   SessionService,
@@ -97,7 +99,11 @@ export const PERMISSION = {
   tool: "Bash",
   input: { command: "rm -rf dist" },
   summary: "Bash: rm -rf dist",
-  options: ["Yes", "No"],
+  options: ["approve", "deny"],
+  questions: [],
+  always: null,
+  subagent: null,
+  answerable: "direct",
   requestId: "q1",
   since: null,
 } as const;
@@ -120,6 +126,15 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
     async *logs(): AsyncIterable<LogEntry> {},
     list: (): Promise<ListedSession[]> => Promise.resolve([]),
     inspect: (id) => Promise.resolve(session({ id })),
+    respond: (request: RespondRequest): Promise<RespondResult> =>
+      Promise.resolve({
+        id: request.id,
+        pending: PERMISSION,
+        answer: { kind: "approve" },
+        by: "direct",
+        evidence: "the transcript's hook_permission_decision",
+        note: null,
+      }),
     kill: (selector: KillSelector): Promise<KillResult> =>
       Promise.resolve({ killed: "ids" in selector ? selector.ids : [], failed: [] }),
     attachCommand: (id) => Promise.resolve({ command: "tmux", args: ["attach", "-t", `dev-${id}`], env: {} }),

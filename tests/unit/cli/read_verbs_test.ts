@@ -13,7 +13,17 @@ const WAITING: TurnState = {
   background: [{ id: "b1", type: "shell", description: "npm run dev" }],
   lastTurn: { kind: "failed", error: "overloaded", at: null },
   pending: PERMISSION,
+  others: [],
 };
+
+const WAITING_TEXT = `waiting_for_input
+
+a permission (Bash: rm -rf dist)
+  approve
+  deny
+request q1
+Answer it with: dev-sessions respond fizz-top --approve
+`;
 
 const LOG: LogEntry[] = [
   { role: "human", text: "Run the tests", at: "2026-01-02T03:04:05.000Z" },
@@ -56,7 +66,7 @@ Deno.test("status prints the word, and the evidence when asked", async (t) => {
       stdout: "idle\n",
       asked: [{ status: ["fizz-top", { explain: false }] }],
     },
-    { name: "waiting", argv: ["status", "fizz-top"], given: status(WAITING), stdout: "waiting_for_input\n" },
+    { name: "waiting", argv: ["status", "fizz-top"], given: status(WAITING), stdout: WAITING_TEXT },
     {
       name: "gone is an answer, no error",
       argv: ["status", "fizz-top"],
@@ -67,7 +77,7 @@ Deno.test("status prints the word, and the evidence when asked", async (t) => {
       name: "evidence",
       argv: ["status", "fizz-top", "--explain"],
       given: status(WAITING),
-      stdout: "waiting_for_input\nhook log: PermissionRequest\nregistry: waiting\n",
+      stdout: `${WAITING_TEXT}hook log: PermissionRequest\nregistry: waiting\n`,
     },
   ]);
   const plain = JSON.parse((await call(["status", "fizz-top", "--json"], status(WAITING))).stdout);
@@ -76,6 +86,7 @@ Deno.test("status prints the word, and the evidence when asked", async (t) => {
     state: "waiting_for_input",
     since: "2026-01-02T03:04:05.000Z",
     pending: PERMISSION,
+    others: [],
     reason: null,
     lastError: "overloaded",
     lastTurn: WAITING.lastTurn,

@@ -99,7 +99,7 @@ Deno.test("send says what became of the message", async (t) => {
       5,
       "",
       'Cannot send to "fizz-top": it waits for a permission (Bash: rm -rf dist). ' +
-        "Answer it with: dev-sessions attach fizz-top\n  1. Yes\n  2. No\n",
+        "Answer it with: dev-sessions respond fizz-top --approve\n  approve\n  deny\n",
     ),
     result(
       "refused for another reason",

@@ -89,10 +89,17 @@ Deno.test("wait prints one word for one id", async (t) => {
     result(
       {
         outcome: "waiting_for_input",
-        pending: { ...PERMISSION, kind: "question", summary: "Which\none?", options: [] },
+        pending: {
+          ...PERMISSION,
+          kind: "dialog",
+          summary: "Which\none?",
+          options: [],
+          answerable: "terminal",
+        },
+        others: [],
       },
       5,
-      '"fizz-top" waits for the answer to a question (Which one?)\n  Answer it with: dev-sessions attach fizz-top\n',
+      '"fizz-top" waits for the answer to a dialog (Which one?)\n  Answer it with: dev-sessions attach fizz-top\n',
     ),
   ]);
 });
