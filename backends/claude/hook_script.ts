@@ -57,10 +57,14 @@ watch() {
     *'"status":"'[bis]*) [ -z "$waited" ] && [ "$seconds" -lt ${REGISTRY_PATIENCE_S} ] || left=$((left + 1)) ;;
     '')
       # No registry, or one that is being rewritten: then a later end of the turn tells.
-      for event in Stop StopFailure SessionEnd UserPromptSubmit; do
-        last=
-        for last in *."$event".json; do :; done
-        [ "$last" -nt "$id.json" ] && left=2
+      later=
+      for event in [0-9]*.json; do
+        case $event in
+        "$id.json") later=1 ;;
+        *.Stop.json | *.StopFailure.json | *.SessionEnd.json | *.UserPromptSubmit.json)
+          [ -z "$later" ] || left=2
+          ;;
+        esac
       done
       ;;
     esac

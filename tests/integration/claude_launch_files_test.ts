@@ -212,7 +212,7 @@ Deno.test("launcherScript() does not become the agent where the folder is gone",
 Deno.test("settingsJson() has one hook for each event, and the bypass dialog's answer in yolo only", () => {
   const yolo = JSON.parse(settingsJson("/a 'b'/hook.sh", "yolo"));
   deepStrictEqual(Object.keys(yolo.hooks), [...HOOK_EVENTS]);
-  strictEqual(yolo.hooks.Stop[0].hooks[0].command, `/bin/sh '/a '\\''b'\\''/hook.sh' Stop`);
+  strictEqual(yolo.hooks.Stop[0].hooks[0].command, `exec /bin/sh '/a '\\''b'\\''/hook.sh' Stop`);
   strictEqual(yolo.skipDangerousModePermissionPrompt, true);
   strictEqual("skipDangerousModePermissionPrompt" in JSON.parse(settingsJson("/h", "native")), false);
 });
