@@ -6,6 +6,7 @@ import { AppError } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
+  Interruption,
   Liveness,
   LogEntry,
   Message,
@@ -98,6 +99,23 @@ export class ClaudeBackend implements Backend {
 
   async send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
     return await (await this.#delivery(session)).send(message, hooks, signal);
+  }
+
+  async interrupt(
+    session: Session,
+    options: { readonly allQueued: boolean },
+    signal: AbortSignal,
+  ): Promise<Interruption> {
+    const { Interrupter } = await import("./interrupt.ts");
+    const folder = sessionFolder(this.paths.sessionFolder(session.token));
+    const interrupter = new Interrupter(
+      this.deps,
+      folder,
+      session,
+      this.#observer(session),
+      this.#tmux(session),
+    );
+    return await interrupter.interrupt(options, signal);
   }
 
   async findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null> {
