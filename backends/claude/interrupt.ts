@@ -44,10 +44,10 @@ const LOOK_LIMIT = 5;
 const TURN_LIMIT = 20;
 /** Claude takes some milliseconds to leave vim's INSERT mode. */
 const VIM_TIMEOUT_MS = 2_000;
-/** One Ctrl-U clears one line of the box, the next one joins it with the line above. */
-const CLEAR_KEYS = "100";
-const CLEAR_ROUNDS = 40;
-const CLEAR_POLL_MS = 100;
+/** One Ctrl-U clears one line of the box, the next one joins it with the line above; 100 at once count as a paste. */
+const CLEAR_KEYS = "20";
+const CLEAR_ROUNDS = 60;
+const CLEAR_POLL_MS = 150;
 
 const NO_TURN: TurnRef = { id: null, texts: [] };
 
