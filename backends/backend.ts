@@ -4,6 +4,7 @@ import type {
   AgentKind,
   AnswerProof,
   FittingAnswer,
+  Interruption,
   Liveness,
   LogEntry,
   Message,
@@ -61,6 +62,12 @@ export interface Backend {
   /** Removes what `create` left; `unknown` when that can't be told now, and then the row must stay. */
   rollback(session: Session): Promise<"removed" | "unknown">;
   send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt>;
+  /** Stops the turn that runs at the call, and no later one; with `allQueued` also what is queued behind it. */
+  interrupt(
+    session: Session,
+    options: { readonly allQueued: boolean },
+    signal: AbortSignal,
+  ): Promise<Interruption>;
   /** Looks for a delivery whose sender was killed: null when the agent's records do not have it (yet). */
   findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null>;
   /** With `explain`, every source is read, also those that the decision does not need. */

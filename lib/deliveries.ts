@@ -53,7 +53,7 @@ export class Deliveries {
     const claimed = await this.#claimSend(session, backend, text, request, signal);
     if ("repeated" in claimed) return { id: session.id, receipt: claimed.repeated, repeated: true };
     const { ref } = claimed;
-    const message: Message = { receipt: newReceipt(this.deps), text };
+    const message: Message = { receipt: newReceipt(this.deps), text, mode: request.mode ?? "queue" };
     try {
       const receipt = await backend.send(session, message, {
         beforeTyping: (anchor) => {
@@ -92,7 +92,8 @@ export class Deliveries {
   ): Promise<Settled<Receipt>> {
     const { key } = request;
     if (key === null) return Promise.resolve({ ref: null });
-    return hash({ id: session.id, text }).then((requestHash) =>
+    const { mode = "queue" } = request;
+    return hash({ id: session.id, text, ...(mode === "queue" ? {} : { mode }) }).then((requestHash) =>
       this.#settle({ verb: "send", key, requestHash, sessionId: session.id }, signal, {
         done: (resultJson) => JSON.parse(resultJson) as Receipt,
         open: async (claim) => {

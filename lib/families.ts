@@ -51,3 +51,25 @@ export function assertNoLaxer(mode: Mode, parent: Pick<Session, "id" | "mode">):
       `Use --mode ${parent.mode}`,
   );
 }
+
+/** @throws AppError when an agent would stop its own turn (usage) or that of one it descends from (refused). */
+export function assertMayInterrupt(
+  target: SessionId,
+  sender: SessionId | null,
+  find: (id: SessionId) => Session | null,
+): void {
+  if (sender === null) return;
+  if (sender === target) {
+    throw new AppError(
+      "usage",
+      `Cannot interrupt "${target}": it is the session that runs this command. Name another one; see: dev-sessions list`,
+    );
+  }
+  const self = find(sender);
+  if (self === null || !descendsFrom(self, target, find)) return;
+  throw new AppError(
+    "refused",
+    `Cannot interrupt "${target}": "${sender}", which runs this command, was started by it. ` +
+      `Tell it instead, with: dev-sessions send ${target}`,
+  );
+}

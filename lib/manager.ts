@@ -5,7 +5,7 @@ import { BACKENDS } from "../backends/registry.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
-import { assertMayAnswer, assertNoLaxer, descendsFrom } from "./families.ts";
+import { assertMayAnswer, assertMayInterrupt, assertNoLaxer, descendsFrom } from "./families.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { Deliveries } from "./deliveries.ts";
@@ -14,6 +14,8 @@ import { waitForTurns, type WaitTarget } from "./wait.ts";
 import type {
   CreateRequest,
   CreateResult,
+  InterruptOutcome,
+  InterruptRequest,
   KillResult,
   KillSelector,
   ListedSession,
@@ -94,6 +96,7 @@ export class Manager implements SessionService {
     const session = await this.#reach(request.id);
     const text = this.#withSender(session, normaliseMessage(request.text), request.sender);
     assertActive(session, "send to");
+    if (request.mode === "interrupt") this.#assertMayInterrupt(session.id, request.sender);
     const outcome = await this.#deliveries.send(
       session,
       await this.#backend(session.agent),
@@ -103,6 +106,24 @@ export class Manager implements SessionService {
     );
     if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
     return outcome;
+  }
+
+  async interrupt(request: InterruptRequest, signal: AbortSignal): Promise<InterruptOutcome> {
+    const session = await this.#reach(request.id);
+    this.#assertMayInterrupt(session.id, request.sender);
+    assertActive(session, "interrupt");
+    try {
+      const backend = await this.#backend(session.agent);
+      const { allQueued } = request;
+      return { id: session.id, ...await backend.interrupt(session, { allQueued }, signal) };
+    } catch (error) {
+      if (error instanceof AppError && error.code === "agent_gone") await this.#noticeDeath(session);
+      throw error;
+    }
+  }
+
+  #assertMayInterrupt(target: SessionId, sender: SessionId | null): void {
+    assertMayInterrupt(target, sender, (id) => this.store.find(id));
   }
 
   async *wait(request: WaitRequest, signal: AbortSignal): AsyncGenerator<WaitResult> {

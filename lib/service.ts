@@ -5,10 +5,12 @@ import type {
   Answer,
   AnswerProof,
   FittingAnswer,
+  Interruption,
   LogEntry,
   Mode,
   PendingInput,
   Receipt,
+  SendMode,
   Session,
   SessionId,
   SessionSummary,
@@ -50,6 +52,20 @@ export interface SendRequest {
   readonly key: string | null;
   /** The session whose agent runs this command (`DEV_SESSIONS_ID`), if any. */
   readonly sender: SessionId | null;
+  /** Default: `queue`. */
+  readonly mode?: SendMode;
+}
+
+export interface InterruptRequest {
+  readonly id: SessionId;
+  /** Also what is queued behind the running turn. */
+  readonly allQueued: boolean;
+  /** The session whose agent runs this command (`DEV_SESSIONS_ID`), if any. */
+  readonly sender: SessionId | null;
+}
+
+export interface InterruptOutcome extends Interruption {
+  readonly id: SessionId;
 }
 
 export interface SendOutcome {
@@ -124,6 +140,8 @@ export interface TerminalCommand {
 export interface SessionService {
   create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult>;
   send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
+  /** Stops the turn that runs at the call, confirmed by the agent's record; at rest it does nothing. */
+  interrupt(request: InterruptRequest, signal: AbortSignal): Promise<InterruptOutcome>;
   /** Yields each session's outcome once, as it is known; with `any` the first one, or all of them as timed out. */
   wait(request: WaitRequest, signal: AbortSignal): AsyncIterable<WaitResult>;
   /** With `explain`, the evidence is that of every source, also of those that the decision did not need. */

@@ -134,10 +134,46 @@ export interface SendRecord {
   readonly anchor: unknown;
 }
 
+/**
+ * How a message goes to a session that works: behind the running turn, into it, or after it was stopped. An idle
+ * session takes it at once in each of them.
+ */
+export type SendMode = "queue" | "steer" | "interrupt";
+
 export interface Message {
   readonly receipt: string;
   /** Normalised text: what the model is to receive. */
   readonly text: string;
+  /** Default: `queue`. */
+  readonly mode?: SendMode;
+}
+
+/** The closed set of results of `interrupt`. */
+export type InterruptResult =
+  /** The agent's own record shows that at least one turn was stopped. */
+  | "interrupted"
+  /** No turn ran; nothing was pressed. */
+  | "not_running"
+  /** The turn came to its own end first; nothing was stopped. */
+  | "ended_by_itself"
+  /** Nothing was pressed, see `reason`. */
+  | "refused"
+  /** The turn may have been stopped or may go on; no record proves it. */
+  | "unproven";
+
+export interface Interruption {
+  readonly result: InterruptResult;
+  /** What began each turn that was stopped, oldest first. */
+  readonly stopped: readonly string[];
+  /** Messages that wait behind it, or whose turn has begun since. */
+  readonly queued: readonly string[];
+  /** Goes on beside the turns, and is not stopped with them. */
+  readonly background: readonly BackgroundTask[];
+  /** In one sentence; always present when refused or unproven. */
+  readonly reason: string | null;
+  readonly evidence: string | null;
+  /** Refused because the session waits for this. */
+  readonly pending: PendingInput | null;
 }
 
 export type PendingKind = "permission" | "question" | "plan" | "dialog";

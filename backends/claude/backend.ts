@@ -8,6 +8,7 @@ import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
   AnswerProof,
   FittingAnswer,
+  Interruption,
   Liveness,
   LogEntry,
   Message,
@@ -117,6 +118,23 @@ export class ClaudeBackend implements Backend {
       this.#tmux(session),
     );
     return await requests.answer(request, answer, signal);
+  }
+
+  async interrupt(
+    session: Session,
+    options: { readonly allQueued: boolean },
+    signal: AbortSignal,
+  ): Promise<Interruption> {
+    const { Interrupter } = await import("./interrupt.ts");
+    const folder = sessionFolder(this.paths.sessionFolder(session.token));
+    const interrupter = new Interrupter(
+      this.deps,
+      folder,
+      session,
+      this.#observer(session),
+      this.#tmux(session),
+    );
+    return await interrupter.interrupt(options, signal);
   }
 
   async findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null> {

@@ -1,6 +1,6 @@
 /**
- * Types a message into Claude's input box, once, and reports only what Claude's own record says of it. Never Escape,
- * never Ctrl-C, never the body twice.
+ * Types a message into Claude's input box, once, and reports only what Claude's own record says of it. Never Ctrl-C,
+ * never the body twice, and never Escape but to stop a turn when the caller says so.
  */
 
 import type { SendHooks } from "../backend.ts";
@@ -8,13 +8,15 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import type { Paths } from "../../lib/paths.ts";
-import type { Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
+import type { Interruption, Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
 import { deliveryScript } from "./delivery_plan.ts";
 import type { Anchor } from "./evidence.ts";
-import { type SessionFolder, sessionFolder } from "./launch_files.ts";
+import { dropLeftCommands, type SessionFolder, sessionFolder } from "./launch_files.ts";
+import { type BoxLook, lookAtBox } from "./look.ts";
 import type { Observer } from "./observe.ts";
-import { openRequest, pendingInput } from "./pending.ts";
+import { awaitedInput } from "./pending.ts";
 import {
+  explainMode,
   isTakingIn,
   judgeReceipt,
   mayPressEnter,
@@ -22,7 +24,7 @@ import {
   verdictWithoutProof,
   vetoTyping,
 } from "./receipt.ts";
-import { type InputBox, readInputBox } from "./screen.ts";
+import type { InputBox } from "./screen.ts";
 import { textKey } from "./text_match.ts";
 import type { Tmux } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
@@ -74,9 +76,21 @@ export class Delivery {
         null,
       );
     }
-    await this.#prepared(() => this.#dropLeftCommands());
+    await this.#prepared(() => dropLeftCommands(this.#folder));
+    const stopped = message.mode === "interrupt" ? await this.#interruptFirst(signal) : null;
+    if (stopped?.result === "refused") {
+      return this.#receipt(
+        message,
+        refusal(stopped.reason ?? "its turn can't be stopped"),
+        null,
+        stopped.pending,
+      );
+    }
     const veto = await this.#veto();
-    if (veto !== null) return this.#receipt(message, refusal(veto.reason), null, veto.pending);
+    if (veto !== null) {
+      const before = stopped?.result === "interrupted" ? "its running turn was interrupted, but " : "";
+      return this.#receipt(message, refusal(`${before}${veto.reason}`), null, veto.pending);
+    }
 
     if (signal.aborted) throw interrupted(this.session);
 
@@ -85,12 +99,27 @@ export class Delivery {
       const anchor = this.observer.anchor(textKey(message.text));
       hooks.beforeTyping(anchor);
       const verdict = await this.#typeAndProve(message, commands, anchor, signal);
-      const receipt = this.#receipt(message, verdict, anchor, null);
+      const explained = explainMode(verdict, message.mode ?? "queue", stopped, this.observer.since(anchor));
+      const receipt = this.#receipt(message, explained, anchor, null);
       hooks.finished(receipt);
       return receipt;
     } finally {
       removeIfThere(commands.file);
     }
+  }
+
+  /** @throws AppError (unproven) when the turn may still run: then nothing is sent. */
+  async #interruptFirst(signal: AbortSignal): Promise<Interruption> {
+    const { Interrupter } = await import("./interrupt.ts");
+    const interrupter = new Interrupter(this.deps, this.#folder, this.session, this.observer, this.tmux);
+    const stopped = await interrupter.stopOne(signal);
+    if (signal.aborted) throw interrupted(this.session);
+    if (stopped.result !== "unproven") return stopped;
+    throw new AppError(
+      "unproven",
+      `Cannot send to "${this.session.id}": its turn is not proven to be stopped: ${stopped.reason}. ` +
+        `The message was not sent. Look with: dev-sessions status ${this.session.id} --explain`,
+    );
   }
 
   /** What fails before the first key has delivered nothing. */
@@ -118,7 +147,7 @@ export class Delivery {
     // The records are read while tmux is at work.
     const [look, evidence] = await Promise.all([this.#look(), this.observer.evidence()]);
     if (evidence.process === "dead") throw agentGone(this.session);
-    const pending = this.#pending(evidence);
+    const pending = awaitedInput(evidence);
     if (pending !== null) return vetoTyping({ kind: "empty" }, false, pending);
     if (look === "unresponsive") return { reason: "tmux does not answer", pending: null };
     if (look === "no_pane") {
@@ -131,18 +160,8 @@ export class Delivery {
     }
     if (veto !== null) return veto;
     // A dialog may have opened while tmux was asked: the registry has the last word before the first key.
-    const asked = this.#pending(await this.observer.evidence());
+    const asked = awaitedInput(await this.observer.evidence());
     return asked === null ? null : vetoTyping(look.box, look.attached, asked);
-  }
-
-  /** The registry's word; a request newer than it counts, too, since the registry may lag. */
-  #pending(evidence: Awaited<ReturnType<Observer["evidence"]>>): PendingInput | null {
-    if (evidence.registry?.status === "waiting") return pendingInput(evidence, evidence.registry.waitingFor);
-    const newest = evidence.events.at(-1);
-    const request = newest?.event === "PermissionRequest" ? openRequest(evidence) : null;
-    if (request === null || newest === undefined) return null;
-    const registryIsNewer = evidence.registry !== null && evidence.registry.statusUpdatedAt > newest.at;
-    return registryIsNewer ? null : pendingInput(evidence, null);
   }
 
   async #typeAndProve(
@@ -173,15 +192,6 @@ export class Delivery {
     Deno.mkdirSync(deliveries, { recursive: true, mode: 0o700 });
     Deno.writeTextFileSync(file, script, { mode: 0o600, createNew: true });
     return { file, pastes };
-  }
-
-  /** Under the lock: what a killed sender has left here was not typed by now, and must not be typed any more. */
-  #dropLeftCommands(): void {
-    try {
-      Deno.removeSync(this.#folder.deliveries, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
   }
 
   async #prove(message: Message, anchor: Anchor, budgetMs: number, signal: AbortSignal): Promise<Verdict> {
@@ -236,28 +246,8 @@ export class Delivery {
       );
   }
 
-  async #look(): Promise<{ box: InputBox; attached: boolean } | "unresponsive" | "no_pane"> {
-    const format = "#{cursor_x}\t#{cursor_y}\t#{session_attached}\t#{pane_id}";
-    const result = await this.tmux.run([
-      "display-message",
-      "-p",
-      "-t",
-      this.#pane,
-      format,
-      ";",
-      "capture-pane",
-      "-p",
-      "-e",
-      "-t",
-      this.#pane,
-    ]);
-    if (result.kind === "unresponsive") return "unresponsive";
-    if (result.kind === "failed") return "no_pane";
-    const end = result.stdout.indexOf("\n");
-    const [x, y, attached, pane] = result.stdout.slice(0, end).split("\t");
-    if (pane !== this.#pane) return "no_pane";
-    const capture = { text: result.stdout.slice(end + 1), cursorX: Number(x), cursorY: Number(y) };
-    return { box: readInputBox(capture), attached: Number(attached) > 0 };
+  #look(): Promise<BoxLook | "unresponsive" | "no_pane"> {
+    return lookAtBox(this.tmux, this.#pane);
   }
 
   #transcriptOf(anchor: Anchor): "present" | "missing" {

@@ -1,4 +1,4 @@
-/** The texts of a session's folder: hook script, settings and the launcher that removes itself. Pure. */
+/** The texts of a session's folder: hook script, settings and the launcher that removes itself. */
 
 import { PANE_NAMES } from "./environment.ts";
 
@@ -30,6 +30,8 @@ export interface SessionFolder {
   readonly sendLock: string;
   /** Each holds the tmux commands of one delivery, under a name of its own; removed after it. */
   readonly deliveries: string;
+  /** When `interrupt` pressed Escape last, in milliseconds since the epoch. */
+  readonly lastEscape: string;
   /** What the screen showed when the agent was found dead. */
   readonly lastScreen: string;
 }
@@ -45,8 +47,18 @@ export function sessionFolder(root: string): SessionFolder {
     launcher: `${root}/launch.sh`,
     sendLock: `${root}/send.lock`,
     deliveries: `${root}/deliveries`,
+    lastEscape: `${root}/last-escape`,
     lastScreen: `${root}/last-screen.txt`,
   };
+}
+
+/** Under the lock: what a killed sender has left here was not typed by now, and must not be typed any more. */
+export function dropLeftCommands({ deliveries }: SessionFolder): void {
+  try {
+    Deno.removeSync(deliveries, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /** Bash, as `sh` of macOS and many Linux systems, refuses to set these and ends; it exports its own values. */

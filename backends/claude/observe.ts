@@ -24,7 +24,7 @@ export class Observer {
   readonly hooks: HookLog;
   readonly handle: ClaudeHandle;
   readonly #requests: string;
-  #sinceAnchor: { path: string; offset: number; marks: Mark[] } | null = null;
+  #sinceAnchor: { path: string; from: number; offset: number; marks: Mark[] } | null = null;
 
   constructor(private readonly deps: Deps, paths: Paths, readonly session: Session) {
     this.handle = handleOf(session);
@@ -93,9 +93,10 @@ export class Observer {
 
   /** What was recorded after the anchor; called again, it reads only what is new. */
   since(anchor: Anchor): { events: readonly HookEvent[]; marks: readonly Mark[] } {
-    const known = this.#sinceAnchor?.path === anchor.transcript
-      ? this.#sinceAnchor
-      : { path: anchor.transcript, offset: anchor.offset, marks: [] };
+    const kept = this.#sinceAnchor;
+    const known = kept?.path === anchor.transcript && kept.from === anchor.offset
+      ? kept
+      : { path: anchor.transcript, from: anchor.offset, offset: anchor.offset, marks: [] };
     if (isInsideProjects(this.handle.configFolder, anchor.transcript)) {
       const read = readForwards(anchor.transcript, known.offset, (mark) => {
         known.marks.push(mark);

@@ -91,6 +91,16 @@ export function pendingInput(given: ClaudeEvidence, waitingFor: string | null): 
   }
 }
 
+/** What must be answered before any key may be pressed: the registry's word, or a request newer than it. */
+export function awaitedInput(evidence: ClaudeEvidence): PendingInput | null {
+  if (evidence.registry?.status === "waiting") return pendingInput(evidence, evidence.registry.waitingFor);
+  const newest = evidence.events.at(-1);
+  const request = newest?.event === "PermissionRequest" ? openRequest(evidence) : null;
+  if (request === null || newest === undefined) return null;
+  const registryIsNewer = evidence.registry !== null && evidence.registry.statusUpdatedAt > newest.at;
+  return registryIsNewer ? null : pendingInput(evidence, null);
+}
+
 interface OpenRequest {
   readonly tool: string;
   readonly input: unknown;

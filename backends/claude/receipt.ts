@@ -1,6 +1,6 @@
 /** Decides what became of a typed message, from what was recorded since its anchor. Pure. */
 
-import type { Liveness, PendingInput, SendResult } from "../../lib/session.ts";
+import type { Interruption, Liveness, PendingInput, SendMode, SendResult } from "../../lib/session.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import type { InputBox } from "./screen.ts";
 import { endsWithText, showsOnlyText } from "./screen.ts";
@@ -51,6 +51,40 @@ export function judgeReceipt(
   return accepted !== -1 && ended
     ? { result: "submitted", reason: null, evidence: "hooks: UserPromptSubmit and Stop" }
     : null;
+}
+
+/** Adds what the sender asked for beyond the delivery and what came of that, as far as the record proves it. */
+export function explainMode(
+  verdict: Verdict,
+  mode: SendMode,
+  stopped: Interruption | null,
+  since: Pick<ClaudeEvidence, "marks">,
+): Verdict {
+  if (verdict.result !== "submitted" && verdict.result !== "queued") return verdict;
+  switch (mode) {
+    case "queue":
+      return verdict;
+    case "steer": {
+      if (verdict.result === "submitted") return verdict;
+      const absorbed = since.marks.some((mark) => mark.kind === "absorbed_prompt");
+      const reason = absorbed
+        ? "the running turn has taken it up"
+        : "the running turn takes it up after its current step if another one follows, else it is the next turn";
+      return { ...verdict, reason };
+    }
+    case "interrupt": {
+      const parts: string[] = [];
+      if (stopped?.result === "interrupted") parts.push("the running turn was interrupted");
+      if (stopped?.result === "ended_by_itself") parts.push("the running turn ended by itself");
+      if (verdict.result === "queued") {
+        const count = stopped?.queued.length ?? 0;
+        parts.push(
+          count > 0 ? `${count} message(s) that were queued before it run first` : "another turn runs first",
+        );
+      }
+      return { ...verdict, reason: parts.length === 0 ? null : parts.join("; ") };
+    }
+  }
 }
 
 /** Index of the hook event of this message, -1 when there is none. */

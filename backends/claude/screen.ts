@@ -54,6 +54,13 @@ export function readInputBox(capture: ScreenCapture): InputBox {
   return isEmpty(box) ? { kind: "empty" } : { kind: "draft", text: textOf(box) };
 }
 
+/** Whether the box takes keys as vim's INSERT mode does: there the first Escape only leaves that mode. */
+export function isVimInsert(capture: ScreenCapture): boolean {
+  const texts = parseScreen(capture.text).map((line) => line.map((cell) => cell.character).join(""));
+  const bottom = texts.findLastIndex((text) => RULE.test(text));
+  return bottom !== -1 && texts.slice(bottom + 1).some((text) => /^\s*-- INSERT --/.test(text));
+}
+
 /** A draft higher than the screen has no prompt line left, but the caret stands above the box's lower rule. */
 function tallDraft(
   lines: readonly Cell[][],
@@ -88,6 +95,11 @@ export function endsWithText(box: string, text: string): boolean {
 /** Whether the box shows this text and nothing else; of a text higher than the screen, its end. */
 export function showsOnlyText(box: string, text: string): boolean {
   return endsWithText(box, text) && squeeze(text).endsWith(squeeze(box));
+}
+
+/** Whether all that the box shows is a piece of this text. */
+export function showsPartOfText(box: string, text: string): boolean {
+  return squeeze(text).includes(squeeze(box));
 }
 
 function squeeze(text: string): string {

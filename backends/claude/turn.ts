@@ -6,6 +6,7 @@
 import type { TurnEnd, TurnState, WaitOutcome } from "../../lib/session.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import { backgroundTasks, type HookEvent } from "./hook_log.ts";
+import { inTurnOrder, isQueueMark } from "./mark_order.ts";
 import { decideState } from "./state.ts";
 import { textKey, textKeyOf } from "./text_match.ts";
 import type { Mark } from "./transcript.ts";
@@ -13,22 +14,26 @@ import { endOfEvent, endOfMark, hasSubagents, isEndEvent, isEndMark, iso } from 
 
 /** The registry is busy while sub-agents run; idle for so long, those that a Stop has listed ended without a report. */
 const SUBAGENT_IDLE_MS = 3_000;
+/** A turn that ends in any other way has left a hook event or a line long before (measured: within 0.15 s). */
+const TAKEN_BACK_IDLE_MS = 3_000;
 
 /**
- * Whether the turn of one message is over. `since` holds only what was recorded after the message's anchor; `live` is
+ * Whether the turn of one message is over. `recorded` holds only what was recorded after the message's anchor; `live` is
  * the session's evidence now. Null: not over.
  *
  * @param key the message's `textKey`; null for a wait without any message.
  */
 export function judgeTurn(
-  since: Pick<ClaudeEvidence, "events" | "marks">,
+  recorded: Pick<ClaudeEvidence, "events" | "marks">,
   live: ClaudeEvidence,
   key: string | null,
   options: { readonly background: boolean },
 ): WaitOutcome | null {
   const state = decideState(live);
+  const since = { events: recorded.events, marks: inTurnOrder(recorded.marks) };
   if (key === null) return judgeRest(state, live, options);
-  const ended = provenEnd(since, key) ?? endAtRest(since, live, state, key) ?? takenBack(since, state, key);
+  const ended = provenEnd(since, key) ?? endAtRest(since, live, state, key) ??
+    takenBack(since, state, key) ?? rewoundAtRest(since, live, state, key);
   if (ended !== null && !(options.background && keepsWorking(state, live))) return outcomeOf(ended);
   switch (state.state) {
     case "gone":
@@ -66,12 +71,49 @@ function judgeRest(
 function provenEnd(since: Pick<ClaudeEvidence, "events" | "marks">, key: string): TurnEnd | null {
   const taken = takenAt(since.marks, key);
   if (taken === null) return null;
-  const end = since.marks.slice(taken + 1).find(isEndMark);
+  const after = since.marks.slice(taken + 1);
+  const next = after.find((mark) => !isQuiet(mark));
+  if (next !== undefined && startsAfterRewind(since.marks[taken], next)) {
+    return { kind: "interrupted", error: null, at: next.at === null ? null : iso(next.at) };
+  }
+  const end = after.find(isEndMark);
   return end === undefined ? null : endOfMark(end);
 }
 
+/**
+ * A turn that is stopped before anything was answered leaves no line: Claude puts its message back into the input box.
+ * What is typed starts a turn only when none runs, so one that follows right behind proves it.
+ */
+function startsAfterRewind(taken: Mark | undefined, next: Mark): boolean {
+  if (next.kind === "prompt") return next.source === "typed";
+  return next.kind === "task_notification" && taken?.kind === "prompt" && taken.source === "typed";
+}
+
+/** Nothing of the turn itself: the queue, and further messages that the turn began with. */
+function isQuiet(mark: Mark): boolean {
+  return isQueueMark(mark) || (mark.kind === "prompt" && mark.source === "queued");
+}
+
+/** Taken up, then at rest with neither an answer nor an end on record: put back into the input box. */
+function rewoundAtRest(
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  live: ClaudeEvidence,
+  state: TurnState,
+  key: string,
+): TurnEnd | null {
+  if (state.state !== "idle" || live.registry === null) return null;
+  const taken = takenAt(since.marks, key);
+  if (taken === null || !since.marks.slice(taken + 1).every(isQuiet)) return null;
+  const at = since.marks[taken]?.at ?? null;
+  const { statusUpdatedAt } = live.registry;
+  if (at === null || statusUpdatedAt < at || live.at - statusUpdatedAt < TAKEN_BACK_IDLE_MS) return null;
+  const ended = since.events.some((event) => isEndEvent(event) && event.at >= at);
+  return ended ? null : { kind: "interrupted", error: null, at: iso(statusUpdatedAt) };
+}
+
 /** What the agent said in the turn of one message, oldest first; `ended` once the transcript has the turn's end. */
-export function saidInTurn(marks: readonly Mark[], key: string): { texts: string[]; ended: boolean } {
+export function saidInTurn(recorded: readonly Mark[], key: string): { texts: string[]; ended: boolean } {
+  const marks = inTurnOrder(recorded);
   const taken = takenAt(marks, key);
   if (taken === null) return { texts: [], ended: false };
   const after = marks.slice(taken + 1);

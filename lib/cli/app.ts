@@ -17,6 +17,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "create": { brief: "Start an agent", load: () => import("./create.ts") },
   "send": { brief: "Send a message to an agent", load: () => import("./send.ts") },
   "ask": { brief: "Send a message, wait and print the reply", load: () => import("./ask.ts") },
+  "interrupt": { brief: "Stop an agent's running turn", load: () => import("./interrupt.ts") },
   "wait": { brief: "Wait for the end of agents' turns", load: () => import("./wait.ts") },
   "respond": { brief: "Answer what a session waits for", load: () => import("./respond.ts") },
   "status": { brief: "Print what a session does", load: () => import("./status.ts") },

@@ -6,7 +6,15 @@ import type { SessionId } from "../session.ts";
 import { outcomeFailure } from "./outcome.ts";
 import { note, type Result } from "./output.ts";
 import { anyText, milliseconds, sessionId } from "./parsers.ts";
-import { deliver, MESSAGE_FLAGS, sendFailure, type SendOptions, sendOptions, sendResult } from "./send.ts";
+import {
+  deliver,
+  MESSAGE_FLAGS,
+  sendFailure,
+  sendNotes,
+  type SendOptions,
+  sendOptions,
+  sendResult,
+} from "./send.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -15,6 +23,9 @@ interface Flags {
   readonly file: string | undefined;
   readonly timeout: number | undefined;
   readonly key: string | undefined;
+  readonly queue: boolean;
+  readonly steer: boolean;
+  readonly interrupt: boolean;
   readonly json: boolean;
 }
 
@@ -39,7 +50,7 @@ export async function* run(options: AskOptions, context: CliContext): AsyncItera
   const sent = await deliver(options, context);
   const receipt = sent.receipt.receipt;
   if (sendFailure(sent) !== null) return yield sendResult(sent);
-  yield note(`receipt ${receipt}`);
+  yield note(`receipt ${receipt}`, ...sendNotes(sent));
 
   const service = await context.service();
   const stopped = () =>

@@ -3,14 +3,22 @@
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
 import type { SendOutcome } from "../service.ts";
-import type { SessionId } from "../session.ts";
+import type { SendMode, SessionId } from "../session.ts";
 import { type MessageSource, messageSource, readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
 import { anyText, callingSession, key, nonEmpty, sessionId } from "./parsers.ts";
 import { answerHint, optionLines, pendingPhrase } from "./pending.ts";
-import type { CliContext, ParseContext } from "./verb.ts";
+import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
-interface Flags {
+const SEND_MODES: readonly SendMode[] = ["queue", "steer", "interrupt"];
+
+interface ModeFlags {
+  readonly queue: boolean;
+  readonly steer: boolean;
+  readonly interrupt: boolean;
+}
+
+interface Flags extends ModeFlags {
   readonly file: string | undefined;
   readonly key: string | undefined;
   readonly json: boolean;
@@ -21,11 +29,12 @@ export interface SendOptions {
   readonly source: MessageSource;
   readonly key: string | null;
   readonly sender: SessionId | null;
+  readonly mode: SendMode;
 }
 
-/** @throws AppError (usage) unless exactly one of message and file is given. */
+/** @throws AppError (usage) unless exactly one of message and file is given, and at most one mode. */
 export function sendOptions(
-  flags: Pick<Flags, "file" | "key">,
+  flags: Pick<Flags, "file" | "key" | keyof ModeFlags>,
   id: SessionId,
   message: string | undefined,
   env: ParseContext["env"],
@@ -35,7 +44,16 @@ export function sendOptions(
     source: messageSource(message, flags.file),
     key: flags.key ?? null,
     sender: callingSession(env),
+    mode: sendMode(flags),
   };
+}
+
+function sendMode(flags: ModeFlags): SendMode {
+  const modes = SEND_MODES.filter((mode) => flags[mode]);
+  if (modes.length > 1) {
+    throw usageError(`Use only one of ${SEND_MODES.map((mode) => `--${mode}`).join(", ")}`);
+  }
+  return modes[0] ?? "queue";
 }
 
 export async function run(options: SendOptions, context: CliContext): Promise<Result> {
@@ -46,8 +64,9 @@ export async function run(options: SendOptions, context: CliContext): Promise<Re
 export async function deliver(options: SendOptions, context: CliContext): Promise<SendOutcome> {
   const text = await readMessage(options.source, context.deps);
   const service = await context.service();
+  const { id, key, sender, mode } = options;
   return await service.send(
-    { id: options.id, text, key: options.key, sender: options.sender },
+    { id, text, key, sender, ...(mode === "queue" ? {} : { mode }) },
     context.signal,
   );
 }
@@ -56,7 +75,14 @@ export function sendResult({ id, receipt, repeated }: SendOutcome): Result {
   const { result, reason, evidence } = receipt;
   const failure = sendFailure({ id, receipt, repeated });
   const text = failure ? null : result === "queued" ? `Queued message for ${id}` : `Sent message to ${id}`;
-  return { text, json: { id, result, receipt: receipt.receipt, reason, evidence, repeated }, failure };
+  const json = { id, result, receipt: receipt.receipt, reason, evidence, repeated };
+  return { text, json, notes: sendNotes({ id, receipt, repeated }), failure };
+}
+
+/** What is to be said of a delivery that succeeded, for stderr. */
+export function sendNotes({ id, receipt }: SendOutcome): string[] {
+  const delivered = receipt.result === "submitted" || receipt.result === "queued";
+  return delivered && receipt.reason !== null ? [`${id}: ${receipt.reason}`] : [];
 }
 
 /** Null when the agent's own record has the message. */
@@ -106,6 +132,24 @@ export const MESSAGE_FLAGS = {
     brief: "Repeat with the same key: sent only once",
     placeholder: "key",
   },
+  queue: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "While it works: behind the running turn (the default)",
+  },
+  steer: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "While it works: into the running turn where possible",
+  },
+  interrupt: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "While it works: stop the running turn first",
+  },
 } as const;
 
 export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
@@ -120,6 +164,12 @@ Examples:
   # From a file, or from another command
   dev-sessions send fizz-top -f brief.md
   git diff | dev-sessions send fizz-top -f -
+
+  # Stop what it does, then send; nothing is sent unless it has stopped
+  dev-sessions send fizz-top --interrupt "Stop. Do the login form first"
+
+  # Into the running turn, at its next step
+  dev-sessions send fizz-top --steer "Leave the tests alone"
 
   # A message that starts with a dash
   dev-sessions send fizz-top -- "--help does not work"`,

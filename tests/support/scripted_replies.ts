@@ -34,6 +34,8 @@ export const STREAM_CHUNKS = 20;
 const PROMPT_START_CHARS = 200;
 const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>\n?/g;
 const INTERRUPT_LINE = /^\[Request interrupted by user[^\]]*\]\n?$/;
+/** Stands for the result of an interrupted tool when the queue's next turn begins before Claude has written it. */
+const MISSING_RESULT = "[Tool result missing due to internal error]";
 /** How Claude Code hands over what a person sent during a turn. */
 const ABSORBED =
   /^The user sent a new message while you were working:\n([\s\S]*?)\n\nThis is how Claude Code/;
@@ -66,7 +68,8 @@ function personTexts(message: Incoming): string[] {
     : message.content.flatMap((block) => block.type === "text" ? [block.text ?? ""] : []);
   const afterTool = typeof message.content !== "string" &&
     message.content.some((block) => block.type === "tool_result");
-  let ownWords = !afterTool;
+  // Otherwise text behind a tool's result is Claude Code's own.
+  let ownWords = !afterTool || JSON.stringify(message.content).includes(MISSING_RESULT);
   const texts = blocks.flatMap((block) => {
     const text = block.replace(REMINDER, "");
     if (text !== block && text.trim() === "") return [];

@@ -99,7 +99,7 @@ const PLAIN: Row[] = [
   {
     holds: "a Stop before the message is that of another turn",
     since: { events: [stopped(50), GO], marks: [PROMPT] },
-    live: { registry: registry("idle", 400) },
+    live: { registry: registry("idle", 400), at: T0 + 900 },
     outcome: null,
   },
   {

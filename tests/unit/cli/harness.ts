@@ -6,6 +6,8 @@ import type { Deps } from "../../../lib/deps.ts";
 import type {
   CreateRequest,
   CreateResult,
+  InterruptOutcome,
+  InterruptRequest,
   KillResult,
   KillSelector,
   ListedSession,
@@ -118,6 +120,17 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
       Promise.resolve({ session: session({ path: request.path }), readyProven: true, repeated: false }),
     send: (request: SendRequest): Promise<SendOutcome> =>
       Promise.resolve({ id: request.id, receipt: receipt(), repeated: false }),
+    interrupt: (request: InterruptRequest): Promise<InterruptOutcome> =>
+      Promise.resolve({
+        id: request.id,
+        result: "interrupted",
+        stopped: ["do it"],
+        queued: [],
+        background: [],
+        reason: null,
+        evidence: "transcript: interrupt line",
+        pending: null,
+      }),
     async *wait(request: WaitRequest): AsyncIterable<WaitResult> {
       for (const id of request.ids) yield outcome(id, { outcome: "completed" });
     },
