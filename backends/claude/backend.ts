@@ -125,15 +125,14 @@ export class ClaudeBackend implements Backend {
     options: { readonly allQueued: boolean },
     signal: AbortSignal,
   ): Promise<Interruption> {
-    const { Interrupter } = await import("./interrupt.ts");
+    const [{ Interrupter }, { Requests }] = await Promise.all([
+      import("./interrupt.ts"),
+      import("./requests.ts"),
+    ]);
     const folder = sessionFolder(this.paths.sessionFolder(session.token));
-    const interrupter = new Interrupter(
-      this.deps,
-      folder,
-      session,
-      this.#observer(session),
-      this.#tmux(session),
-    );
+    const [observer, tmux] = [this.#observer(session), this.#tmux(session)];
+    const requests = new Requests(this.deps, this.paths, session, observer, tmux);
+    const interrupter = new Interrupter(this.deps, folder, session, observer, tmux, requests);
     return await interrupter.interrupt(options, signal);
   }
 

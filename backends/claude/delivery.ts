@@ -54,7 +54,7 @@ export class Delivery {
 
   constructor(
     private readonly deps: Deps,
-    paths: Paths,
+    private readonly paths: Paths,
     private readonly session: Session,
     private readonly observer: Observer,
     private readonly tmux: Tmux,
@@ -110,8 +110,13 @@ export class Delivery {
 
   /** @throws AppError (unproven) when the turn may still run: then nothing is sent. */
   async #interruptFirst(signal: AbortSignal): Promise<Interruption> {
-    const { Interrupter } = await import("./interrupt.ts");
-    const interrupter = new Interrupter(this.deps, this.#folder, this.session, this.observer, this.tmux);
+    const [{ Interrupter }, { Requests }] = await Promise.all([
+      import("./interrupt.ts"),
+      import("./requests.ts"),
+    ]);
+    const { deps, session, observer, tmux } = this;
+    const requests = new Requests(deps, this.paths, session, observer, tmux);
+    const interrupter = new Interrupter(deps, this.#folder, session, observer, tmux, requests);
     const stopped = await interrupter.stopOne(signal);
     if (signal.aborted) throw interrupted(this.session);
     if (stopped.result !== "unproven") return stopped;

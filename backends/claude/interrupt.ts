@@ -23,6 +23,7 @@ import { dropLeftCommands, type SessionFolder } from "./launch_files.ts";
 import { registryFolder } from "./live_registry.ts";
 import { lookAtBox } from "./look.ts";
 import type { Observer } from "./observe.ts";
+import type { Requests } from "./requests.ts";
 import { awaitedInput } from "./pending.ts";
 import { showsOnlyText, showsPartOfText } from "./screen.ts";
 import type { Tmux } from "./tmux.ts";
@@ -49,6 +50,9 @@ const CLEAR_KEYS = "20";
 const CLEAR_ROUNDS = 60;
 const CLEAR_POLL_MS = 150;
 
+/** What the model is told. */
+const DENIAL = "The turn was interrupted";
+
 const NO_TURN: TurnRef = { id: null, texts: [] };
 
 /** One step towards the result. */
@@ -72,6 +76,7 @@ export class Interrupter {
     private readonly session: Session,
     private readonly observer: Observer,
     private readonly tmux: Tmux,
+    private readonly requests: Requests,
   ) {
     this.#pane = observer.handle.pane ?? "";
   }
@@ -79,7 +84,7 @@ export class Interrupter {
   /** Stops the turn that runs at the call: one that begins while it waits for the lock is left alone. */
   async interrupt(options: { readonly allQueued: boolean }, signal: AbortSignal): Promise<Interruption> {
     const first = await this.#settled(signal);
-    if (first.kind !== "turn") return this.#report([], this.#without(first));
+    if (first.kind !== "turn" && !isAsking(first)) return this.#report([], this.#without(first));
     using lock = await this.#lock(signal);
     if (signal.aborted) throw this.#aborted();
     if (lock === null) {
@@ -118,10 +123,15 @@ export class Interrupter {
       if (activity.kind === "rest" && only !== null) {
         return { kind: "ended", turn: only, reason: "the turn ended before a key was pressed" };
       }
-      if (activity.kind !== "turn") return this.#without(activity);
+      if (activity.kind !== "turn" && !isAsking(activity)) return this.#without(activity);
       const { turn } = activity;
       if (only !== null && areDifferent(only, turn)) {
         return { kind: "ended", turn: only, reason: "the turn ended while others had the session's lock" };
+      }
+      if (activity.kind === "waiting") {
+        const step = await this.#denyRequest(activity, anchor, signal);
+        if (step === null) continue;
+        return step;
       }
       const screen = await lookAtBox(this.tmux, this.#pane);
       if (screen === "unresponsive") {
@@ -144,6 +154,29 @@ export class Interrupter {
       return await this.#prove(turn, pressedAt, anchor, signal);
     }
     return { kind: "refused", reason: "its turns change faster than they can be looked at", pending: null };
+  }
+
+  /** A turn that asks is stopped through its request, without a key; null when that was answered in the meantime. */
+  async #denyRequest(
+    { turn, pending }: Extract<Activity, { kind: "waiting" }>,
+    anchor: ReturnType<Observer["anchor"]>,
+    signal: AbortSignal,
+  ): Promise<Step | null> {
+    const deniedAt = this.deps.clock.now();
+    try {
+      await this.requests.interrupt(pending, DENIAL, signal);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      switch (error.code) {
+        case "failure":
+          return null;
+        case "unproven":
+          return { kind: "unproven", turn, reason: `what it asks for (${pending.summary}) was denied` };
+        default:
+          throw error;
+      }
+    }
+    return await this.#prove(turn, deniedAt, anchor, signal);
   }
 
   /** Immediately before the key. */
@@ -230,8 +263,8 @@ export class Interrupter {
       kind: "unproven",
       turn,
       reason: pending === null
-        ? `Escape was pressed, and for ${PROOF_TIMEOUT_MS / 1000} s no record said what came of it`
-        : `Escape was pressed, and meanwhile it asked for input (${pending.summary})`,
+        ? `it was asked to stop, and for ${PROOF_TIMEOUT_MS / 1000} s no record said what came of it`
+        : `it was asked to stop, and meanwhile it asked for input (${pending.summary})`,
     };
   }
 
@@ -394,7 +427,13 @@ const EVIDENCE = {
   registry: "live registry: at rest without an end",
 } as const;
 
-/** A question is no turn that Escape may stop: the key would answer it. */
+/** Its own request can be denied, which stops the turn; a sub-agent's request stops only that. */
+function isAsking(activity: Activity): activity is Extract<Activity, { kind: "waiting" }> {
+  return activity.kind === "waiting" && activity.pending.answerable === "direct" &&
+    activity.pending.subagent === null;
+}
+
+/** Escape is never pressed into a dialog: it might answer it. */
 function refusalWhileWaiting(pending: PendingInput): Step {
   return { kind: "refused", reason: `it waits for a ${pending.kind} (${pending.summary})`, pending };
 }

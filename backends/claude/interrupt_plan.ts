@@ -29,7 +29,7 @@ export interface TurnRef {
 
 export type Activity =
   | { readonly kind: "gone" }
-  | { readonly kind: "waiting"; readonly pending: PendingInput }
+  | { readonly kind: "waiting"; readonly turn: TurnRef; readonly pending: PendingInput }
   | { readonly kind: "unknown"; readonly reason: string }
   /** No turn runs; `background` may. */
   | { readonly kind: "rest"; readonly background: readonly BackgroundTask[] }
@@ -42,13 +42,15 @@ const UNRECORDED: Activity & { kind: "turn" } = { kind: "turn", turn: { id: null
 /** What the main conversation does; sub-agents, which keep the registry busy after a turn's end, are no turn. */
 export function activityOf(evidence: ClaudeEvidence): Activity {
   const pending = evidence.process === "dead" ? null : awaitedInput(evidence);
-  if (pending !== null) return { kind: "waiting", pending };
+  // Of a sub-agent's request nothing is on the screen while its hook waits.
+  const blocks = pending?.subagent === null || evidence.registry?.status === "waiting";
+  if (pending !== null && blocks) return { kind: "waiting", turn: newestTurn(evidence), pending };
   const state = decideState(evidence);
   switch (state.state) {
     case "gone":
       return { kind: "gone" };
     case "waiting_for_input":
-      return { kind: "waiting", pending: state.pending };
+      return { kind: "waiting", turn: newestTurn(evidence), pending: state.pending };
     case "unknown":
       return { kind: "unknown", reason: state.reason };
     case "idle":
@@ -99,6 +101,11 @@ function turnAt(marks: readonly Mark[], start: number): TurnRef {
   while (isQueuedPrompt(marks[first]) && isQueuedPrompt(marks[first - 1])) first--;
   const id = last.kind === "prompt" && last.uuid !== null ? last.uuid : `${last.kind} ${last.at}`;
   return { id, texts: marks.slice(first, start + 1).map(textOf) };
+}
+
+function newestTurn(evidence: ClaudeEvidence): TurnRef {
+  const marks = inTurnOrder(evidence.marks);
+  return turnAt(marks, marks.findLastIndex(startsTurn));
 }
 
 function isQueuedPrompt(mark: Mark | undefined): boolean {

@@ -93,7 +93,8 @@ export function pendingInput(given: ClaudeEvidence, waitingFor: string | null): 
 
 /** What must be answered before any key may be pressed: the registry's word, or a request newer than it. */
 export function awaitedInput(evidence: ClaudeEvidence): PendingInput | null {
-  if (evidence.registry?.status === "waiting") return pendingInput(evidence, evidence.registry.waitingFor);
+  const [open] = openInputs(evidence);
+  if (open !== undefined) return open;
   const newest = evidence.events.at(-1);
   const request = newest?.event === "PermissionRequest" ? openRequest(evidence) : null;
   if (request === null || newest === undefined) return null;

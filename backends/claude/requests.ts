@@ -67,22 +67,15 @@ export class Requests {
   }
 
   /**
-   * Denies a request whose hook waits; with `interrupt` Claude also ends the turn, as after Escape.
+   * Under the session's lock: denies a request whose hook waits, and Claude ends the turn, as after Escape.
    *
    * @throws AppError as `answer`, and when no hook waits for this request.
    */
-  async deny(
-    request: PendingInput,
-    options: { readonly message: string; readonly interrupt: boolean },
-    signal: AbortSignal,
-  ): Promise<AnswerProof> {
-    using _lock = await this.#lock(signal);
+  async interrupt(request: PendingInput, message: string, signal: AbortSignal): Promise<AnswerProof> {
     const evidence = await this.#stillOpen(request);
     const event = evidence.held.find((held) => held.name === `${request.requestId}.json`);
     if (event === undefined) throw this.#cannot("failure", "no hook waits for its answer");
-    const { message, interrupt } = options;
-    const decision: Decision = { behavior: "deny", message, ...(interrupt ? { interrupt } : {}) };
-    return await this.#decide(request, event, decision, signal);
+    return await this.#decide(request, event, { behavior: "deny", message, interrupt: true }, signal);
   }
 
   async #lock(signal: AbortSignal): Promise<Disposable> {

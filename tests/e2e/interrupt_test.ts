@@ -149,17 +149,32 @@ Deno.test("interrupt", async (t) => {
     await session.completed();
   });
 
-  await step(t, "a question and an open dialog are refused, and no key is pressed", async () => {
+  await step(t, "a turn that asks is stopped through its request", async () => {
+    const { receipt } = await sent(session, "SCRIPT:ask");
+    await session.reaches("waiting");
+    const { result, stopped } = await interrupt(session);
+    deepStrictEqual([result, stopped], ["interrupted", ["SCRIPT:ask"]]);
+    strictEqual(await session.expect(0, "status"), "idle");
+    strictEqual(await outcome(session, receipt), "interrupted");
+
     await sent(session, "SCRIPT:ask");
     await session.reaches("waiting");
-    await session.shows("Which colour?");
+    const instead = await sent(session, "SCRIPT:plain not asked any more", "--interrupt");
+    strictEqual(instead.result, "submitted");
+    strictEqual(await outcome(session, instead.receipt), "completed");
+  });
+
+  await step(t, "an open dialog that is no turn's is refused, and no key is pressed", async () => {
+    await session.type("/model");
+    await session.press("Enter");
+    await session.reaches("waiting");
     const before = await session.screen();
     const refused = await session.run("interrupt");
     await session.assertCode(refused, 5, "interrupt");
-    match(refused.stderr, /^Cannot interrupt ".*": it waits for the answer to a question \(Which colour\?\)/);
+    match(refused.stderr, /^Cannot interrupt ".*": it waits for the answer to a dialog/);
     strictEqual(await session.screen(), before);
-    await session.answerDialog("1");
-    await session.completed();
+    await session.press("Escape");
+    await session.reaches("idle");
   });
 
   await session.expect(0, "kill");
