@@ -13,7 +13,7 @@ import { deliveryScript } from "./delivery_plan.ts";
 import type { Anchor } from "./evidence.ts";
 import { type SessionFolder, sessionFolder } from "./launch_files.ts";
 import type { Observer } from "./observe.ts";
-import { openRequest, pendingInput } from "./pending.ts";
+import { openInputs, openRequest, pendingInput } from "./pending.ts";
 import {
   isTakingIn,
   judgeReceipt,
@@ -137,7 +137,8 @@ export class Delivery {
 
   /** The registry's word; a request newer than it counts, too, since the registry may lag. */
   #pending(evidence: Awaited<ReturnType<Observer["evidence"]>>): PendingInput | null {
-    if (evidence.registry?.status === "waiting") return pendingInput(evidence, evidence.registry.waitingFor);
+    const [open] = openInputs(evidence);
+    if (open !== undefined) return open;
     const newest = evidence.events.at(-1);
     const request = newest?.event === "PermissionRequest" ? openRequest(evidence) : null;
     if (request === null || newest === undefined) return null;
