@@ -201,6 +201,8 @@ export interface PendingInput {
   readonly input: unknown;
   /** One line for people: `Bash: rm -rf dist`. */
   readonly summary: string;
+  /** All of what is to be approved, where the summary leaves some of it out: a plan, a long command. */
+  readonly detail: string | null;
   /** The labels of all questions; for permissions and plans `approve`, `always` (when it is offered), `deny`. */
   readonly options: readonly string[];
   /** Empty unless the agent asks questions. */

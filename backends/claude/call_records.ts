@@ -45,7 +45,9 @@ export class CallState {
       case "assistant":
         for (const block of blocksOf(line)) {
           if (block["type"] !== "tool_use" || block["name"] !== this.call.tool) continue;
-          if (JSON.stringify(block["input"]) !== this.#input) continue;
+          // The plan itself stands in the call, but not in what the hook is given.
+          const alike = this.call.tool === "ExitPlanMode" || JSON.stringify(block["input"]) === this.#input;
+          if (!alike) continue;
           this.#open.add(String(block["id"]));
           this.#seen = true;
         }

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { FittingAnswer } from "../../lib/session.ts";
+import type { HookBody } from "./hook_log.ts";
 
 /** Said to the model, which goes on with its turn, where the caller gives no reason. */
 const DENIED = "The request was denied.";
@@ -61,11 +62,14 @@ export type Decision =
 /** `request` is the event's own body. What is allowed from now on ends with the session. */
 export function decisionOf(
   answer: FittingAnswer,
-  request: { readonly tool_input?: unknown; readonly permission_suggestions?: unknown },
+  request: Pick<HookBody, "tool_name" | "tool_input" | "permission_suggestions">,
 ): Decision {
   switch (answer.kind) {
     case "approve":
-      return { behavior: "allow" };
+      // Without its input back Claude would ask for the plan's approval once more, in a dialog of its own.
+      return request.tool_name === "ExitPlanMode"
+        ? { behavior: "allow", updatedInput: request.tool_input ?? {} }
+        : { behavior: "allow" };
     case "always":
       return {
         behavior: "allow",

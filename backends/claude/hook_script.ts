@@ -40,12 +40,19 @@ if cat 2>/dev/null >"$part"; then mv -f "$part" "$id.json"; else cat >/dev/null;
 
 agent=\${CLAUDE_PID:-$PPID}
 registry="\${CLAUDE_CONFIG_DIR:-$HOME/.claude}/sessions/$agent.json"
+# A dead agent that nobody has waited for yet can still be signalled.
+lives() {
+  kill -0 "$agent" || return 1
+  stat=
+  if [ -r "/proc/$agent/stat" ]; then read -r stat <"/proc/$agent/stat"; else stat=") $(ps -o state= -p "$agent") "; fi
+  case $stat in *') Z'*) return 1 ;; esac
+}
 watch() {
   seconds=0 left=0 waited=
   case $(cat "$id.json") in *'"agent_id":"'*) subagent=1 ;; *) subagent= ;; esac
   while [ "$left" -lt 2 ] && sleep 1; do
     kill -0 $$ || { rm -f "$fifo"; exit; }
-    kill -0 "$agent" || break
+    lives || break
     if [ -n "$subagent" ]; then
       case $(tmux display-message -p -t "$TMUX_PANE" '#{session_attached}') in '' | 0) ;; *) left=2 ;; esac
       continue

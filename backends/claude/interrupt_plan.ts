@@ -43,13 +43,14 @@ const UNRECORDED: Activity & { kind: "turn" } = { kind: "turn", turn: { id: null
 export function activityOf(evidence: ClaudeEvidence): Activity {
   const pending = evidence.process === "dead" ? null : awaitedInput(evidence);
   // Of a sub-agent's request nothing is on the screen while its hook waits.
-  const blocks = pending?.subagent === null || evidence.registry?.status === "waiting";
-  if (pending !== null && blocks) return { kind: "waiting", turn: newestTurn(evidence), pending };
+  const isShown = pending?.subagent === null || evidence.registry?.status === "waiting";
+  if (pending !== null && isShown) return { kind: "waiting", turn: newestTurn(evidence), pending };
   const state = decideState(evidence);
   switch (state.state) {
     case "gone":
       return { kind: "gone" };
     case "waiting_for_input":
+      if (evidence.registry?.status === "busy") return workingOn(evidence);
       return { kind: "waiting", turn: newestTurn(evidence), pending: state.pending };
     case "unknown":
       return { kind: "unknown", reason: state.reason };

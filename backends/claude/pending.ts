@@ -178,7 +178,7 @@ export function describe(
   tool: string,
   input: unknown,
   suggestions: unknown = null,
-): Pick<PendingInput, "kind" | "tool" | "input" | "summary" | "options" | "questions" | "always"> {
+): Pick<PendingInput, "kind" | "tool" | "input" | "summary" | "detail" | "options" | "questions" | "always"> {
   switch (tool) {
     case "AskUserQuestion": {
       const questions = questionsOf(input);
@@ -187,28 +187,35 @@ export function describe(
         tool,
         input,
         summary: oneLine(questions.map((question) => question.question).join(" / ") || "a question"),
+        detail: null,
         options: questions.flatMap((question) => question.options.map(({ label }) => label)),
         questions,
         always: null,
       };
     }
-    case "ExitPlanMode":
+    case "ExitPlanMode": {
+      const plan = fieldOf(input, "plan");
       return {
         kind: "plan",
         tool,
         input,
         summary: "approval of its plan",
+        detail: typeof plan === "string" ? plan.trim() : null,
         options: ["approve", "deny"],
         questions: [],
         always: null,
       };
+    }
     default: {
       const always = suggestionInWords(usableSuggestions(suggestions));
+      const whole = mainArgument(input).trim();
+      const summary = oneLine(`${tool}: ${whole}`);
       return {
         kind: "permission",
         tool,
         input,
-        summary: oneLine(`${tool}: ${mainArgument(input)}`),
+        summary,
+        detail: summary.endsWith(whole) ? null : whole,
         options: ["approve", ...(always === null ? [] : ["always"]), "deny"],
         questions: [],
         always,
@@ -255,6 +262,7 @@ function dialog(summary: string, since: string | null): PendingInput {
     tool: null,
     input: null,
     summary,
+    detail: null,
     options: [],
     questions: [],
     always: null,

@@ -63,12 +63,13 @@ export function optionLines(pending: PendingInput): string | null {
   ]).join("\n");
 }
 
-/** For people: what it is, what may be answered, and with which command. */
+/** For people: what it is, all of what is to be approved, what may be answered, and with which command. */
 export function pendingLines(id: string, pending: PendingInput, several: boolean): string[] {
   const from = pending.subagent === null ? "" : `, asked by its sub-agent ${oneLine(pending.subagent)}`;
   const since = pending.since === null ? "" : `, since ${pending.since}`;
   return [
     `${pendingPhrase(pending)}${from}${since}`,
+    ...(pending.detail?.split("\n") ?? []).map((line) => `  | ${line}`),
     ...(optionLines(pending)?.split("\n") ?? []).map((line) => `  ${line}`),
     ...(pending.requestId === null ? [] : [`request ${pending.requestId}`]),
     answerHint(id, pending, several),

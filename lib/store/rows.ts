@@ -80,6 +80,7 @@ const pendingInput = v.object({
   tool: textOrNull,
   input: v.unknown(),
   summary: text,
+  detail: v.optional(textOrNull, null),
   options: v.array(text),
   questions: v.optional(v.array(question), []),
   always: v.optional(textOrNull, null),

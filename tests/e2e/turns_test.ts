@@ -136,7 +136,10 @@ Deno.test("turns of one yolo session", async (t) => {
     const asked = await session.run("wait");
     await session.assertCode(asked, 5, "wait");
     strictEqual(asked.stdout, "waiting_for_input\n");
-    match(asked.stderr, /waits for the answer to a question \(Which colour\?\)\n *1\. Red\n *2\. Blue\n/);
+    match(
+      asked.stderr,
+      /waits for the answer to a question \(Which colour\?\)\n *1\. Red \(warm\)\n *2\. Blue \(cold\)\n/,
+    );
     const { state, pending } = await session.status();
     strictEqual(state, "waiting_for_input");
     strictEqual(pending?.kind, "question");
@@ -166,7 +169,7 @@ Deno.test("permissions and plans in native mode wait for input", async (t) => {
     strictEqual(pending?.kind, "permission");
     strictEqual(pending?.tool, "Bash");
     strictEqual((pending?.input as { command: string }).command, `touch ${file}`);
-    strictEqual(await session.expect(0, "status"), "waiting_for_input");
+    match(await session.expect(0, "status"), /^waiting_for_input\n/);
 
     await session.shows("Do you want to proceed?");
     const before = await session.screen();

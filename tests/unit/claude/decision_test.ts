@@ -40,6 +40,11 @@ Deno.test("decisionOf() says the answer in Claude's words", () => {
     destination: "projectSettings",
   }];
   const asks = { questions: [{ question: "Which?", x: 1 }, { question: "And?" }], metadata: { a: 1 } };
+  const plan = { kind: "approve" } as const;
+  deepStrictEqual(decisionOf(plan, { tool_name: "ExitPlanMode", tool_input: { plan: "x" } }), {
+    behavior: "allow",
+    updatedInput: { plan: "x" },
+  });
   const table: [answer: FittingAnswer, input: unknown, decision: unknown][] = [
     [{ kind: "approve" }, {}, { behavior: "allow" }],
     [{ kind: "always" }, {}, {
@@ -54,7 +59,10 @@ Deno.test("decisionOf() says the answer in Claude's words", () => {
     }],
   ];
   for (const [answer, tool_input, decision] of table) {
-    deepStrictEqual(decisionOf(answer, { tool_input, permission_suggestions: suggestions }), decision);
+    deepStrictEqual(
+      decisionOf(answer, { tool_name: "Bash", tool_input, permission_suggestions: suggestions }),
+      decision,
+    );
   }
 });
 

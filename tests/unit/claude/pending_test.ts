@@ -63,6 +63,7 @@ Deno.test("pendingInput() has the request's tool, input, id and time", () => {
     tool: "Bash",
     input: { command: "rm -rf dist" },
     summary: "Bash: rm -rf dist",
+    detail: null,
     options: ["approve", "deny"],
     questions: [],
     always: null,
@@ -107,6 +108,7 @@ Deno.test("pendingInput() says what the registry says where no request is record
       tool: null,
       input: null,
       summary,
+      detail: null,
       options: [],
       questions: [],
       always: null,
@@ -143,9 +145,13 @@ Deno.test("describe() gives kind, one line and options of any tool's request, we
     const found = describe(tool, input);
     deepStrictEqual([found.kind, found.summary, found.options], [kind, summary, options], tool);
   }
-  const long = describe("Bash", { command: "x".repeat(500) }).summary;
-  strictEqual(long.length, 200);
-  strictEqual(long.at(-1), "…");
+  const long = describe("Bash", { command: "x".repeat(500) });
+  strictEqual(long.summary.length, 200);
+  strictEqual(long.summary.at(-1), "…");
+  strictEqual(long.detail, "x".repeat(500));
+  strictEqual(describe("Bash", { command: "ls\nrm x" }).detail, "ls\nrm x");
+  strictEqual(describe("Bash", { command: "ls" }).detail, null);
+  strictEqual(describe("ExitPlanMode", { plan: "# Plan\n1. a\n" }).detail, "# Plan\n1. a");
 });
 
 Deno.test("describe() keeps each question whole, and says what always would allow", () => {

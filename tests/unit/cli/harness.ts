@@ -101,6 +101,7 @@ export const PERMISSION = {
   tool: "Bash",
   input: { command: "rm -rf dist" },
   summary: "Bash: rm -rf dist",
+  detail: null,
   options: ["approve", "deny"],
   questions: [],
   always: null,

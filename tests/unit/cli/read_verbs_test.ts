@@ -68,6 +68,29 @@ Deno.test("status prints the word, and the evidence when asked", async (t) => {
     },
     { name: "waiting", argv: ["status", "fizz-top"], given: status(WAITING), stdout: WAITING_TEXT },
     {
+      name: "two requests, one of them of a sub-agent, each with its own command",
+      argv: ["status", "fizz-top"],
+      given: status({
+        ...WAITING,
+        others: [{
+          ...PERMISSION,
+          requestId: "q2",
+          subagent: "Explore",
+          detail: "ls\nrm x",
+          always: "allow it",
+        }],
+      }),
+      stdout: `${WAITING_TEXT.replace("fizz-top", "fizz-top --request q1")}
+a permission (Bash: rm -rf dist), asked by its sub-agent Explore
+  | ls
+  | rm x
+  approve
+  deny
+request q2
+Answer it with: dev-sessions respond fizz-top --request q2 --approve
+`,
+    },
+    {
       name: "gone is an answer, no error",
       argv: ["status", "fizz-top"],
       given: status(gone),
