@@ -227,6 +227,7 @@ Deno.test("explainMode() claims no more than the record proves", () => {
     ["queued", "queue", null, {}, null],
     ["submitted", "steer", null, {}, null],
     ["queued", "steer", null, { marks: [mark.enqueued(1, "go")] }, later],
+    ["queued", "steer", null, { marks: [mark.absorbed(1, "another")] }, later],
     ["queued", "steer", null, { marks: [mark.absorbed(1, "go")] }, "the running turn has taken it up"],
     ["submitted", "interrupt", stoppedWith("not_running"), {}, null],
     ["submitted", "interrupt", stoppedWith("interrupted"), {}, "the running turn was interrupted"],
@@ -245,6 +246,9 @@ Deno.test("explainMode() claims no more than the record proves", () => {
   for (const [result, mode, interruption, since, reason] of table) {
     const before = reason === "as it was" ? reason : null;
     const verdict = { result, reason: before, evidence: null };
-    deepStrictEqual(explainMode(verdict, mode, interruption, full(since)), { ...verdict, reason });
+    deepStrictEqual(explainMode(verdict, mode, interruption, full(since), textKey("go")), {
+      ...verdict,
+      reason,
+    });
   }
 });
