@@ -99,7 +99,13 @@ export class Delivery {
       const anchor = this.observer.anchor(textKey(message.text));
       hooks.beforeTyping(anchor);
       const verdict = await this.#typeAndProve(message, commands, anchor, signal);
-      const explained = explainMode(verdict, message.mode ?? "queue", stopped, this.observer.since(anchor));
+      const explained = explainMode(
+        verdict,
+        message.mode ?? "queue",
+        stopped,
+        this.observer.since(anchor),
+        anchor.text,
+      );
       const receipt = this.#receipt(message, explained, anchor, null);
       hooks.finished(receipt);
       return receipt;

@@ -59,6 +59,7 @@ export function explainMode(
   mode: SendMode,
   stopped: Interruption | null,
   since: Pick<ClaudeEvidence, "marks">,
+  key: string,
 ): Verdict {
   if (verdict.result !== "submitted" && verdict.result !== "queued") return verdict;
   switch (mode) {
@@ -66,7 +67,7 @@ export function explainMode(
       return verdict;
     case "steer": {
       if (verdict.result === "submitted") return verdict;
-      const absorbed = since.marks.some((mark) => mark.kind === "absorbed_prompt");
+      const absorbed = since.marks.some((mark) => mark.kind === "absorbed_prompt" && textKeyOf(mark) === key);
       const reason = absorbed
         ? "the running turn has taken it up"
         : "the running turn takes it up after its current step if another one follows, else it is the next turn";

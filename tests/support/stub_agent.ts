@@ -62,6 +62,7 @@ class StubAgent {
   #ready = false;
   #vim: "NORMAL" | "INSERT" | null = switches.has("vim") ? "INSERT" : null;
   #swallow = Number(switches.get("swallow-enter") ?? 0);
+  #swallowEscape = Number(switches.get("swallow-escape") ?? 0);
   #escapeTimer: ReturnType<typeof setTimeout> | null = null;
   #lastEscape = 0;
   #exitArmed = false;
@@ -97,6 +98,11 @@ class StubAgent {
       redraw: () => this.#draw(),
       choose: (spec, signal) => this.#choose(spec, signal),
       crash: (code) => Deno.exit(code),
+      giveBack: (text) => {
+        if (!switches.has("rewind") || this.#draft !== "") return false;
+        this.#draft = text;
+        return true;
+      },
     });
   }
 
@@ -280,7 +286,7 @@ class StubAgent {
     if (key === "enter") this.#enter();
     else if (key === "newline") this.#draft += "\n";
     else if (key === "backspace") this.#draft = [...this.#draft].slice(0, -1).join("");
-    else if (key === "ctrl-u") this.#draft = this.#draft.slice(0, this.#draft.lastIndexOf("\n") + 1);
+    else if (key === "ctrl-u") this.#clearLine();
     else if (key === "escape") this.#escape();
     else if (key === "ctrl-c") {
       if (this.#draft !== "") this.#draft = "";
@@ -290,7 +296,17 @@ class StubAgent {
     }
   }
 
+  /** An empty line is joined with the one above. */
+  #clearLine(): void {
+    const start = this.#draft.lastIndexOf("\n") + 1;
+    this.#draft = this.#draft.slice(0, start === this.#draft.length ? Math.max(0, start - 1) : start);
+  }
+
   #escape(): void {
+    if (this.#swallowEscape > 0) {
+      this.#swallowEscape--;
+      return;
+    }
     if (this.#vim === "INSERT") {
       this.#vim = "NORMAL";
       return;

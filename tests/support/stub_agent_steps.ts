@@ -20,6 +20,8 @@ export interface TurnHost {
   /** Shows the menu; null = Escape. Closed without an answer when the signal aborts. */
   choose(spec: MenuSpec, signal: AbortSignal): Promise<Choice | "aborted">;
   crash(code: number): never;
+  /** Puts a message that nothing had answered back into the empty input box; false: it stays in the conversation. */
+  giveBack(text: string): boolean;
 }
 
 export interface Prompt {
@@ -49,6 +51,10 @@ export interface Decision {
 /** What a script needs of the turn it runs in. */
 export interface TurnAccess {
   readonly promptId: string;
+  readonly promptText: string;
+  readonly queued: number;
+  /** Writes what an interrupted tool leaves: once the queue's next turn has begun, at once when there is none. */
+  leave(write: () => void): void;
   /** Aborts when the process ends. */
   readonly ending: AbortSignal;
   /** Removes and returns the messages that people queued. */
@@ -160,7 +166,8 @@ export class Steps {
     try {
       await wait;
     } catch (error) {
-      this.#interruptLine("[Request interrupted by user]");
+      const { queued, promptText } = this.turns;
+      if (queued > 0 || !this.host.giveBack(promptText)) this.#interruptLine("[Request interrupted by user]");
       throw error;
     }
   }
@@ -185,10 +192,12 @@ export class Steps {
       outcome = await work(id);
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
-      this.#toolResult(id, { content: REJECTED, result: "User rejected tool use", error: true }, {
-        toolDenialKind: "user-rejected",
+      this.turns.leave(() => {
+        this.#toolResult(id, { content: REJECTED, result: "User rejected tool use", error: true }, {
+          toolDenialKind: "user-rejected",
+        });
+        this.#interruptLine("[Request interrupted by user for tool use]");
       });
-      this.#interruptLine("[Request interrupted by user for tool use]");
       throw error;
     }
     await hooks.run("PostToolUse", { ...payload, tool_response: outcome.result }, name);

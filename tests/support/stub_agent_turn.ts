@@ -23,6 +23,8 @@ export class TurnEngine implements TurnAccess {
   #turn: AbortController | null = null;
   #index = 0;
   #current = "";
+  #text = "";
+  #left: (() => void)[] = [];
   #lastText = "";
   #began = 0;
 
@@ -38,6 +40,14 @@ export class TurnEngine implements TurnAccess {
   }
   get promptId(): string {
     return this.#current;
+  }
+  get promptText(): string {
+    return this.#text;
+  }
+
+  leave(write: () => void): void {
+    if (this.#queue.length > 0) this.#left.push(write);
+    else write();
   }
   get ending(): AbortSignal {
     return this.#ending.signal;
@@ -85,6 +95,7 @@ export class TurnEngine implements TurnAccess {
     this.#turn = turn;
     this.#began = Date.now();
     this.#current = last.id;
+    this.#text = last.text;
     registry.set("busy");
     host.redraw();
     if (last.source !== "queued") {
@@ -106,14 +117,18 @@ export class TurnEngine implements TurnAccess {
     }
     if (this.#index === 0) transcript.markers();
     for (const prompt of prompts) this.#userLine(prompt);
+    for (const write of this.#left.splice(0)) write();
     host.redraw();
     try {
       if (turn.signal.aborted) throw new Interrupted();
       this.#lastText = await this.#script.run(last.text, turn.signal);
       await this.#complete(last.text);
     } catch (error) {
-      if (error instanceof Interrupted) host.say("  ⎿  Interrupted · What should Claude do instead?");
-      else if (!(error instanceof TurnFailed)) throw error;
+      if (error instanceof Interrupted) {
+        host.say("  ⎿  Interrupted · What should Claude do instead?");
+        registry.set("idle");
+        for (const prompt of this.#queue) if (prompt.source === "queued") transcript.queue("dequeue");
+      } else if (!(error instanceof TurnFailed)) throw error;
     }
     await this.#finish();
   }

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { AppError } from "../../lib/errors.ts";
-import { assertMayAnswer, assertNoLaxer, descendsFrom } from "../../lib/families.ts";
+import { assertMayAnswer, assertMayInterrupt, assertNoLaxer, descendsFrom } from "../../lib/families.ts";
 import { type Mode, MODES, type Session } from "../../lib/session.ts";
 
 const PARENTS: Readonly<Record<string, string | null>> = {
@@ -67,4 +67,22 @@ Deno.test("assertNoLaxer() lets an agent start others of its own mode or a stric
     ["docker", ["docker"]],
   ]);
   throws(() => assertNoLaxer("yolo", { id: "fizz-top", mode: "native" }), /"fizz-top".*Use --mode native/);
+});
+
+Deno.test("assertMayInterrupt() keeps an agent from itself and from those it descends from", () => {
+  const code = (target: string, sender: string | null) => {
+    try {
+      assertMayInterrupt(target, sender, find);
+      return "allowed";
+    } catch (error) {
+      return error instanceof AppError ? error.code : error;
+    }
+  };
+  strictEqual(code("root-top", null), "allowed");
+  strictEqual(code("root-top", "root-top"), "usage");
+  strictEqual(code("root-top", "grand-jg"), "refused");
+  strictEqual(code("child-mid", "grand-jg"), "refused");
+  strictEqual(code("grand-jg", "root-top"), "allowed");
+  strictEqual(code("orphan-top", "grand-jg"), "allowed");
+  strictEqual(code("root-top", "not-known"), "allowed");
 });

@@ -350,6 +350,97 @@ const QUEUED: Row[] = [
     outcome: null,
   },
   {
+    holds: "the turn before it interrupted in a tool, its lines written after ours has begun",
+    since: {
+      events: [GO],
+      marks: [
+        mark.enqueued(110, "go"),
+        mark.dequeued(200),
+        mark.prompt(210, "go", "queued"),
+        mark.result(300, "u"),
+        mark.interrupted(301),
+      ],
+    },
+    live: { registry: registry("busy", 212) },
+    outcome: null,
+  },
+  {
+    holds: "the same, and ours came to its end",
+    since: {
+      events: [GO, stopped(500)],
+      marks: [
+        mark.enqueued(110, "go"),
+        mark.dequeued(200),
+        mark.prompt(210, "go", "queued"),
+        mark.result(300, "u"),
+        mark.interrupted(301),
+        mark.text(400),
+        mark.end(540),
+      ],
+    },
+    live: { registry: registry("idle", 520) },
+    outcome: "completed",
+  },
+  {
+    holds: "the same, and ours was interrupted in its own tool",
+    since: {
+      events: [GO],
+      marks: [
+        mark.enqueued(110, "go"),
+        mark.prompt(210, "go", "queued"),
+        mark.result(300, "u"),
+        mark.interrupted(301),
+        mark.use(400, "v"),
+        mark.result(500, "v"),
+        mark.interrupted(501),
+      ],
+    },
+    live: { registry: registry("idle", 520) },
+    outcome: "interrupted",
+  },
+  {
+    holds: "given back before the first word, at rest since",
+    since: { events: [GO], marks: [PROMPT] },
+    live: { registry: registry("idle", 400), at: T0 + 4_000 },
+    outcome: "interrupted",
+  },
+  {
+    holds: "at rest a moment ago: its end may not be written yet",
+    since: { events: [GO], marks: [PROMPT] },
+    live: { registry: registry("idle", 400), at: T0 + 2_000 },
+    outcome: null,
+  },
+  {
+    holds: "at rest for long after its Stop",
+    since: { events: [GO, stopped(390)], marks: [PROMPT] },
+    live: { registry: registry("idle", 400) },
+    outcome: "completed",
+  },
+  {
+    holds: "given back, and another message typed after it",
+    since: { events: [GO, submitted(900, "other")], marks: [PROMPT, mark.prompt(900, "other")] },
+    live: { registry: registry("busy", 910) },
+    outcome: "interrupted",
+  },
+  {
+    holds: "given back while sub-agents worked, which have reported since",
+    since: {
+      events: [GO],
+      marks: [PROMPT, mark.enqueued(890, "<task-notification>"), mark.notification(900)],
+    },
+    live: { registry: registry("busy", 910) },
+    outcome: "interrupted",
+  },
+  {
+    holds: "began together with another message of the queue",
+    since: {
+      events: [GO],
+      marks: [mark.prompt(210, "go", "queued"), mark.prompt(211, "other", "queued")],
+    },
+    live: { registry: registry("busy", 212) },
+    outcome: null,
+  },
+  {
     holds: "the turn before it interrupted, ours starts",
     since: {
       events: [GO],

@@ -4,6 +4,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { ClaudeEvidence } from "../../../backends/claude/evidence.ts";
 import {
   acceptedAt,
+  explainMode,
   isOnRecord,
   isTakingIn,
   judgeReceipt,
@@ -13,7 +14,7 @@ import {
 } from "../../../backends/claude/receipt.ts";
 import type { InputBox } from "../../../backends/claude/screen.ts";
 import { textKey } from "../../../backends/claude/text_match.ts";
-import type { Liveness, PendingInput } from "../../../lib/session.ts";
+import type { Interruption, Liveness, PendingInput, SendMode, SendResult } from "../../../lib/session.ts";
 import { failed, hook, mark, stopped, submitted } from "../../support/claude_evidence.ts";
 
 type Since = Partial<Pick<ClaudeEvidence, "events" | "marks">>;
@@ -205,5 +206,54 @@ Deno.test("isOnRecord() is true for any trace of the message", () => {
   ];
   for (const [holds, since, found] of table) {
     strictEqual(isOnRecord(full(since), textKey("go")), found, holds);
+  }
+});
+
+Deno.test("explainMode() claims no more than the record proves", () => {
+  const stoppedWith = (result: Interruption["result"], queued: string[] = []): Interruption => ({
+    result,
+    stopped: [],
+    queued,
+    background: [],
+    reason: null,
+    evidence: null,
+    pending: null,
+  });
+  const later =
+    "the running turn takes it up after its current step if another one follows, else it is the next turn";
+  const table: [
+    result: SendResult,
+    mode: SendMode,
+    interruption: Interruption | null,
+    since: Since,
+    reason: string | null,
+  ][] = [
+    ["submitted", "queue", null, {}, null],
+    ["queued", "queue", null, {}, null],
+    ["submitted", "steer", null, {}, null],
+    ["queued", "steer", null, { marks: [mark.enqueued(1, "go")] }, later],
+    ["queued", "steer", null, { marks: [mark.absorbed(1, "another")] }, later],
+    ["queued", "steer", null, { marks: [mark.absorbed(1, "go")] }, "the running turn has taken it up"],
+    ["submitted", "interrupt", stoppedWith("not_running"), {}, null],
+    ["submitted", "interrupt", stoppedWith("interrupted"), {}, "the running turn was interrupted"],
+    ["submitted", "interrupt", stoppedWith("ended_by_itself"), {}, "the running turn ended by itself"],
+    [
+      "queued",
+      "interrupt",
+      stoppedWith("interrupted", ["a", "b"]),
+      {},
+      "the running turn was interrupted; 2 message(s) that were queued before it run first",
+    ],
+    ["queued", "interrupt", stoppedWith("not_running"), {}, "another turn runs first"],
+    ["indeterminate", "interrupt", stoppedWith("interrupted"), {}, "as it was"],
+    ["typed_not_submitted", "steer", null, {}, "as it was"],
+  ];
+  for (const [result, mode, interruption, since, reason] of table) {
+    const before = reason === "as it was" ? reason : null;
+    const verdict = { result, reason: before, evidence: null };
+    deepStrictEqual(explainMode(verdict, mode, interruption, full(since), textKey("go")), {
+      ...verdict,
+      reason,
+    });
   }
 });

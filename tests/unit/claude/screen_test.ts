@@ -4,9 +4,11 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import {
   endsWithText,
   type InputBox,
+  isVimInsert,
   readInputBox,
   type ScreenCapture,
   showsOnlyText,
+  showsPartOfText,
 } from "../../../backends/claude/screen.ts";
 import { screen, SCREEN_NAMES, type ScreenName } from "../../support/screens.ts";
 
@@ -157,4 +159,24 @@ Deno.test("endsWithText() and showsOnlyText() ignore wraps, guards and invisible
     strictEqual(endsWithText(box, text), ends, JSON.stringify([box, text]));
     strictEqual(showsOnlyText(box, text), only, JSON.stringify([box, text]));
   }
+});
+
+Deno.test("isVimInsert() reads the footer only", async () => {
+  const seen = async (name: string) => {
+    const path = new URL(`../../support/screens/${name}.txt`, import.meta.url);
+    return isVimInsert({ text: await Deno.readTextFile(path), cursorX: 0, cursorY: 0 });
+  };
+  strictEqual(await seen("vim_insert_draft"), true);
+  for (const name of ["vim_normal_draft", "busy_empty", "permission_dialog", "idle_after_turn"]) {
+    strictEqual(await seen(name), false, name);
+  }
+  const rule = "─".repeat(40);
+  const said = `  -- INSERT --\n${rule}\n❯\u00a0\n${rule}\n  ? for shortcuts`;
+  strictEqual(isVimInsert({ text: said, cursorX: 2, cursorY: 2 }), false);
+  strictEqual(isVimInsert({ text: "", cursorX: 0, cursorY: 0 }), false);
+});
+
+Deno.test("showsPartOfText() is true for what is left of a text, and for nothing else", () => {
+  strictEqual(showsPartOfText("line one\n  line t", "line one\nline two"), true);
+  strictEqual(showsPartOfText("line one, edited", "line one\nline two"), false);
 });

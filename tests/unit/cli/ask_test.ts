@@ -29,6 +29,19 @@ Deno.test("ask sends, waits for that delivery and reads the reply", async (t) =>
       stderr: "receipt r-1\n",
     },
     {
+      name: "a mode",
+      argv: ["ask", "fizz-top", "hi", "--interrupt"],
+      given: {
+        service: {
+          send: ({ id }) =>
+            Promise.resolve({ id, receipt: receipt({ reason: "it was interrupted" }), repeated: false }),
+        },
+      },
+      asked: [{ send: { ...send, mode: "interrupt" } }, { wait }, { lastMessages: ["fizz-top", 1, "r-1"] }],
+      stdout: "done\n",
+      stderr: "receipt r-1\nfizz-top: it was interrupted\n",
+    },
+    {
       name: "timeout, key, stdin",
       argv: ["ask", "fizz-top", "-t", "1.5", "--key", "k", "-f", "-"],
       given: { stdin: "q" },

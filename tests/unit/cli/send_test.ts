@@ -36,6 +36,9 @@ Deno.test("send makes a request of its arguments", async (t) => {
     request("exactly the limit", ["fizz-top", "-f", "-"], { text: "x".repeat(LIMIT) }, {
       stdin: "x".repeat(LIMIT),
     }),
+    request("--queue, the default", ["fizz-top", "hi", "--queue"], {}),
+    request("--steer", ["fizz-top", "hi", "--steer"], { mode: "steer" }),
+    request("--interrupt", ["fizz-top", "--interrupt", "hi"], { mode: "interrupt" }),
     request("the session that sends", ["fizz-top", "hi"], { sender: "riven-jg" }, {
       env: { DEV_SESSIONS_ID: "riven-jg" },
     }),
@@ -65,6 +68,8 @@ Deno.test("send refuses what it can't send before it opens the registry", async 
       ],
       [["send", "fizz-top", "-f", "/"], 'Cannot read the message from "/": it is a folder'],
       [["send", "fizz-top", "-f", ""], "--file must not be empty"],
+      [["send", "fizz-top", "hi", "--steer", "--queue"], "Use only one of --queue, --steer, --interrupt"],
+      [["send", "fizz-top", "hi", "--interrupt", "--steer"], "Use only one of --queue, --steer, --interrupt"],
       [
         ["send", "fizz-top", "a", "b"],
         "error: too many arguments for 'send'. Expected 2 arguments but got 3.",
@@ -93,6 +98,13 @@ Deno.test("send says what became of the message", async (t) => {
   await checkRows(t, [
     result("submitted", {}, 0, "Sent message to fizz-top\n", ""),
     result("queued", { result: "queued" }, 0, "Queued message for fizz-top\n", ""),
+    result(
+      "queued, and how it goes on",
+      { result: "queued", reason: "the running turn was interrupted; another turn runs first" },
+      0,
+      "Queued message for fizz-top\n",
+      "fizz-top: the running turn was interrupted; another turn runs first\n",
+    ),
     result(
       "refused: it waits for a permission",
       { result: "refused", reason: "it waits", pending: PERMISSION },
