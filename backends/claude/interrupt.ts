@@ -166,15 +166,8 @@ export class Interrupter {
     try {
       await this.requests.interrupt(pending, DENIAL, signal);
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      switch (error.code) {
-        case "failure":
-          return null;
-        case "unproven":
-          return { kind: "unproven", turn, reason: `what it asks for (${pending.summary}) was denied` };
-        default:
-          throw error;
-      }
+      if (error instanceof AppError && error.code === "failure") return null;
+      throw error;
     }
     return await this.#prove(turn, deniedAt, anchor, signal);
   }

@@ -19,6 +19,10 @@ const TAIL_BYTES = 2 * 1024 * 1024;
 /** Events that are opened to find the newest turn's start and end. */
 const EVENT_LIMIT = 40;
 
+/** From the registry's word to the request of its hook (measured: under 0.1 s), and between looks. */
+const REQUEST_LAG_MS = 1_000;
+const REQUEST_POLL_MS = 20;
+
 /** One session seen by one command; keeps what it has parsed. */
 export class Observer {
   readonly hooks: HookLog;
@@ -37,11 +41,16 @@ export class Observer {
   async evidence(
     options: { readonly liveness?: Liveness; readonly all?: boolean } = {},
   ): Promise<ClaudeEvidence> {
-    const registry = this.registry();
     const process = options.liveness ?? await this.liveness();
-    const names = this.hooks.names();
+    let [registry, names] = [this.registry(), this.hooks.names()];
+    let held = await this.#heldRequests(names);
+    const deadline = this.deps.clock.now() + REQUEST_LAG_MS;
+    while (isAboutToAsk(registry, held, names, this.deps.clock.now()) && this.deps.clock.now() < deadline) {
+      await this.deps.clock.sleep(REQUEST_POLL_MS);
+      [registry, names] = [this.registry(), this.hooks.names()];
+      held = await this.#heldRequests(names);
+    }
     const events = this.#recentEvents(names);
-    const held = await this.#heldRequests(names);
     const known = { at: this.deps.clock.now(), process, registry, events, held, hooks: events.length > 0 };
     if (!options.all && registry !== null && saysAll(events)) {
       return { ...known, marks: [], transcript: "present" };
@@ -176,6 +185,19 @@ function namesIn(folder: string): string[] {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
+}
+
+/** Claude says that it waits, and starts the hook that says for what at the same time. */
+function isAboutToAsk(
+  registry: RegistryEntry | null,
+  held: readonly HookEvent[],
+  names: readonly string[],
+  now: number,
+): boolean {
+  if (registry?.status !== "waiting" || held.length > 0 || names.length === 0) return false;
+  const hasHook = registry.waitingFor === "permission prompt" || registry.waitingFor === "input needed";
+  const age = now - registry.statusUpdatedAt;
+  return hasHook && age >= 0 && age < REQUEST_LAG_MS;
 }
 
 function sizeOf(path: string): number {

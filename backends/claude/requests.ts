@@ -24,6 +24,7 @@ import { watchRecords } from "./watch.ts";
 const LOCK_TIMEOUT_MS = 120_000;
 /** For the hook to take its answer (measured: 3 ms), on a machine under load. */
 const TAKING_TIMEOUT_MS = 10_000;
+const TAKING_POLL_MS = 10;
 /** From there to the record (measured: 0.1 to 0.2 s). */
 const PROOF_TIMEOUT_MS = 15_000;
 /** From the decision's record to the live registry's word (measured: 0.1 s). */
@@ -67,15 +68,24 @@ export class Requests {
   }
 
   /**
-   * Under the session's lock: denies a request whose hook waits, and Claude ends the turn, as after Escape.
+   * Under the session's lock: has a request whose hook waits denied, upon which Claude ends the turn, as after Escape.
+   * Returns when the hook has taken the denial; that the turn has ended is for the caller to prove.
    *
-   * @throws AppError as `answer`, and when no hook waits for this request.
+   * @throws AppError (failure) when the request is gone, and as `answer` for a folder that can't be used.
    */
-  async interrupt(request: PendingInput, message: string, signal: AbortSignal): Promise<AnswerProof> {
+  async interrupt(request: PendingInput, message: string, signal: AbortSignal): Promise<void> {
     const evidence = await this.#stillOpen(request);
     const event = evidence.held.find((held) => held.name === `${request.requestId}.json`);
     if (event === undefined) throw this.#cannot("failure", "no hook waits for its answer");
-    return await this.#decide(request, event, { behavior: "deny", message, interrupt: true }, signal);
+    const { clock } = this.deps;
+    const id = event.name.replace(/\.json$/, "");
+    const file = await this.#handOver(request, id, { behavior: "deny", message, interrupt: true });
+    const deadline = clock.monotonic() + TAKING_TIMEOUT_MS;
+    while (exists(file)) {
+      const over = clock.monotonic() >= deadline || signal.aborted || await this.#hookIsGone(id);
+      if (over && withdrawn(file)) throw this.#gone(request);
+      await clock.sleep(TAKING_POLL_MS, signal);
+    }
   }
 
   async #lock(signal: AbortSignal): Promise<Disposable> {
@@ -118,12 +128,18 @@ export class Requests {
     });
     if (records.isOverSince(event.at)) throw this.#gone(request);
     const id = event.name.replace(/\.json$/, "");
-    const file = `${this.#folder.answers}/${id}.json`;
     const at = this.deps.clock.now();
-    this.#write(file, hookOutput(decision));
-    if (!await this.#wake(id) && withdrawn(file)) throw this.#gone(request);
+    const file = await this.#handOver(request, id, decision);
     const evidence = await this.#prove(request, { id, file, at }, records, signal);
     return { by: "direct", evidence, note: null };
+  }
+
+  /** Where the answer lies until the hook takes it. */
+  async #handOver(request: PendingInput, id: string, decision: Decision): Promise<string> {
+    const file = `${this.#folder.answers}/${id}.json`;
+    this.#write(file, hookOutput(decision));
+    if (!await this.#wake(id) && withdrawn(file)) throw this.#gone(request);
+    return file;
   }
 
   #write(file: string, text: string): void {

@@ -81,7 +81,7 @@ Deno.test("interrupt says what was stopped, what waits and what goes on", async 
       5,
       "",
       'Cannot interrupt "fizz-top": it waits for a permission (Bash: rm -rf dist). ' +
-        "Answer it with: dev-sessions attach fizz-top\n  1. Yes\n  2. No\n",
+        "Answer it with: dev-sessions respond fizz-top --approve\n  approve\n  deny\n",
     ),
     row(
       "refused",
