@@ -39,9 +39,9 @@ Deno.test({
   name: "processStates() calls a zombie dead (proc)",
   ignore: !LINUX,
   fn: async () => {
-    // The shell becomes `sleep`, which never waits for the child that it inherits.
-    const script = "sleep 0 & echo $!; exec sleep 600";
-    const parent = new Deno.Command("sh", { args: ["-c", script], stdin: "null", stdout: "piped" }).spawn();
+    // The shell becomes `sleep`, which never waits for the child that it inherits. The child lives until then.
+    const script = "exec 3<&0; cat <&3 >/dev/null & echo $!; exec 3<&-; exec sleep 600 </dev/null";
+    const parent = new Deno.Command("sh", { args: ["-c", script], stdin: "piped", stdout: "piped" }).spawn();
     try {
       const reader = parent.stdout.getReader();
       const { value } = await reader.read();
@@ -49,10 +49,9 @@ Deno.test({
       const pid = Number(new TextDecoder().decode(value));
       const identity = await identify(Deno.pid, never);
       assert.ok(identity);
-      const deadline = performance.now() + 10_000;
-      while (stateOf(pid) !== "Z" && performance.now() < deadline) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
+      await until(() => Deno.readTextFileSync(`/proc/${parent.pid}/comm`).trim() === "sleep");
+      await parent.stdin.close();
+      await until(() => stateOf(pid) === "Z");
       assert.equal(await identify(pid, never), null);
       assert.deepEqual(await processStates([{ ...identity, pid }], never), ["dead"]);
     } finally {
@@ -61,6 +60,11 @@ Deno.test({
     }
   },
 });
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1));
+}
 
 function stateOf(pid: number): string {
   const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
