@@ -92,8 +92,10 @@ export class Deliveries {
   ): Promise<Settled<Receipt>> {
     const { key } = request;
     if (key === null) return Promise.resolve({ ref: null });
-    return hash({ id: session.id, text }).then((requestHash) =>
-      this.#settle({ verb: "send", key, requestHash, sessionId: session.id }, signal, {
+    // Each session has its own claim, so that one key serves a whole group, and a repetition sends what is missing.
+    const verb = `send to ${session.id}`;
+    return hash({ token: session.token, text }).then((requestHash) =>
+      this.#settle({ verb, key, requestHash, sessionId: session.id }, signal, {
         done: (resultJson) => JSON.parse(resultJson) as Receipt,
         open: async (claim) => {
           const send = claim.receipt === null ? null : this.store.findSend(claim.receipt);

@@ -2,12 +2,14 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
+import type { Target } from "../groups.ts";
 import type { SendOutcome } from "../service.ts";
 import type { SessionId } from "../session.ts";
 import { type MessageSource, messageSource, readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
-import { anyText, callingSession, key, nonEmpty, sessionId } from "./parsers.ts";
+import { anyText, callingSession, key, nonEmpty, target } from "./parsers.ts";
 import { answerHint, optionLines, pendingPhrase } from "./pending.ts";
+import type { GroupTarget } from "./targets.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 interface Flags {
@@ -16,11 +18,15 @@ interface Flags {
   readonly json: boolean;
 }
 
-export interface SendOptions {
-  readonly id: SessionId;
+/** What is to be sent, to whomever. */
+export interface MessageOptions {
   readonly source: MessageSource;
   readonly key: string | null;
   readonly sender: SessionId | null;
+}
+
+export interface SendOptions extends MessageOptions {
+  readonly id: SessionId;
 }
 
 /** @throws AppError (usage) unless exactly one of message and file is given. */
@@ -30,8 +36,15 @@ export function sendOptions(
   message: string | undefined,
   env: ParseContext["env"],
 ): SendOptions {
+  return { id, ...messageOptions(flags, message, env) };
+}
+
+function messageOptions(
+  flags: Pick<Flags, "file" | "key">,
+  message: string | undefined,
+  env: ParseContext["env"],
+): MessageOptions {
   return {
-    id,
     source: messageSource(message, flags.file),
     key: flags.key ?? null,
     sender: callingSession(env),
@@ -40,6 +53,15 @@ export function sendOptions(
 
 export async function run(options: SendOptions, context: CliContext): Promise<Result> {
   return sendResult(await deliver(options, context));
+}
+
+async function* runGroup(
+  target: GroupTarget,
+  options: MessageOptions,
+  context: CliContext,
+): AsyncIterable<Result> {
+  const { sendToGroup } = await import("./send_group.ts");
+  yield* sendToGroup(target, options, context);
 }
 
 /** Reads the message, then sends it. */
@@ -52,11 +74,12 @@ export async function deliver(options: SendOptions, context: CliContext): Promis
   );
 }
 
-export function sendResult({ id, receipt, repeated }: SendOutcome): Result {
+export function sendResult({ id, receipt, repeated }: SendOutcome) {
   const { result, reason, evidence } = receipt;
   const failure = sendFailure({ id, receipt, repeated });
   const text = failure ? null : result === "queued" ? `Queued message for ${id}` : `Sent message to ${id}`;
-  return { text, json: { id, result, receipt: receipt.receipt, reason, evidence, repeated }, failure };
+  const json = { id, result, receipt: receipt.receipt, reason, evidence, repeated };
+  return { text, json, failure } satisfies Result;
 }
 
 /** Null when the agent's own record has the message. */
@@ -108,11 +131,15 @@ export const MESSAGE_FLAGS = {
   },
 } as const;
 
-export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
+export const command = buildCommand<Flags, [Target, string?], ParseContext>({
   docs: {
     brief: "Send a message to an agent",
     fullDescription:
       `Send a message to an agent and return when its own record has it (not at the end of its turn).
+@group sends it to each live session of a group, but never to the one that runs the command, and prints
+"id<TAB>result" per session as it is known: submitted or queued, else why not. What fails for one does not
+stop the others; the worst of them makes the exit code. With --json, one JSON object per line. Repeated with
+the same --key, it is sent only to those that did not get it.
 
 Examples:
   dev-sessions send fizz-top "Run the tests and fix what fails"
@@ -120,6 +147,9 @@ Examples:
   # From a file, or from another command
   dev-sessions send fizz-top -f brief.md
   git diff | dev-sessions send fizz-top -f -
+
+  # To a group; again for those that refused it
+  dev-sessions send @api --key rebase "Rebase onto main and run the tests"
 
   # A message that starts with a dash
   dev-sessions send fizz-top -- "--help does not work"`,
@@ -133,13 +163,20 @@ Examples:
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: sessionId, brief: "Session", placeholder: "id" },
+        { parse: target, brief: "Session or @group", placeholder: "id" },
         { parse: anyText, optional: true, brief: "What to send", placeholder: "message" },
       ],
     },
   },
-  func(flags, id, message) {
-    const options = sendOptions(flags, id, message, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
+  func(flags, target, message) {
+    const options = messageOptions(flags, message, this.env);
+    this.accept({
+      json: flags.json,
+      long: true,
+      run: (context) =>
+        target.kind === "session"
+          ? run({ id: target.id, ...options }, context)
+          : runGroup(target, options, context),
+    });
   },
 });
