@@ -101,15 +101,15 @@ export class Manager implements SessionService {
     const session = await this.#reach(request.id);
     const text = this.#withSender(session, normaliseMessage(request.text), request.sender);
     assertActive(session, "send to");
-    const outcome = await this.#deliveries.send(
-      session,
-      await this.#backend(session.agent),
-      text,
-      request,
-      signal,
-    );
-    if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
-    return outcome;
+    try {
+      const backend = await this.#backend(session.agent);
+      const outcome = await this.#deliveries.send(session, backend, text, request, signal);
+      if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
+      return outcome;
+    } catch (error) {
+      if (error instanceof AppError && error.code === "agent_gone") await this.#noticeDeath(session);
+      throw error;
+    }
   }
 
   async *wait(request: WaitRequest, signal: AbortSignal): AsyncGenerator<WaitResult> {
