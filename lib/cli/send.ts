@@ -30,16 +30,7 @@ export interface SendOptions extends MessageOptions {
 }
 
 /** @throws AppError (usage) unless exactly one of message and file is given. */
-export function sendOptions(
-  flags: Pick<Flags, "file" | "key">,
-  id: SessionId,
-  message: string | undefined,
-  env: ParseContext["env"],
-): SendOptions {
-  return { id, ...messageOptions(flags, message, env) };
-}
-
-function messageOptions(
+export function messageOptions(
   flags: Pick<Flags, "file" | "key">,
   message: string | undefined,
   env: ParseContext["env"],

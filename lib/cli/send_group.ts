@@ -10,7 +10,7 @@ import { type GroupTarget, sessionsOf } from "./targets.ts";
 import type { CliContext } from "./verb.ts";
 
 /** Each has a tmux call or two and an agent that reads: more of them do not make it faster. */
-const AT_ONCE = 8;
+export const AT_ONCE = 8;
 
 export async function* sendToGroup(
   target: GroupTarget,
@@ -31,9 +31,18 @@ export async function* sendToGroup(
     }
   };
   yield* asCompleted(ids, AT_ONCE, send, context.signal);
-  if (left.size > 0) {
-    throw new AppError("interrupted", `Interrupted: nothing was sent to ${[...left].join(", ")}`);
-  }
+  assertNoneLeft(left);
+}
+
+/** What went wrong with one session, so that the others go on. */
+export function asFailure(cannot: string, error: unknown): AppError {
+  return error instanceof AppError ? error : new AppError("failure", `${cannot}: ${messageOf(error)}`);
+}
+
+/** @throws AppError (interrupted) when there is one. */
+export function assertNoneLeft(left: Iterable<SessionId>): void {
+  const ids = [...left];
+  if (ids.length > 0) throw new AppError("interrupted", `Interrupted: nothing was sent to ${ids.join(", ")}`);
 }
 
 function line(id: SessionId, sent: ReturnType<typeof sendResult>): Result {
@@ -42,9 +51,7 @@ function line(id: SessionId, sent: ReturnType<typeof sendResult>): Result {
 
 /** Its word is the name of the error, such as `agent_gone`. */
 function failed(id: SessionId, error: unknown): Result {
-  const failure = error instanceof AppError
-    ? error
-    : new AppError("failure", `Cannot send to "${id}": ${messageOf(error)}`);
+  const failure = asFailure(`Cannot send to "${id}"`, error);
   const { code, message } = failure;
   return {
     text: `${id}\t${code}`,

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import { createSandbox, type RunOutput, type Sandbox } from "../support/harness.ts";
+import { createSandbox, type RunOutput } from "../support/harness.ts";
 import {
   assertDeliveredOnce,
   assertNothingLeft,
@@ -11,6 +11,7 @@ import {
   modelOf,
   openSession,
   step,
+  writeCommand,
 } from "../support/live_session.ts";
 
 const FLEET = 5;
@@ -18,13 +19,6 @@ const WAIT_MS = 50_000;
 
 function lines(output: RunOutput): string[] {
   return output.stdout.split("\n").filter((line) => line !== "").toSorted();
-}
-
-/** `dev-sessions` for the commands of the agents. */
-async function writeCommand(sandbox: Sandbox): Promise<void> {
-  const main = join(import.meta.dirname ?? "", "..", "..", "main.ts");
-  const script = `#!/bin/sh\nexec '${Deno.execPath()}' run -A --quiet '${main}' "$@"\n`;
-  await Deno.writeTextFile(join(sandbox.root, "bin", "dev-sessions"), script, { mode: 0o755 });
 }
 
 Deno.test("a group of five", async (t) => {
@@ -53,6 +47,14 @@ Deno.test("a group of five", async (t) => {
     const json = JSON.parse((await sandbox.run(["last-message", "@fleet", "--json"])).stdout);
     deepStrictEqual(json, ids.map((id) => ({ id, messages: ["REPLY: hello [length 18]"] })));
     strictEqual((await sandbox.run(["status", "@fleet"])).stdout, ids.map((id) => `${id}\tidle\n`).join(""));
+  });
+
+  await step(t, "ask prints the reply of each", async () => {
+    const asked = await sandbox.run(["ask", "@fleet", "SCRIPT:plain what now", "-t", "40"]);
+    strictEqual(asked.code, 0, asked.stderr);
+    const replies = asked.stdout.trimEnd().split("\n\n").toSorted();
+    deepStrictEqual(replies, ids.map((id) => `==> ${id} <==\nREPLY: what now [length 21]`).toSorted());
+    match(asked.stderr, new RegExp(`^${ids[0]} receipt r-[0-9a-f]{16}$`, "m"));
   });
 
   await step(t, "wait --any names the first that is ready", async () => {

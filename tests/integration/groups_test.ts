@@ -120,6 +120,22 @@ Deno.test("wait @group prints each as it becomes known, a line also for a group 
   deepStrictEqual([left.code, lines(left).length], [0, 2]);
 });
 
+Deno.test("ask @group prints each reply as it comes, and one that does not come holds up no other", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const [quick, slow, dead] = await group(sandbox, "api", 3) as [StubSession, StubSession, StubSession];
+  const gate = slow.gate();
+  await slow.sent(`SCRIPT:gate ${gate.path}`);
+  await dead.killAgent();
+  const asking = sandbox.start(["ask", "@api", "SCRIPT:plain done", "-t", "40"]);
+  const said = (id: string) => `==> ${id} <==\nREPLY: done [length 17]\n`;
+  await sandbox.eventually(() => asking.stdout === said(quick.id), { what: "the first reply" });
+  await gate.open();
+  const asked = await asking.doneWithin(25_000, "ask");
+  deepStrictEqual([asked.code, asked.stdout], [7, `${said(quick.id)}\n${said(slow.id)}`], asked.stderr);
+  match(asked.stderr, new RegExp(`^Cannot send to "${dead.id}": its agent is gone`, "m"));
+  match(asked.stderr, new RegExp(`^${slow.id} receipt r-`, "m"));
+});
+
 Deno.test("reading verbs show who has ended beside the live ones, and forget an earlier use of the name", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const [old] = await group(sandbox, "api", 1);
