@@ -10,9 +10,9 @@ import type { KillSelector } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { Store } from "./store.ts";
 
-/** For a `create` that the family has begun: it comes to its end, or is rolled back. */
-const CREATES_TIMEOUT_MS = 10_000;
-const CREATES_POLL_MS = 100;
+/** For what the family has begun to create; a process that has left its terminal may go on with that for ever. */
+const LATECOMERS_TIMEOUT_MS = 10_000;
+const LATECOMERS_POLL_MS = 100;
 
 export interface KillWorld {
   readonly store: Pick<Store, "find" | "list" | "creating">;
@@ -60,20 +60,24 @@ async function* families(
     !seen.has(session.token) && ids.some((id) => descendsFrom(session, id, store.find));
   const first = [...roots, ...store.list({ lifecycle: "active" }).filter(isNew)];
   let next = first.toSorted((a, b) => a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0);
-  let deadline: number | null = null;
+  let deadline = Infinity;
   for (;;) {
     for (const session of next) {
       seen.add(session.token);
       yield session;
     }
-    next = store.list({ lifecycle: "active" }).filter(isNew);
-    if (next.length > 0) continue;
+    if (deadline === Infinity) deadline = clock.monotonic() + LATECOMERS_TIMEOUT_MS;
     await rollBackAbandoned();
+    // In this order: one that comes to its end between the two looks is seen in the second.
     const coming = store.creating().filter(isNew);
-    if (coming.length === 0 && store.list({ lifecycle: "active" }).filter(isNew).length === 0) return;
-    deadline ??= clock.monotonic() + CREATES_TIMEOUT_MS;
-    if (clock.monotonic() >= deadline) return yield* coming;
-    await clock.sleep(CREATES_POLL_MS);
+    next = store.list({ lifecycle: "active" }).filter(isNew);
+    if (clock.monotonic() >= deadline) {
+      const ready = new Set(next.map(({ token }) => token));
+      return yield* [...next, ...coming.filter(({ token }) => !ready.has(token))];
+    }
+    if (next.length > 0) continue;
+    if (coming.length === 0) return;
+    await clock.sleep(LATECOMERS_POLL_MS);
   }
 }
 
