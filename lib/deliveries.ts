@@ -92,9 +92,12 @@ export class Deliveries {
   ): Promise<Settled<Receipt>> {
     const { key } = request;
     if (key === null) return Promise.resolve({ ref: null });
+    // Each session has its own claim, so that one key serves a whole group, and a repetition sends what is missing.
+    const verb = `send to ${session.id}`;
     const { mode = "queue" } = request;
-    return hash({ id: session.id, text, ...(mode === "queue" ? {} : { mode }) }).then((requestHash) =>
-      this.#settle({ verb: "send", key, requestHash, sessionId: session.id }, signal, {
+    const essence = { token: session.token, text, ...(mode === "queue" ? {} : { mode }) };
+    return hash(essence).then((requestHash) =>
+      this.#settle({ verb, key, requestHash, sessionId: session.id }, signal, {
         done: (resultJson) => JSON.parse(resultJson) as Receipt,
         open: async (claim) => {
           const send = claim.receipt === null ? null : this.store.findSend(claim.receipt);

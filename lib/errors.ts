@@ -30,6 +30,26 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   transport: 255,
 };
 
+/**
+ * Of the results of several sessions the first of these makes the exit code: that a message may have been delivered
+ * must never be hidden, what nobody foresaw comes before what is known, and what was not done before what goes on.
+ */
+export const WORST_FIRST: readonly number[] = [
+  EXIT_CODES.unproven,
+  EXIT_CODES.interrupted,
+  EXIT_CODES.failure,
+  EXIT_CODES.usage,
+  EXIT_CODES.transport,
+  EXIT_CODES.refused,
+  EXIT_CODES.agent_gone,
+  EXIT_CODES.not_found,
+  EXIT_CODES.turn_failed,
+  EXIT_CODES.waiting_for_input,
+  EXIT_CODES.not_delivered,
+  EXIT_CODES.timed_out,
+  0,
+];
+
 /** For the gateway. */
 export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   failure: 500,

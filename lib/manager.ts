@@ -6,6 +6,8 @@ import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
 import { assertMayAnswer, assertMayInterrupt, assertNoLaxer, descendsFrom } from "./families.ts";
+import { type Expanded, type ExpandRequest, expandTargets } from "./groups.ts";
+import { sessionsToKill } from "./kill_order.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { Deliveries } from "./deliveries.ts";
@@ -70,6 +72,13 @@ export class Manager implements SessionService {
     this.store.close();
   }
 
+  expand(request: ExpandRequest): Promise<Expanded> {
+    return Promise.try(() => {
+      const live = [...this.store.list({ lifecycle: "active" }), ...this.store.creating()];
+      return expandTargets(request, [...this.store.listEnded(), ...live].sort(byCreation));
+    });
+  }
+
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
     await assertWorkspace(request.path);
     const parent = request.parent === null ? null : this.store.find(request.parent);
@@ -97,15 +106,15 @@ export class Manager implements SessionService {
     const text = this.#withSender(session, normaliseMessage(request.text), request.sender);
     assertActive(session, "send to");
     if (request.mode === "interrupt") this.#assertMayInterrupt(session.id, request.sender);
-    const outcome = await this.#deliveries.send(
-      session,
-      await this.#backend(session.agent),
-      text,
-      request,
-      signal,
-    );
-    if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
-    return outcome;
+    try {
+      const backend = await this.#backend(session.agent);
+      const outcome = await this.#deliveries.send(session, backend, text, request, signal);
+      if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
+      return outcome;
+    } catch (error) {
+      if (error instanceof AppError && error.code === "agent_gone") await this.#noticeDeath(session);
+      throw error;
+    }
   }
 
   async interrupt(request: InterruptRequest, signal: AbortSignal): Promise<InterruptOutcome> {
@@ -191,9 +200,7 @@ export class Manager implements SessionService {
     }
     return [...listed.values()]
       .filter(({ session }) => options.group === null || session.group === options.group)
-      .sort((a, b) =>
-        a.session.createdAt < b.session.createdAt ? -1 : a.session.createdAt > b.session.createdAt ? 1 : 0
-      );
+      .sort((a, b) => byCreation(a.session, b.session));
   }
 
   /** The active sessions with their states; those that are proven to be dead are marked as ended. */
@@ -218,7 +225,12 @@ export class Manager implements SessionService {
   async kill(selector: KillSelector): Promise<KillResult> {
     const killed: SessionId[] = [];
     const failed: { id: SessionId; reason: string }[] = [];
-    for (const session of this.#selected(selector)) {
+    const world = {
+      store: this.store,
+      clock: this.deps.clock,
+      rollBackAbandoned: () => this.rollBackAbandoned(),
+    };
+    for await (const session of sessionsToKill(selector, world)) {
       // Neither killed nor failed: it had ended before.
       if (session.lifecycle === "ended") continue;
       try {
@@ -276,18 +288,6 @@ export class Manager implements SessionService {
     this.store.markEnded(session, { at: new Date(this.deps.clock.now()).toISOString(), reason });
   }
 
-  #selected(selector: KillSelector): Session[] {
-    if ("ids" in selector) return [...new Set(selector.ids)].map((id) => this.#find(id));
-    const live = this.store.list({ lifecycle: "active" });
-    const { scope } = selector;
-    const inScope = scope === "everyone"
-      ? live
-      : live.filter((row) => descendsFrom(row, scope.descendantsOf, (id) => this.store.find(id)));
-    if ("all" in selector) return inScope;
-    const before = this.deps.clock.now() - selector.olderThanMs;
-    return inScope.filter((row) => Date.parse(row.lastUsedAt) < before);
-  }
-
   /** From one session to another that is not its descendant: the agent must not take it for the user's word. */
   #withSender(target: Session, text: string, sender: SessionId | null): string {
     if (sender === null || this.store.find(sender) === null) return text;
@@ -338,6 +338,10 @@ export class Manager implements SessionService {
     if (loaded !== null) this.#backends.set(agent, loaded);
     return loaded;
   }
+}
+
+function byCreation(a: Pick<Session, "createdAt">, b: Pick<Session, "createdAt">): number {
+  return a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0;
 }
 
 async function assertWorkspace(path: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** SessionService: the one interface that the CLI speaks, whoever carries it (this machine, a gateway, ssh). */
 
+import type { Expanded, ExpandRequest } from "./groups.ts";
 import type {
   AgentKind,
   Answer,
@@ -99,10 +100,24 @@ export interface ListedSession {
   readonly pending: string | null;
 }
 
+export type KillScope = "everyone" | { readonly descendantsOf: SessionId };
+
 export type KillSelector =
-  | { readonly ids: readonly SessionId[] }
-  | { readonly all: true; readonly scope: "everyone" | { readonly descendantsOf: SessionId } }
-  | { readonly olderThanMs: number; readonly scope: "everyone" | { readonly descendantsOf: SessionId } };
+  & {
+    /** The session whose agent runs this command, if any: ended last, since the command may end with it. */
+    readonly caller: SessionId | null;
+  }
+  & (
+    | {
+      readonly ids: readonly SessionId[];
+      /** With all that descend from them. */
+      readonly tree: boolean;
+      /** Also the caller and its ancestors, which are refused else. */
+      readonly everyone: boolean;
+    }
+    | { readonly all: true; readonly scope: KillScope }
+    | { readonly olderThanMs: number; readonly scope: KillScope }
+  );
 
 export interface KillResult {
   readonly killed: readonly SessionId[];
@@ -138,6 +153,8 @@ export interface TerminalCommand {
  * begun by then is rolled back or left provable.
  */
 export interface SessionService {
+  /** What `@group` stands for in a command; ids stand for themselves. */
+  expand(request: ExpandRequest): Promise<Expanded>;
   create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult>;
   send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
   /** Stops the turn that runs at the call, confirmed by the agent's record; at rest it does nothing. */

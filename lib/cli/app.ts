@@ -1,6 +1,6 @@
 /** The command tree: finds the verb, runs it, prints what it came to, and returns the exit code. */
 
-import { AppError, EXIT_CODES } from "../errors.ts";
+import { AppError, EXIT_CODES, WORST_FIRST } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import type { SessionService } from "../service.ts";
 import type { Command } from "@stricli/core";
@@ -28,15 +28,6 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "attach": { brief: "Join a session in this terminal", load: () => import("./attach.ts") },
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
 };
-
-/** Of several failures the first of these counts, and any other before them. */
-const WORST_FIRST = [
-  EXIT_CODES.agent_gone,
-  EXIT_CODES.turn_failed,
-  EXIT_CODES.waiting_for_input,
-  EXIT_CODES.timed_out,
-  0,
-];
 
 type ClosableService = SessionService & { close(): void };
 

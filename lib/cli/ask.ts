@@ -2,19 +2,22 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
+import type { Target } from "../groups.ts";
 import type { SessionId } from "../session.ts";
 import { outcomeFailure } from "./outcome.ts";
 import { note, type Result } from "./output.ts";
-import { anyText, milliseconds, sessionId } from "./parsers.ts";
+import { anyText, milliseconds, target } from "./parsers.ts";
 import {
   deliver,
   MESSAGE_FLAGS,
+  type MessageOptions,
+  messageOptions,
   sendFailure,
   sendNotes,
   type SendOptions,
-  sendOptions,
   sendResult,
 } from "./send.ts";
+import type { GroupTarget } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -29,6 +32,10 @@ interface Flags {
   readonly json: boolean;
 }
 
+export interface AskMessageOptions extends MessageOptions {
+  readonly timeoutMs: number;
+}
+
 export interface AskOptions extends SendOptions {
   readonly timeoutMs: number;
 }
@@ -36,22 +43,41 @@ export interface AskOptions extends SendOptions {
 /** @throws AppError (usage) for a session that asks itself, and for what `send` refuses. */
 export function askOptions(
   flags: Omit<Flags, "json">,
-  id: SessionId,
+  target: Target,
   message: string | undefined,
   env: ParseContext["env"],
-): AskOptions {
-  const options = sendOptions(flags, id, message, env);
-  if (id === options.sender) throw usageError(`Cannot ask "${id}": it is the session that runs this command`);
+): AskMessageOptions {
+  const options = messageOptions(flags, message, env);
+  if (target.kind === "session" && target.id === options.sender) {
+    throw usageError(`Cannot ask "${target.id}": it is the session that runs this command`);
+  }
   return { ...options, timeoutMs: flags.timeout ?? TIMEOUT_MS };
 }
 
 export async function* run(options: AskOptions, context: CliContext): AsyncIterable<Result> {
-  const { id, timeoutMs } = options;
   const sent = await deliver(options, context);
   const receipt = sent.receipt.receipt;
   if (sendFailure(sent) !== null) return yield sendResult(sent);
   yield note(`receipt ${receipt}`, ...sendNotes(sent));
+  yield await reply(options.id, receipt, options.timeoutMs, context);
+}
 
+async function* runGroup(
+  target: GroupTarget,
+  options: AskMessageOptions,
+  context: CliContext,
+): AsyncIterable<Result> {
+  const { askGroup } = await import("./ask_group.ts");
+  yield* askGroup(target, options, context);
+}
+
+/** Waits for the end of that message's turn. @throws AppError (interrupted) that says how to wait again. */
+export async function reply(
+  id: SessionId,
+  receipt: string,
+  timeoutMs: number,
+  context: CliContext,
+): Promise<Result> {
   const service = await context.service();
   const stopped = () =>
     new AppError(
@@ -63,7 +89,7 @@ export async function* run(options: AskOptions, context: CliContext): AsyncItera
     for await (const { outcome } of service.wait(request, context.signal)) {
       const failure = outcomeFailure(id, outcome, timedOut(id, timeoutMs));
       const reply = failure ? null : (await service.lastMessages(id, 1, receipt)).at(-1) ?? null;
-      return yield { text: reply, json: { id, receipt, outcome: outcome.outcome, reply }, failure };
+      return { text: reply, json: { id, receipt, outcome: outcome.outcome, reply }, failure };
     }
   } catch (error) {
     throw context.signal.aborted ? stopped() : error;
@@ -77,13 +103,18 @@ function timedOut(id: SessionId, timeoutMs: number): string {
     `(the agent keeps working; use 'wait ${id}' then 'last-message ${id}' to pick up the reply)`;
 }
 
-export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
+export const command = buildCommand<Flags, [Target, string?], ParseContext>({
   docs: {
     brief: "Send a message, wait and print the reply",
     fullDescription: `Send a message, wait for the end of the turn and print the agent's last message.
+@group asks each live session of a group, but never the one that runs the command, and prints each reply as it
+comes, under a line "==> id <==". With --json, one JSON object per line.
 
 Examples:
   dev-sessions ask fizz-top "Which port does the server listen on?"
+
+  # All of a group
+  dev-sessions ask @api "What is left to do?"
 
   # Give up after a minute (exit code 124); the agent goes on
   dev-sessions ask fizz-top -t 60 -f question.md`,
@@ -109,13 +140,20 @@ Examples:
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: sessionId, brief: "Session", placeholder: "id" },
+        { parse: target, brief: "Session or @group", placeholder: "id" },
         { parse: anyText, optional: true, brief: "What to ask", placeholder: "message" },
       ],
     },
   },
-  func(flags, id, message) {
-    const options = askOptions(flags, id, message, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
+  func(flags, target, message) {
+    const options = askOptions(flags, target, message, this.env);
+    this.accept({
+      json: flags.json,
+      long: true,
+      run: (context) =>
+        target.kind === "session"
+          ? run({ id: target.id, ...options }, context)
+          : runGroup(target, options, context),
+    });
   },
 });

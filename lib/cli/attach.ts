@@ -2,19 +2,29 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
-import type { SessionId } from "../session.ts";
+import type { Target } from "../groups.ts";
 import type { Result } from "./output.ts";
-import { sessionId } from "./parsers.ts";
+import { target } from "./parsers.ts";
+import { sessionsOf } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
-export async function run(id: SessionId, context: CliContext): Promise<Result> {
+export async function run(target: Target, context: CliContext): Promise<Result> {
+  const name = target.kind === "session" ? target.id : `@${target.group}`;
   const { stdinIsTerminal, stdoutIsTerminal } = context.deps.terminal;
   if (!stdinIsTerminal() || !stdoutIsTerminal()) {
     throw usageError(
-      `Cannot attach to "${id}": attach needs a terminal, and ${
+      `Cannot attach to "${name}": attach needs a terminal, and ${
         stdinIsTerminal() ? "stdout" : "stdin"
       } is none`,
-      `Without a terminal, read it with: dev-sessions logs ${id}`,
+      `Without a terminal, read it with: dev-sessions logs ${name}`,
+    );
+  }
+  const { ids: [id = "", ...others] } = await sessionsOf([target], "attach", null, context);
+  if (others.length > 0) {
+    throw usageError(
+      `Cannot attach to "${name}": it has ${others.length + 1} live sessions. Name one: ${
+        [id, ...others].join(", ")
+      }`,
     );
   }
   const { command, args, env } = await (await context.service()).attachCommand(id);
@@ -24,19 +34,23 @@ export async function run(id: SessionId, context: CliContext): Promise<Result> {
   return { failure: new AppError("failure", `Cannot attach to "${id}": ${why}`) };
 }
 
-export const command = buildCommand<Record<never, never>, [SessionId], ParseContext>({
+export const command = buildCommand<Record<never, never>, [Target], ParseContext>({
   docs: {
     brief: "Join a session in this terminal",
     fullDescription:
       `Join a session in this terminal. Leave it as you leave tmux (Ctrl-b d); the agent goes on.
+@group is the only live session of a group.
 
 Examples:
   dev-sessions attach fizz-top`,
   },
   parameters: {
-    positional: { kind: "tuple", parameters: [{ parse: sessionId, brief: "Session", placeholder: "id" }] },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: target, brief: "Session or @group", placeholder: "id" }],
+    },
   },
-  func(_flags, id) {
-    this.accept({ json: false, long: false, run: (context) => run(id, context) });
+  func(_flags, target) {
+    this.accept({ json: false, long: false, run: (context) => run(target, context) });
   },
 });

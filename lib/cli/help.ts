@@ -1,6 +1,6 @@
 /** `help`: what the command can do, and what its exit codes mean. */
 
-import { type ErrorCode, EXIT_CODES } from "../errors.ts";
+import { type ErrorCode, EXIT_CODES, WORST_FIRST } from "../errors.ts";
 
 const MEANINGS: Readonly<Record<ErrorCode, readonly [meaning: string, then: string]>> = {
   failure: ["failure not listed below", "read stderr"],
@@ -35,7 +35,7 @@ export function exitCodesHelp(): string {
     "",
     ...lines,
     "",
-    "For several sessions the worst counts: 7, 6, 5, 124, 0.",
+    `For several sessions the worst counts, in this order: ${WORST_FIRST.join(", ")}.`,
   ]
     .join("\n");
 }

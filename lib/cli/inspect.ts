@@ -1,10 +1,13 @@
 /** `inspect`: the stored record of a session, complete. */
 
 import { buildCommand } from "@stricli/core";
+import type { Target } from "../groups.ts";
+import type { SessionService } from "../service.ts";
 import type { SessionId } from "../session.ts";
 import type { Result } from "./output.ts";
-import { sessionId } from "./parsers.ts";
+import { target } from "./parsers.ts";
 import { sessionRecord } from "./record.ts";
+import { type GroupTarget, readEach } from "./targets.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 interface Flags {
@@ -12,27 +15,51 @@ interface Flags {
 }
 
 export async function run(id: SessionId, context: CliContext): Promise<Result> {
-  const session = await (await context.service()).inspect(id);
-  const { process, handle, lastSend } = session;
-  const record = sessionRecord(session, { process, handle, lastSend });
+  const record = await recordOf(id, await context.service());
   return { text: JSON.stringify(record, null, 2), json: record };
 }
 
-export const command = buildCommand<Flags, [SessionId], ParseContext>({
+/** An array, also without `--json`. */
+async function* runGroup(target: GroupTarget, context: CliContext): AsyncIterable<Result> {
+  const reading = readEach(target, context, {
+    read: async (id, service) => ({ text: null, json: await recordOf(id, service) }),
+    separator: "",
+    layout: "indented",
+  });
+  for await (const result of reading) {
+    yield { ...result, text: result.json === undefined ? null : JSON.stringify(result.json, null, 2) };
+  }
+}
+
+async function recordOf(id: SessionId, service: SessionService): Promise<Record<string, unknown>> {
+  const session = await service.inspect(id);
+  const { process, handle, lastSend } = session;
+  return sessionRecord(session, { process, handle, lastSend });
+}
+
+export const command = buildCommand<Flags, [Target], ParseContext>({
   docs: {
     brief: "Print a session's stored record",
-    fullDescription: `Print the stored record of a session as JSON.
+    fullDescription: `Print the stored record of a session as JSON; for @group, an array of them.
 
 Examples:
-  dev-sessions inspect fizz-top | jq .path`,
+  dev-sessions inspect fizz-top | jq .path
+  dev-sessions inspect @api | jq -r '.[].path'`,
   },
   parameters: {
     flags: {
       json: { kind: "boolean", default: false, withNegated: false, brief: "The same; it is always JSON" },
     },
-    positional: { kind: "tuple", parameters: [{ parse: sessionId, brief: "Session", placeholder: "id" }] },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: target, brief: "Session or @group", placeholder: "id" }],
+    },
   },
-  func(flags, id) {
-    this.accept({ json: flags.json, long: false, run: (context) => run(id, context) });
+  func({ json }, target) {
+    this.accept({
+      json,
+      long: false,
+      run: (context) => target.kind === "session" ? run(target.id, context) : runGroup(target, context),
+    });
   },
 });

@@ -2,51 +2,73 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
+import type { Target } from "../groups.ts";
 import type { KillResult, KillSelector } from "../service.ts";
 import type { SessionId } from "../session.ts";
 import type { Result } from "./output.ts";
-import { age, callingSession, sessionId } from "./parsers.ts";
+import { age, callingSession, target } from "./parsers.ts";
+import { namedIds, namesGroup, sessionsOf } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 interface Flags {
   readonly all: boolean;
   readonly olderThan: number | undefined;
   readonly everyone: boolean;
+  readonly tree: boolean;
   readonly json: boolean;
 }
 
+type Selector<T> = T extends { readonly ids: unknown } ? Omit<T, "ids"> : T;
+
+export interface KillOptions {
+  /** None when the selector says it all. */
+  readonly targets: readonly Target[];
+  /** Without ids, those of the targets are meant. */
+  readonly selector: Selector<KillSelector>;
+}
+
 /** @throws AppError (usage) unless exactly one selector is given. */
-export function killSelector(
+export function killOptions(
   flags: Omit<Flags, "json">,
-  ids: readonly SessionId[],
+  targets: readonly Target[],
   env: ParseContext["env"],
-): KillSelector {
-  const selectors = [ids.length > 0, flags.all, flags.olderThan !== undefined].filter(Boolean).length;
+): KillOptions {
+  const selectors = [targets.length > 0, flags.all, flags.olderThan !== undefined].filter(Boolean).length;
   if (selectors !== 1) throw usageError("Provide exactly one of <id>, --all, or --older-than <duration>");
-  if (ids.length > 0) {
-    if (flags.everyone) throw usageError("--everyone belongs to --all and --older-than");
-    return { ids: [...new Set(ids)] };
-  }
-  const self = callingSession(env);
-  const scope = self === null || flags.everyone ? "everyone" : { descendantsOf: self };
-  return flags.olderThan === undefined ? { all: true, scope } : { olderThanMs: flags.olderThan, scope };
+  const caller = callingSession(env);
+  const { everyone, tree } = flags;
+  if (targets.length > 0) return { targets, selector: { tree, everyone, caller } };
+  if (tree) throw usageError("--tree belongs to <id>");
+  const scope = caller === null || everyone ? "everyone" : { descendantsOf: caller };
+  return {
+    targets,
+    selector: flags.olderThan === undefined
+      ? { all: true, scope, caller }
+      : { olderThanMs: flags.olderThan, scope, caller },
+  };
 }
 
-export async function run(selector: KillSelector, context: CliContext): Promise<Result> {
-  return killResult(selector, await (await context.service()).kill(selector));
+export async function run({ targets, selector }: KillOptions, context: CliContext): Promise<Result> {
+  const service = await context.service();
+  if (!("tree" in selector)) return killResult(await service.kill(selector), [], true);
+  const { tree, everyone, caller } = selector;
+  const { ids, notes } = await sessionsOf(
+    targets,
+    tree ? "kill tree" : "kill",
+    everyone ? null : caller,
+    context,
+  );
+  const result = await service.kill({ ...selector, ids });
+  return { notes, ...killResult(result, namedIds(targets), tree || namesGroup(targets)) };
 }
 
-function killResult(selector: KillSelector, { killed, failed }: KillResult): Result {
+/** @param bulk there may be more of them than were named, or none. */
+function killResult({ killed, failed }: KillResult, named: readonly SessionId[], bulk: boolean): Result {
   const lines = killed.map((id) => `Killed session ${id}`);
-  let alreadyEnded: SessionId[] = [];
-  if ("ids" in selector) {
-    alreadyEnded = selector.ids.filter((id) => !killed.includes(id) && !failed.some((one) => one.id === id));
-    lines.push(...alreadyEnded.map((id) => `Session ${id} had already ended`));
-  } else if (killed.length > 0) {
-    lines.push(`Killed ${killed.length} session(s)`);
-  } else if (failed.length === 0) {
-    lines.push("No matching sessions to kill");
-  }
+  const alreadyEnded = named.filter((id) => !killed.includes(id) && !failed.some((one) => one.id === id));
+  lines.push(...alreadyEnded.map((id) => `Session ${id} had already ended`));
+  if (bulk && killed.length > 0) lines.push(`Killed ${killed.length} session(s)`);
+  if (lines.length === 0 && failed.length === 0) lines.push("No matching sessions to kill");
   return {
     text: lines.length === 0 ? null : lines.join("\n"),
     json: { killed, alreadyEnded, failed },
@@ -60,15 +82,22 @@ function killFailure(failed: KillResult["failed"]): AppError | null {
   return new AppError("failure", first, others.length === 0 ? null : others.join("\n"));
 }
 
-export const command = buildCommand<Flags, SessionId[], ParseContext>({
+export const command = buildCommand<Flags, Target[], ParseContext>({
   docs: {
     brief: "End sessions",
     fullDescription: `End sessions. Their conversations stay readable.
-Run by an agent, --all and --older-than cover only the sessions that this agent has started (and theirs in turn).
+Run by an agent, --all and --older-than cover only the sessions that this agent has started (and theirs in turn),
+and its own session and its ancestors are refused, or left out of a group. --everyone lifts both.
 
 Examples:
   dev-sessions kill fizz-top
   dev-sessions kill --older-than 24h
+
+  # All sessions of a group
+  dev-sessions kill @api
+
+  # A session with all that it has started, and they in turn
+  dev-sessions kill --tree fizz-top
 
   # From inside a session: really all
   dev-sessions kill --all --everyone`,
@@ -89,12 +118,21 @@ Examples:
         withNegated: false,
         brief: "From inside a session: not only its own",
       },
+      tree: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "With all sessions that they have started",
+      },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print what was ended as JSON" },
     },
-    positional: { kind: "array", parameter: { parse: sessionId, brief: "Sessions", placeholder: "id" } },
+    positional: {
+      kind: "array",
+      parameter: { parse: target, brief: "Sessions or @groups", placeholder: "id" },
+    },
   },
-  func(flags, ...ids) {
-    const selector = killSelector(flags, ids, this.env);
-    this.accept({ json: flags.json, long: false, run: (context) => run(selector, context) });
+  func(flags, ...targets) {
+    const options = killOptions(flags, targets, this.env);
+    this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
   },
 });

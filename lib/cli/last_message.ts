@@ -3,9 +3,10 @@
 import { folderOf, resolvePath } from "../posix_path.ts";
 import { buildCommand } from "@stricli/core";
 import { AppError, messageOf } from "../errors.ts";
-import type { SessionId } from "../session.ts";
+import type { Target } from "../groups.ts";
 import type { Result } from "./output.ts";
-import { nonEmpty, positiveInteger, sessionId } from "./parsers.ts";
+import { nonEmpty, positiveInteger, target } from "./parsers.ts";
+import { heading, readEach } from "./targets.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 interface Flags {
@@ -15,25 +16,51 @@ interface Flags {
 }
 
 export interface LastMessageOptions {
-  readonly id: SessionId;
+  readonly target: Target;
   readonly count: number;
   /** Absolute path. */
   readonly output: string | null;
   readonly json: boolean;
 }
 
-export function lastMessageOptions(flags: Flags, id: SessionId, cwd: () => string): LastMessageOptions {
+export function lastMessageOptions(flags: Flags, target: Target, cwd: () => string): LastMessageOptions {
   const output = flags.output === undefined ? null : resolvePath(cwd(), flags.output);
-  return { id, count: flags.count ?? 1, output, json: flags.json };
+  return { target, count: flags.count ?? 1, output, json: flags.json };
 }
 
-export async function run(options: LastMessageOptions, context: CliContext): Promise<Result> {
-  const blocks = await (await context.service()).lastMessages(options.id, options.count);
-  const text = blocks.length === 0 ? null : blocks.join("\n\n");
-  if (options.output === null) return { text, json: blocks, layout: "compact" };
-  const content = options.json ? JSON.stringify(blocks) : text;
-  await writeWhole(options.output, content === null ? "" : `${content}\n`, context.deps.randomUuid());
-  return { notes: [`Wrote ${blocks.length} message(s) to ${options.output}`] };
+export async function* run(options: LastMessageOptions, context: CliContext): AsyncIterable<Result> {
+  let written = 0;
+  for await (const result of messages(options, context, (count) => written += count)) {
+    // The messages come once; what could not be read of a group comes after them.
+    if (options.output === null || result.json === undefined) {
+      yield result;
+      continue;
+    }
+    const content = options.json ? JSON.stringify(result.json) : result.text ?? null;
+    await writeWhole(options.output, content === null ? "" : `${content}\n`, context.deps.randomUuid());
+    yield { notes: [...result.notes ?? [], `Wrote ${written} message(s) to ${options.output}`] };
+  }
+}
+
+async function* messages(
+  { target, count }: LastMessageOptions,
+  context: CliContext,
+  counted: (count: number) => void,
+): AsyncIterable<Result> {
+  if (target.kind === "session") {
+    const blocks = await (await context.service()).lastMessages(target.id, count);
+    counted(blocks.length);
+    return yield { text: blocks.length === 0 ? null : blocks.join("\n\n"), json: blocks, layout: "compact" };
+  }
+  yield* readEach(target, context, {
+    async read(id, service) {
+      const messages = await service.lastMessages(id, count);
+      counted(messages.length);
+      return { text: [heading(id), ...messages].join("\n\n").replace("\n\n", "\n"), json: { id, messages } };
+    },
+    separator: "\n\n",
+    layout: "compact",
+  });
 }
 
 /** Through a temporary file beside it, so that a reader never sees a part. */
@@ -48,16 +75,21 @@ async function writeWhole(path: string, text: string, unique: string): Promise<v
   }
 }
 
-export const command = buildCommand<Flags, [SessionId], ParseContext>({
+export const command = buildCommand<Flags, [Target], ParseContext>({
   docs: {
     brief: "Print an agent's last message",
     fullDescription: `Print the last text that the agent wrote, complete.
+For @group, each under a line "==> id <==", or with --json an array of {"id", "messages"}; it includes the sessions
+of the group that ended while others of it were live, or, when all have ended, before the group was used again.
 
 Examples:
   dev-sessions last-message fizz-top
 
   # The last three, each as a JSON string
   dev-sessions last-message fizz-top -n 3 --json
+
+  # Of all sessions of a group
+  dev-sessions last-message @api
 
   # Into a file that other agents read
   dev-sessions last-message fizz-top --output review.md`,
@@ -81,10 +113,13 @@ Examples:
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print an array of strings" },
     },
     aliases: { n: "count" },
-    positional: { kind: "tuple", parameters: [{ parse: sessionId, brief: "Session", placeholder: "id" }] },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: target, brief: "Session or @group", placeholder: "id" }],
+    },
   },
-  func(flags, id) {
-    const options = lastMessageOptions(flags, id, this.cwd);
+  func(flags, target) {
+    const options = lastMessageOptions(flags, target, this.cwd);
     this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
   },
 });

@@ -1,6 +1,7 @@
 /** `list`: the sessions and what each does now. */
 
 import { buildCommand } from "@stricli/core";
+import { layTree } from "../families.ts";
 import type { ListedSession } from "../service.ts";
 import { type Result, table } from "./output.ts";
 import { groupName } from "./parsers.ts";
@@ -12,24 +13,40 @@ const HEADER = ["ID", "CLI", "MODE", "HOST", "STATUS", "PATH", "DESCRIPTION", "L
 interface Flags {
   readonly all: boolean;
   readonly group: string | undefined;
+  readonly tree: boolean;
   readonly json: boolean;
 }
 
 export interface ListOptions {
   readonly all: boolean;
   readonly group: string | null;
+  readonly tree: boolean;
 }
 
 export async function run(options: ListOptions, context: CliContext): Promise<Result> {
-  const listed = await (await context.service()).list(options);
-  const empty = options.all ? "No sessions" : "No active sessions";
+  const { all, group, tree } = options;
+  const found = await (await context.service()).list({ all, group });
+  const laid = tree ? layTree(found, ({ session }) => session) : null;
+  const listed = laid?.map(({ item }) => item) ?? found;
+  const depths = laid?.map(({ depth }) => depth);
+  const empty = all ? "No sessions" : "No active sessions";
   // Only one of the two is asked for, and with a thousand sessions each takes its time.
   return {
     get text() {
-      return listed.length === 0 ? empty : table(HEADER, listed.map(row));
+      if (listed.length === 0) return empty;
+      // A column of its own behind all others, and only where it says something: the others stay where they were.
+      const groups = listed.some(({ session }) => session.group !== null);
+      const header = groups ? [...HEADER, "GROUP"] : HEADER;
+      return table(
+        header,
+        listed.map((one) => groups ? [...row(one), one.session.group ?? ""] : row(one)),
+        depths,
+      );
     },
     get json() {
-      return listed.map(({ session, state, pending }) => sessionRecord(session, { state, pending }));
+      return listed.map(({ session, state, pending }, index) =>
+        sessionRecord(session, { state, pending, ...(depths ? { depth: depths[index] } : {}) })
+      );
     },
   };
 }
@@ -47,6 +64,9 @@ export const command = buildCommand<Flags, [], ParseContext>({
 Examples:
   dev-sessions list
 
+  # Who started whom: below each session those that it started
+  dev-sessions list --tree
+
   # The ids of all that need an answer
   dev-sessions list --json | jq -r '.[] | select(.state == "waiting_for_input") | .id'`,
   },
@@ -60,11 +80,17 @@ Examples:
         brief: "Only this group",
         placeholder: "name",
       },
+      tree: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Below each session those that it started",
+      },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print an array of records" },
     },
   },
   func(flags) {
-    const options: ListOptions = { all: flags.all, group: flags.group ?? null };
+    const options: ListOptions = { all: flags.all, group: flags.group ?? null, tree: flags.tree };
     this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
   },
 });

@@ -1,9 +1,12 @@
 /** `logs`: the conversation as the agent recorded it. */
 
 import { buildCommand } from "@stricli/core";
+import type { Target } from "../groups.ts";
+import type { SessionService } from "../service.ts";
 import type { LogEntry, SessionId } from "../session.ts";
 import type { Result } from "./output.ts";
-import { sessionId } from "./parsers.ts";
+import { target } from "./parsers.ts";
+import { type GroupTarget, heading, readEach } from "./targets.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 interface Flags {
@@ -17,12 +20,31 @@ export interface LogsOptions {
 }
 
 export async function run({ id, tools }: LogsOptions, context: CliContext): Promise<Result> {
+  const entries = await entriesOf(id, tools, await context.service());
+  return { text: conversation(entries), json: entries, layout: "compact" };
+}
+
+function runGroup(target: GroupTarget, tools: boolean, context: CliContext): AsyncIterable<Result> {
+  return readEach(target, context, {
+    async read(id, service) {
+      const entries = await entriesOf(id, tools, service);
+      return { text: `${heading(id)}\n${conversation(entries)}`, json: { id, entries } };
+    },
+    separator: "\n\n",
+    layout: "compact",
+  });
+}
+
+async function entriesOf(id: SessionId, tools: boolean, service: SessionService): Promise<LogEntry[]> {
   const entries: LogEntry[] = [];
-  for await (const entry of (await context.service()).logs(id)) {
+  for await (const entry of service.logs(id)) {
     if (tools || entry.role !== "tool") entries.push(entry);
   }
-  const text = entries.length === 0 ? "No conversation history available" : entries.map(block).join("\n\n");
-  return { text, json: entries, layout: "compact" };
+  return entries;
+}
+
+function conversation(entries: readonly LogEntry[]): string {
+  return entries.length === 0 ? "No conversation history available" : entries.map(block).join("\n\n");
 }
 
 function block(entry: LogEntry): string {
@@ -34,10 +56,12 @@ function block(entry: LogEntry): string {
   return lines.filter((line) => line !== "").join("\n");
 }
 
-export const command = buildCommand<Flags, [SessionId], ParseContext>({
+export const command = buildCommand<Flags, [Target], ParseContext>({
   docs: {
     brief: "Print the conversation",
     fullDescription: `Print the conversation of a session.
+For @group, each under a line "==> id <==", or with --json an array of {"id", "entries"}; it includes the sessions
+of the group that ended while others of it were live.
 
 Examples:
   dev-sessions logs fizz-top
@@ -50,10 +74,17 @@ Examples:
       tools: { kind: "boolean", default: false, withNegated: false, brief: "Include tool calls" },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print an array of entries" },
     },
-    positional: { kind: "tuple", parameters: [{ parse: sessionId, brief: "Session", placeholder: "id" }] },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: target, brief: "Session or @group", placeholder: "id" }],
+    },
   },
-  func(flags, id) {
-    const options: LogsOptions = { id, tools: flags.tools };
-    this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
+  func({ tools, json }, target) {
+    this.accept({
+      json,
+      long: false,
+      run: (context) =>
+        target.kind === "session" ? run({ id: target.id, tools }, context) : runGroup(target, tools, context),
+    });
   },
 });

@@ -59,8 +59,16 @@ export function oneLine(text: string): string {
   return forTerminal(text.replace(/\s+/g, " ")).trim();
 }
 
-/** Rows under a header with dashes, cells padded to the widest and two spaces apart. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * Rows under a header with dashes, cells padded to the widest and two spaces apart.
+ *
+ * @param depths of the rows in a tree: the first cell is indented by two spaces for each level.
+ */
+export function table(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  depths: readonly number[] = [],
+): string {
   // Most cells say what the one above them says.
   const known = new Map<string, string>();
   const cell = (text: string) => {
@@ -68,7 +76,10 @@ export function table(header: readonly string[], rows: readonly (readonly string
     if (line === undefined) known.set(text, line = oneLine(text));
     return line;
   };
-  const cells = rows.map((row) => row.map(cell));
+  const cells = rows.map((row, index) => {
+    const [first = "", ...others] = row.map(cell);
+    return ["  ".repeat(depths[index] ?? 0) + first, ...others];
+  });
   const widths = header.map((title, column) =>
     cells.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), title.length)
   );

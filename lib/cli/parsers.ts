@@ -1,6 +1,7 @@
 /** Checks of single arguments and flags; each returns the value or throws a usage error that names the flag. */
 
 import { isSessionId } from "../champion_ids.ts";
+import type { Target } from "../groups.ts";
 import type { SessionId } from "../session.ts";
 import { usageError } from "./verb.ts";
 
@@ -12,9 +13,27 @@ const SECONDS_DETAIL = "It is in seconds and may have a fraction, e.g. 300 or 0.
 /** @throws AppError (usage) for what can't be the id of a session. */
 export function sessionId(input: string): SessionId {
   if (isSessionId(input)) return input;
+  if (input.startsWith("@") && GROUP.test(input.slice(1))) {
+    throw usageError(
+      `Cannot use the group ${JSON.stringify(input)} here: name one session`,
+      `List its sessions with: dev-sessions list --group ${input.slice(1)}`,
+    );
+  }
   throw usageError(
     `Invalid session id: ${JSON.stringify(input)}`,
     "List the sessions with: dev-sessions list --all",
+  );
+}
+
+/** An id, or `@group` for all its sessions. @throws AppError (usage) for anything else. */
+export function target(input: string): Target {
+  if (!input.startsWith("@")) return { kind: "session", id: sessionId(input) };
+  const group = input.slice(1);
+  if (GROUP.test(group)) return { kind: "group", group };
+  throw usageError(
+    `Invalid group: ${JSON.stringify(input)}`,
+    "A group is @ and its name, of 1 to 64 letters, digits, dots, underscores or dashes.\n" +
+      "See the groups with: dev-sessions list --all",
   );
 }
 
@@ -70,7 +89,10 @@ export function age(input: string): number {
 
 export function groupName(input: string): string {
   if (GROUP.test(input)) return input;
-  throw usageError("--group must be 1 to 64 letters, digits, dots, underscores or dashes");
+  throw usageError(
+    "--group must be 1 to 64 letters, digits, dots, underscores or dashes",
+    input.startsWith("@") ? "Name it without the @" : null,
+  );
 }
 
 export function key(input: string): string {

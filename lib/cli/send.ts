@@ -2,12 +2,14 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
+import type { Target } from "../groups.ts";
 import type { SendOutcome } from "../service.ts";
 import type { SendMode, SessionId } from "../session.ts";
 import { type MessageSource, messageSource, readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
-import { anyText, callingSession, key, nonEmpty, sessionId } from "./parsers.ts";
+import { anyText, callingSession, key, nonEmpty, target } from "./parsers.ts";
 import { answerHint, optionLines, pendingPhrase } from "./pending.ts";
+import type { GroupTarget } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const SEND_MODES: readonly SendMode[] = ["queue", "steer", "interrupt"];
@@ -24,23 +26,25 @@ interface Flags extends ModeFlags {
   readonly json: boolean;
 }
 
-export interface SendOptions {
-  readonly id: SessionId;
+/** What is to be sent, to whomever. */
+export interface MessageOptions {
   readonly source: MessageSource;
   readonly key: string | null;
   readonly sender: SessionId | null;
   readonly mode: SendMode;
 }
 
+export interface SendOptions extends MessageOptions {
+  readonly id: SessionId;
+}
+
 /** @throws AppError (usage) unless exactly one of message and file is given, and at most one mode. */
-export function sendOptions(
+export function messageOptions(
   flags: Pick<Flags, "file" | "key" | keyof ModeFlags>,
-  id: SessionId,
   message: string | undefined,
   env: ParseContext["env"],
-): SendOptions {
+): MessageOptions {
   return {
-    id,
     source: messageSource(message, flags.file),
     key: flags.key ?? null,
     sender: callingSession(env),
@@ -60,6 +64,15 @@ export async function run(options: SendOptions, context: CliContext): Promise<Re
   return sendResult(await deliver(options, context));
 }
 
+async function* runGroup(
+  target: GroupTarget,
+  options: MessageOptions,
+  context: CliContext,
+): AsyncIterable<Result> {
+  const { sendToGroup } = await import("./send_group.ts");
+  yield* sendToGroup(target, options, context);
+}
+
 /** Reads the message, then sends it. */
 export async function deliver(options: SendOptions, context: CliContext): Promise<SendOutcome> {
   const text = await readMessage(options.source, context.deps);
@@ -71,12 +84,12 @@ export async function deliver(options: SendOptions, context: CliContext): Promis
   );
 }
 
-export function sendResult({ id, receipt, repeated }: SendOutcome): Result {
+export function sendResult({ id, receipt, repeated }: SendOutcome) {
   const { result, reason, evidence } = receipt;
   const failure = sendFailure({ id, receipt, repeated });
   const text = failure ? null : result === "queued" ? `Queued message for ${id}` : `Sent message to ${id}`;
   const json = { id, result, receipt: receipt.receipt, reason, evidence, repeated };
-  return { text, json, notes: sendNotes({ id, receipt, repeated }), failure };
+  return { text, json, notes: sendNotes({ id, receipt, repeated }), failure } satisfies Result;
 }
 
 /** What is to be said of a delivery that succeeded, for stderr. */
@@ -152,11 +165,15 @@ export const MESSAGE_FLAGS = {
   },
 } as const;
 
-export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
+export const command = buildCommand<Flags, [Target, string?], ParseContext>({
   docs: {
     brief: "Send a message to an agent",
     fullDescription:
       `Send a message to an agent and return when its own record has it (not at the end of its turn).
+@group sends it to each live session of a group, but never to the one that runs the command, and prints
+"id<TAB>result" per session as it is known: submitted or queued, else why not. What fails for one does not
+stop the others; the worst of them makes the exit code. With --json, one JSON object per line. Repeated with
+the same --key, it is sent only to those that did not get it.
 
 Examples:
   dev-sessions send fizz-top "Run the tests and fix what fails"
@@ -170,6 +187,8 @@ Examples:
 
   # Into the running turn, at its next step
   dev-sessions send fizz-top --steer "Leave the tests alone"
+  # To a group; again for those that refused it
+  dev-sessions send @api --key rebase "Rebase onto main and run the tests"
 
   # A message that starts with a dash
   dev-sessions send fizz-top -- "--help does not work"`,
@@ -183,13 +202,20 @@ Examples:
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: sessionId, brief: "Session", placeholder: "id" },
+        { parse: target, brief: "Session or @group", placeholder: "id" },
         { parse: anyText, optional: true, brief: "What to send", placeholder: "message" },
       ],
     },
   },
-  func(flags, id, message) {
-    const options = sendOptions(flags, id, message, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
+  func(flags, target, message) {
+    const options = messageOptions(flags, message, this.env);
+    this.accept({
+      json: flags.json,
+      long: true,
+      run: (context) =>
+        target.kind === "session"
+          ? run({ id: target.id, ...options }, context)
+          : runGroup(target, options, context),
+    });
   },
 });

@@ -2,11 +2,13 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
+import type { Target } from "../groups.ts";
 import type { SessionId } from "../session.ts";
 import type { WaitRequest, WaitResult } from "../service.ts";
 import { outcomeDetails, outcomeFailure } from "./outcome.ts";
-import type { Result } from "./output.ts";
-import { callingSession, milliseconds, nonEmpty, sessionId } from "./parsers.ts";
+import { note, type Result } from "./output.ts";
+import { callingSession, milliseconds, nonEmpty, target } from "./parsers.ts";
+import { namedIds, namesGroup, sessionsOf } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -21,23 +23,29 @@ interface Flags {
   readonly json: boolean;
 }
 
+export interface WaitOptions extends Omit<WaitRequest, "ids"> {
+  readonly targets: readonly Target[];
+  readonly caller: SessionId | null;
+}
+
 /** @throws AppError (usage) for a session that waits for itself, and for flags that exclude each other. */
 export function waitOptions(
   flags: Omit<Flags, "json">,
-  given: readonly SessionId[],
+  targets: readonly Target[],
   env: ParseContext["env"],
-): WaitRequest {
-  const ids = [...new Set(given)];
+): WaitOptions {
+  const ids = namedIds(targets);
   const self = callingSession(env);
   if (flags.any && flags.all) throw usageError("Use only one of --any, --all");
   if (self !== null && ids.includes(self)) {
     throw usageError(`Cannot wait for "${self}": it is the session that runs this command`);
   }
-  if (flags.message !== undefined && ids.length > 1) {
+  if (flags.message !== undefined && (ids.length > 1 || namesGroup(targets))) {
     throw usageError("--message names the delivery to one session: provide exactly one <id>");
   }
   return {
-    ids,
+    targets,
+    caller: self,
     any: flags.any,
     timeoutMs: flags.timeout ?? TIMEOUT_MS,
     pollMs: flags.interval ?? null,
@@ -46,13 +54,18 @@ export function waitOptions(
   };
 }
 
-export async function* run(request: WaitRequest, context: CliContext): AsyncIterable<Result> {
+export async function* run(options: WaitOptions, context: CliContext): AsyncIterable<Result> {
+  const { targets, caller, ...rest } = options;
+  const { ids, notes } = await sessionsOf(targets, "wait", caller, context);
+  if (notes.length > 0) yield note(...notes);
+  const request: WaitRequest = { ids, ...rest };
+  const several = ids.length > 1 || namesGroup(targets);
   const service = await context.service();
   const done = new Map<SessionId, string>();
   try {
     for await (const result of service.wait(request, context.signal)) {
       done.set(result.id, result.outcome.outcome);
-      yield waitResult(result, request.ids.length > 1);
+      yield waitResult(result, several);
     }
   } catch (error) {
     if (!context.signal.aborted) throw error;
@@ -77,19 +90,23 @@ function progress(left: readonly SessionId[], done: ReadonlyMap<SessionId, strin
   return `still waiting for ${left.join(", ")}; done: ${finished || "none"}`;
 }
 
-export const command = buildCommand<Flags, SessionId[], ParseContext>({
+export const command = buildCommand<Flags, Target[], ParseContext>({
   docs: {
     brief: "Wait for the end of agents' turns",
     fullDescription:
       `Wait until the running turn of each session has ended, needs an answer, or can't end any more.
 Prints one word for one session: completed, idle, failed, interrupted, waiting_for_input, gone or timed_out;
-"id<TAB>word" per line for several. With --json, one JSON object per line.
+"id<TAB>word" per line, as each becomes known, for several and for @group. With --json, one JSON object per line.
+@group is every live session of a group, but never the one that runs the command.
 
 Examples:
   dev-sessions wait fizz-top && dev-sessions last-message fizz-top
 
   # Whichever is ready first
   dev-sessions wait --any fizz-top riven-jg
+
+  # A group, each as soon as it is ready
+  dev-sessions wait @api | while read -r id outcome; do dev-sessions last-message "$id"; done
 
   # Exactly the delivery that send or ask told of
   dev-sessions wait fizz-top --message <receipt>
@@ -143,11 +160,11 @@ Examples:
     positional: {
       kind: "array",
       minimum: 1,
-      parameter: { parse: sessionId, brief: "Sessions", placeholder: "id" },
+      parameter: { parse: target, brief: "Sessions or @groups", placeholder: "id" },
     },
   },
-  func(flags, ...ids) {
-    const request = waitOptions(flags, ids, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(request, context) });
+  func(flags, ...targets) {
+    const options = waitOptions(flags, targets, this.env);
+    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
   },
 });

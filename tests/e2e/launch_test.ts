@@ -10,6 +10,7 @@ import {
   modelOf,
   openSession,
   step,
+  writeCommand,
 } from "../support/live_session.ts";
 
 /** What Claude Code exports to the commands of its Bash tool. */
@@ -246,10 +247,3 @@ Deno.test("people at the session's terminal", async (t) => {
   await session.expect(0, "kill");
   await assertNothingLeft(sandbox);
 });
-
-/** `dev-sessions` on the sandbox's PATH. */
-async function writeCommand(sandbox: Sandbox): Promise<void> {
-  const main = join(import.meta.dirname ?? "", "..", "..", "main.ts");
-  const script = `#!/bin/sh\nexec '${Deno.execPath()}' run -A --quiet '${main}' "$@"\n`;
-  await Deno.writeTextFile(join(sandbox.root, "bin", "dev-sessions"), script, { mode: 0o755 });
-}

@@ -1,8 +1,8 @@
 /** A `create` that is killed, at whatever moment, leaves nothing behind the next command; a running one is left alone. */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { join } from "node:path";
 import { createSandbox, type RunningCommand, type Sandbox } from "../support/harness.ts";
+import { holdAgent } from "../support/held_agent.ts";
 import {
   agents,
   assertNothingLeft,
@@ -26,16 +26,6 @@ async function killNow(running: RunningCommand): Promise<void> {
 async function tidy(sandbox: Sandbox): Promise<void> {
   deepStrictEqual(await json(sandbox, ["list", "--all"]), []);
   await assertNothingLeft(sandbox);
-}
-
-/** Agents that are started from now on begin only when the returned function is called. */
-async function holdAgent(sandbox: Sandbox): Promise<() => Promise<void>> {
-  const [agent, held] = [join(sandbox.root, "bin", "claude"), join(sandbox.root, "bin", "claude-held")];
-  const go = join(sandbox.root, "go");
-  await Deno.rename(agent, held);
-  const script = `#!/bin/sh\nwhile [ ! -e ${go} ]; do sleep 0.02; done\nexec ${held} "$@"\n`;
-  await Deno.writeTextFile(agent, script, { mode: 0o755 });
-  return () => Deno.writeTextFile(go, "");
 }
 
 const POINTS = [

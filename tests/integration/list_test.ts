@@ -43,7 +43,7 @@ Deno.test("list shows what each session does, by creation, and --group only its 
 
   const { stdout } = await sandbox.run(["list"]);
   const [header = "", dashes = "", ...table] = stdout.trimEnd().split("\n");
-  match(header, /^ID +CLI +MODE +HOST +STATUS +PATH +DESCRIPTION +LAST USED *$/);
+  match(header, /^ID +CLI +MODE +HOST +STATUS +PATH +DESCRIPTION +LAST USED +GROUP$/);
   match(dashes, /^[- ]+$/);
   deepStrictEqual(table.map((line) => line.split(/ {2,}/).slice(0, 5).join(" ")), [
     `${idle} claude yolo local idle`,

@@ -244,6 +244,13 @@ export async function assertNothingLeft(sandbox: Sandbox): Promise<void> {
   });
 }
 
+/** `dev-sessions` on the sandbox's PATH. */
+export async function writeCommand(sandbox: Sandbox): Promise<void> {
+  const main = join(import.meta.dirname ?? "", "..", "..", "main.ts");
+  const script = `#!/bin/sh\nexec '${Deno.execPath()}' run -A --quiet '${main}' "$@"\n`;
+  await Deno.writeTextFile(join(sandbox.root, "bin", "dev-sessions"), script, { mode: 0o755 });
+}
+
 /** One step of a test that shares a session; the test around it checks for what was left open. */
 export async function step(t: Deno.TestContext, name: string, fn: () => Promise<void>): Promise<void> {
   await t.step({ name, fn, sanitizeOps: false, sanitizeResources: false });

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { AppError } from "../../../lib/errors.ts";
+import type { WaitRequest } from "../../../lib/service.ts";
 import type { WaitOutcome } from "../../../lib/session.ts";
 import { call, checkRows, outcome, PERMISSION, receipt, refused } from "./harness.ts";
 
@@ -52,6 +54,54 @@ Deno.test("ask sends, waits for that delivery and reads the reply", async (t) =>
       stderr: "receipt r-1\n",
     },
   ]);
+});
+
+Deno.test("ask of a group prints each reply as it comes, and says of each why there is none", async (t) => {
+  const ids = ["fizz-top", "riven-jg", "vi-mid", "zed-adc"];
+  const release = Promise.withResolvers<void>();
+  const service = {
+    expand: () => Promise.resolve({ ids, leftOut: [{ id: "garen-top", why: "it runs this command" }] }),
+    send: ({ id }: { id: string }) =>
+      id === "vi-mid"
+        ? Promise.reject(new AppError("agent_gone", "its agent is gone"))
+        : Promise.resolve({ id, receipt: receipt({ receipt: `r-${id}` }), repeated: false }),
+    async *wait({ ids: [id = ""] }: WaitRequest) {
+      if (id === "fizz-top") await release.promise;
+      if (id === "riven-jg") yield outcome(id, { outcome: "failed", error: "overloaded" });
+      else yield outcome(id, { outcome: "completed" });
+    },
+    lastMessages: (id: string, _count: number, receipt?: string | null) => {
+      if (id === "zed-adc") release.resolve();
+      return Promise.resolve([`${id} answers ${receipt}`]);
+    },
+  };
+  const given = { service, env: { DEV_SESSIONS_ID: "garen-top" } };
+  await checkRows(t, [
+    {
+      name: "text",
+      argv: ["ask", "@api", "hi"],
+      given,
+      code: 7,
+      stdout: "==> zed-adc <==\nzed-adc answers r-zed-adc\n\n==> fizz-top <==\nfizz-top answers r-fizz-top\n",
+      stderr: new RegExp(
+        "^Left out garen-top: it runs this command\\n" +
+          "(?=[^]*^fizz-top receipt r-fizz-top\\n)(?=[^]*^riven-jg receipt r-riven-jg\\n)(?=[^]*^its agent is gone\\n)" +
+          '[^]*^The turn of "riven-jg" failed: overloaded\\n',
+        "m",
+      ),
+    },
+  ]);
+  const { stdout } = await call(["ask", "@api", "hi", "--json"], given);
+  assert.deepEqual(
+    stdout.trimEnd().split("\n").map((line) => JSON.parse(line)).map((
+      one,
+    ) => [one.id, one.outcome, one.receipt]).toSorted(),
+    [["fizz-top", "completed", "r-fizz-top"], ["riven-jg", "failed", "r-riven-jg"], [
+      "zed-adc",
+      "completed",
+      "r-zed-adc",
+    ]],
+  );
 });
 
 Deno.test("ask refuses what it can't ask", async (t) => {

@@ -9,6 +9,14 @@ Deno.test("attach gives the terminal to the session's own command", async () => 
   assert.deepEqual([code, stdout, stderr], [0, "", ""]);
 });
 
+Deno.test("attach takes a group of one", async () => {
+  const { code, ran } = await call(["attach", "@api"], {
+    terminals: ["stdin", "stdout"],
+    service: { expand: () => Promise.resolve({ ids: ["vi-mid"], leftOut: [] }) },
+  });
+  assert.deepEqual([code, ran], [0, [["tmux", "attach", "-t", "dev-vi-mid"]]]);
+});
+
 Deno.test("attach fails with the reason", async (t) => {
   await checkRows(t, [
     {
@@ -26,6 +34,13 @@ Deno.test("attach fails with the reason", async (t) => {
       code: 2,
       asked: [],
       stderr: /^Cannot attach to "fizz-top": attach needs a terminal, and stdout is none\n/,
+    },
+    {
+      name: "a group of several",
+      argv: ["attach", "@api"],
+      given: { terminals: ["stdin", "stdout"] },
+      code: 2,
+      stderr: 'Cannot attach to "@api": it has 2 live sessions. Name one: fizz-top, riven-jg\n',
     },
     {
       name: "the command fails",

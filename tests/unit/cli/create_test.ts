@@ -85,6 +85,10 @@ Deno.test("create refuses what it can't start", async (t) => {
       [["create", "--ready-timeout", "soon"], "--ready-timeout must be a positive number of seconds"],
       [["create", "--ready-timeout", "0"], "--ready-timeout must be a positive number of seconds"],
       [["create", "--id", "../x"], 'Invalid session id: "../x"'],
+      [
+        ["create", "--group", "@api"],
+        "--group must be 1 to 64 letters, digits, dots, underscores or dashes",
+      ],
       [["create", "--key", " "], "--key must be 1 to 200 characters"],
       [["create", "-p", ""], "--path must not be empty"],
       [["create", "-p"], "error: option '--path <path>' argument missing"],

@@ -117,6 +117,11 @@ export function outcome(id: string, given: WaitOutcome): WaitResult {
 
 function service(asked: Asked[], given: Partial<SessionService>): SessionService {
   const base: SessionService = {
+    expand: ({ targets }) =>
+      Promise.resolve({
+        ids: targets.flatMap((target) => target.kind === "session" ? [target.id] : ["fizz-top", "riven-jg"]),
+        leftOut: [],
+      }),
     create: (request: CreateRequest): Promise<CreateResult> =>
       Promise.resolve({ session: session({ path: request.path }), readyProven: true, repeated: false }),
     send: (request: SendRequest): Promise<SendOutcome> =>

@@ -2,6 +2,8 @@ import type { KillResult } from "../../../lib/service.ts";
 import { checkRows, refused } from "./harness.ts";
 
 const killing = (result: KillResult) => ({ service: { kill: () => Promise.resolve(result) } });
+const NAMED = { tree: false, everyone: false, caller: null };
+const GROUP = { kind: "group", group: "api" } as const;
 const INSIDE = { env: { DEV_SESSIONS_ID: "fizz-top" } };
 
 Deno.test("kill makes one selector of its arguments", async (t) => {
@@ -13,19 +15,72 @@ Deno.test("kill makes one selector of its arguments", async (t) => {
   });
   const descendants = { descendantsOf: "fizz-top" };
   await checkRows(t, [
-    request("ids, each once", ["fizz-top", "riven-jg", "fizz-top"], { ids: ["fizz-top", "riven-jg"] }),
-    request("all", ["--all"], { all: true, scope: "everyone" }),
-    request("all, from inside", ["--all"], { all: true, scope: descendants }, INSIDE),
-    request("all, from inside, really", ["--all", "--everyone"], { all: true, scope: "everyone" }, INSIDE),
-    request("minutes", ["--older-than", "30m"], { olderThanMs: 1_800_000, scope: "everyone" }),
-    request("hours", ["--older-than=72h"], { olderThanMs: 259_200_000, scope: "everyone" }),
+    request("ids, each once", ["fizz-top", "riven-jg", "fizz-top"], {
+      ...NAMED,
+      ids: ["fizz-top", "riven-jg"],
+    }),
+    request("a tree", ["--tree", "fizz-top"], { ...NAMED, ids: ["fizz-top"], tree: true }),
+    request("all", ["--all"], { all: true, scope: "everyone", caller: null }),
+    request("all, from inside", ["--all"], { all: true, scope: descendants, caller: "fizz-top" }, INSIDE),
+    request(
+      "all, from inside, really",
+      ["--all", "--everyone"],
+      { all: true, scope: "everyone", caller: "fizz-top" },
+      INSIDE,
+    ),
+    request("minutes", ["--older-than", "30m"], { olderThanMs: 1_800_000, scope: "everyone", caller: null }),
+    request("hours", ["--older-than=72h"], { olderThanMs: 259_200_000, scope: "everyone", caller: null }),
     request(
       "days, from inside",
       ["--older-than", "7d"],
-      { olderThanMs: 604_800_000, scope: descendants },
+      { olderThanMs: 604_800_000, scope: descendants, caller: "fizz-top" },
       INSIDE,
     ),
-    request("one by id, from inside", ["riven-jg"], { ids: ["riven-jg"] }, INSIDE),
+    request(
+      "one by id, from inside",
+      ["riven-jg"],
+      { ...NAMED, ids: ["riven-jg"], caller: "fizz-top" },
+      INSIDE,
+    ),
+    request(
+      "one by id, from inside, whoever it is",
+      ["riven-jg", "--everyone"],
+      { ...NAMED, ids: ["riven-jg"], everyone: true, caller: "fizz-top" },
+      INSIDE,
+    ),
+  ]);
+});
+
+Deno.test("kill of a group asks what it stands for, and says whom it left out", async (t) => {
+  const expand = () =>
+    Promise.resolve({ ids: ["riven-jg"], leftOut: [{ id: "fizz-top", why: "it runs this command" }] });
+  const targets = [{ kind: "session", id: "vi-mid" } as const, GROUP];
+  await checkRows(t, [
+    {
+      name: "from inside",
+      argv: ["kill", "vi-mid", "@api"],
+      given: { ...INSIDE, service: { expand } },
+      asked: [{ expand: { targets, action: "kill", caller: "fizz-top" } }, {
+        kill: { ...NAMED, ids: ["riven-jg"], caller: "fizz-top" },
+      }],
+      stdout: "Killed session riven-jg\nSession vi-mid had already ended\nKilled 1 session(s)\n",
+      stderr: "Left out fizz-top: it runs this command\n",
+    },
+    {
+      name: "with --everyone nobody is left out",
+      argv: ["kill", "@api", "--tree", "--everyone"],
+      given: INSIDE,
+      asked: [{ expand: { targets: [GROUP], action: "kill tree", caller: null } }, {
+        kill: { ids: ["fizz-top", "riven-jg"], tree: true, everyone: true, caller: "fizz-top" },
+      }],
+      stdout: "Killed session fizz-top\nKilled session riven-jg\nKilled 2 session(s)\n",
+    },
+    {
+      name: "of which all have ended",
+      argv: ["kill", "@api"],
+      given: { service: { expand: () => Promise.resolve({ ids: [], leftOut: [] }) } },
+      stdout: "No matching sessions to kill\n",
+    },
   ]);
 });
 
@@ -38,7 +93,9 @@ Deno.test("kill refuses anything but one selector", async (t) => {
       [["kill", "--everyone"], one],
       [["kill", "fizz-top", "--all"], one],
       [["kill", "--all", "--older-than", "1h"], one],
-      [["kill", "fizz-top", "--everyone"], "--everyone belongs to --all and --older-than"],
+      [["kill", "--tree"], one],
+      [["kill", "--tree", "--all"], "--tree belongs to <id>"],
+      [["kill", "@"], 'Invalid group: "@"'],
       [["kill", "Fizz"], 'Invalid session id: "Fizz"'],
       [["kill", "--older-than", "1w"], "--older-than must be a duration like 30m, 72h, or 7d"],
       [["kill", "--older-than", "toString"], "--older-than must be a duration like 30m, 72h, or 7d"],

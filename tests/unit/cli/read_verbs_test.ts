@@ -216,6 +216,137 @@ Deno.test("logs prints the conversation, with tools when asked", async (t) => {
   ]);
 });
 
+Deno.test("reading verbs print each session of a group", async (t) => {
+  const expand = () => Promise.resolve({ ids: ["fizz-top", "riven-jg", "vi-mid"], leftOut: [] });
+  const riven = (id: string) => id === "riven-jg";
+  const given = {
+    service: {
+      expand,
+      status: (id: string) => riven(id) ? Promise.reject(sessionNotFound(id)) : Promise.resolve(WAITING),
+      lastMessages: (id: string) => Promise.resolve(riven(id) ? [] : ["a", "b"]),
+      async *logs(id: string) {
+        if (!riven(id)) yield LOG[0]!;
+      },
+      inspect: (id: string) => Promise.resolve(session({ id })),
+    },
+  };
+  const asked = { expand: { targets: [{ kind: "group", group: "api" }], action: "read", caller: null } };
+  await checkRows(t, [
+    {
+      name: "status, whatever one of them comes to",
+      argv: ["status", "@api"],
+      given: { ...given, env: { DEV_SESSIONS_ID: "fizz-top" } },
+      asked: [
+        asked,
+        ...["fizz-top", "riven-jg", "vi-mid"].map((id) => ({ status: [id, { explain: false }] })),
+      ],
+      code: 3,
+      stdout: "fizz-top\twaiting_for_input\nvi-mid\twaiting_for_input\n",
+      stderr: "Session not found: riven-jg\n  List the sessions with: dev-sessions list --all\n",
+    },
+    {
+      name: "last-message under headings",
+      argv: ["last-message", "@api", "-n", "2"],
+      given,
+      stdout: "==> fizz-top <==\na\n\nb\n\n==> riven-jg <==\n\n==> vi-mid <==\na\n\nb\n",
+    },
+    {
+      name: "last-message as JSON",
+      argv: ["last-message", "@api", "--json"],
+      given,
+      stdout: '[{"id":"fizz-top","messages":["a","b"]},{"id":"riven-jg","messages":[]},' +
+        '{"id":"vi-mid","messages":["a","b"]}]\n',
+    },
+    {
+      name: "logs under headings",
+      argv: ["logs", "@api"],
+      given,
+      stdout:
+        "==> fizz-top <==\n[HUMAN]\nRun the tests\n\n==> riven-jg <==\nNo conversation history available\n\n" +
+        "==> vi-mid <==\n[HUMAN]\nRun the tests\n",
+    },
+  ]);
+  const states = JSON.parse((await call(["status", "@api", "--json"], given)).stdout);
+  assert.deepEqual(states.map((one: { id: string; state: string }) => [one.id, one.state]), [
+    ["fizz-top", "waiting_for_input"],
+    ["vi-mid", "waiting_for_input"],
+  ]);
+  const explained = (await call(["status", "@api", "--explain"], given)).stdout.split("\n");
+  assert.deepEqual(explained.slice(0, 4), [
+    "fizz-top\twaiting_for_input",
+    "\thook log: PermissionRequest",
+    "\tregistry: waiting",
+    "vi-mid\twaiting_for_input",
+  ]);
+  for (const argv of [["inspect", "@api"], ["inspect", "@api", "--json"]]) {
+    const records = JSON.parse((await call(argv, given)).stdout);
+    assert.deepEqual(records.map((record: { id: string }) => record.id), ["fizz-top", "riven-jg", "vi-mid"]);
+  }
+  const folder = await Deno.makeTempDir();
+  const output = `${folder}/replies.md`;
+  const written = await call(["last-message", "@api", "--output", output], given);
+  assert.deepEqual([written.code, written.stdout, written.stderr], [
+    0,
+    "",
+    `Wrote 4 message(s) to ${output}\n`,
+  ]);
+  assert.match(
+    await Deno.readTextFile(output),
+    /^==> fizz-top <==\na\n\nb\n\n==> riven-jg <==\n\n==> vi-mid <==\n/,
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+function assertRows(lines: readonly string[], ends: readonly (readonly [string, string])[]): void {
+  assert.match(lines[0] ?? "", /^ID .* LAST USED {17}GROUP$/);
+  const rows = lines.slice(2, -1);
+  assert.deepEqual(
+    rows.map((
+      row,
+      index,
+    ) => [row.slice(0, ends[index]?.[0].length), row.slice(-(ends[index]?.[1].length ?? 0))]),
+    ends,
+  );
+}
+
+Deno.test("list shows families as a tree, and groups where there are any", async () => {
+  const one = (id: string, parent: string | null, group: string | null) =>
+    ({ session: session({ id, parent, group }), state: "idle", pending: null }) as const;
+  const found = [
+    one("fizz-top", null, "api"),
+    one("vi-mid", null, null),
+    one("riven-jg", "fizz-top", null),
+    one("zed-adc", "riven-jg", "api"),
+    one("ahri-sup", "gone-top", null),
+  ];
+  const given = { service: { list: () => Promise.resolve([...found]) } };
+  const lines = async (...argv: string[]) => (await call(["list", ...argv], given)).stdout.split("\n");
+  assertRows(await lines(), [
+    ["fizz-top  claude", "Z  api  "],
+    ["vi-mid    claude", "Z       "],
+    ["riven-jg  claude", "Z       "],
+    ["zed-adc   claude", "Z  api  "],
+    ["ahri-sup  claude", "Z       "],
+  ]);
+  assertRows(await lines("--tree"), [
+    ["fizz-top     claude", "Z  api  "],
+    ["  riven-jg   claude", "Z       "],
+    ["    zed-adc  claude", "Z  api  "],
+    ["vi-mid       claude", "Z       "],
+    ["ahri-sup     claude", "Z       "],
+  ]);
+  const records = JSON.parse((await call(["list", "--tree", "--json"], given)).stdout);
+  assert.deepEqual(
+    records.map(({ id, depth, parent }: Record<string, unknown>) => [id, depth, parent]),
+    [["fizz-top", 0, null], ["riven-jg", 1, "fizz-top"], ["zed-adc", 2, "riven-jg"], ["vi-mid", 0, null], [
+      "ahri-sup",
+      0,
+      "gone-top",
+    ]],
+  );
+  assert.ok(!("depth" in JSON.parse((await call(["list", "--json"], given)).stdout)[0]));
+});
+
 Deno.test("list prints the table of 0.4.4, with the state as status", async (t) => {
   const listed = [
     { session: session({ description: "the\n  login\x1b[31m form" }), state: "working", pending: null },

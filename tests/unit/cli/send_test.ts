@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sessionNotFound } from "../../../lib/errors.ts";
+import { AppError, sessionNotFound } from "../../../lib/errors.ts";
 import type { Receipt } from "../../../lib/session.ts";
 import { call, checkRows, PERMISSION, receipt, refused } from "./harness.ts";
 
@@ -46,6 +46,86 @@ Deno.test("send makes a request of its arguments", async (t) => {
   await Deno.remove(file);
 });
 
+Deno.test("send to a group: a line for each, the worst counts, no error stops the others", async (t) => {
+  const ids = ["fizz-top", "riven-jg", "vi-mid", "zed-adc", "ahri-sup"];
+  const expand = () => Promise.resolve({ ids, leftOut: [{ id: "garen-top", why: "it runs this command" }] });
+  const send = (request: { id: string; text: string }) => {
+    switch (request.id) {
+      case "riven-jg":
+        return Promise.reject(new AppError("agent_gone", "its agent is gone"));
+      case "vi-mid":
+        return Promise.reject(new TypeError("undefined is not a function"));
+      case "zed-adc":
+        return Promise.resolve({
+          id: request.id,
+          receipt: receipt({ result: "indeterminate", reason: "why" }),
+          repeated: false,
+        });
+      default:
+        return Promise.resolve({ id: request.id, receipt: receipt(), repeated: request.id === "ahri-sup" });
+    }
+  };
+  const request = { text: "from stdin", key: "k", sender: "garen-top" };
+  const given = { service: { expand, send }, stdin: "from stdin", env: { DEV_SESSIONS_ID: "garen-top" } };
+  const stderr =
+    /^Left out garen-top: it runs this command\n(?=[^]*its agent is gone\n)[^]*Cannot send to "vi-mid": undef/;
+  await checkRows(t, [
+    {
+      name: "text",
+      argv: ["send", "@api", "-f", "-", "--key", "k"],
+      given,
+      asked: [
+        { expand: { targets: [{ kind: "group", group: "api" }], action: "send", caller: "garen-top" } },
+        ...ids.map((id) => ({ send: { ...request, id } })),
+      ],
+      code: 9,
+      stderr,
+    },
+    {
+      name: "interrupted before all had it",
+      argv: ["send", "@api", "hi"],
+      given: {
+        service: {
+          expand: () =>
+            Promise.resolve({ ids: Array.from({ length: 10 }, (_, i) => `vi-mid-${i + 2}`), leftOut: [] }),
+          async send({ id }: { id: string }, signal: AbortSignal) {
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+            return { id, receipt: receipt(), repeated: false };
+          },
+        },
+        stopAfterMs: 1,
+      },
+      code: 130,
+      stderr: "Interrupted: nothing was sent to vi-mid-10, vi-mid-11\n",
+    },
+  ]);
+  const lines = (await call(["send", "@api", "hi"], given)).stdout.trimEnd().split("\n").toSorted();
+  assert.deepEqual(lines, [
+    "ahri-sup\tsubmitted",
+    "fizz-top\tsubmitted",
+    "riven-jg\tagent_gone",
+    "vi-mid\tfailure",
+    "zed-adc\tindeterminate",
+  ]);
+  const json = (await call(["send", "@api", "hi", "--json"], given)).stdout.trimEnd().split("\n")
+    .map((line) => JSON.parse(line));
+  const byId = Object.fromEntries(
+    json.map((one) => [one.id, [one.result, one.receipt, one.repeated, one.error]]),
+  );
+  assert.deepEqual(byId, {
+    "ahri-sup": ["submitted", "r-1", true, undefined],
+    "fizz-top": ["submitted", "r-1", false, undefined],
+    "riven-jg": [null, null, false, "agent_gone"],
+    "vi-mid": [null, null, false, "failure"],
+    "zed-adc": ["indeterminate", "r-1", false, undefined],
+  });
+});
+
+Deno.test("send to a group reaches all of it when nobody reads what it prints", async () => {
+  const { asked, code } = await call(["send", "@api", "hi"], { pipeBreaksAfter: 0 });
+  assert.deepEqual([asked.filter((one) => "send" in one).length, code], [2, 0]);
+});
+
 Deno.test("send refuses what it can't send before it opens the registry", async (t) => {
   const required = "Message is required. Use <message> or --file <path>.";
   const tooLong = `Cannot send stdin: it is longer than the limit of ${LIMIT} bytes (1 MB). ` +
@@ -60,6 +140,8 @@ Deno.test("send refuses what it can't send before it opens the registry", async 
       [["send", "fizz-top", "-f", "-"], required, { stdin: " \n" }],
       [["send", "fizz-top", "hi", "-f", "x"], "Provide either <message> or --file, not both"],
       [["send", "fizz-top", "", "-f", "x"], "Provide either <message> or --file, not both"],
+      [["send", "@a b", "hi"], 'Invalid group: "@a b"'],
+      [["send", "fizz-top,@api", "hi"], 'Invalid session id: "fizz-top,@api"'],
       [["send", "Fizz Top", "hi"], 'Invalid session id: "Fizz Top"'],
       [["send", "../../etc", "hi"], 'Invalid session id: "../../etc"'],
       [

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EXIT_CODES } from "../../../lib/errors.ts";
 import type { WaitOutcome } from "../../../lib/session.ts";
 import type { WaitRequest } from "../../../lib/service.ts";
 import { worse } from "../../../lib/cli/app.ts";
@@ -43,6 +44,29 @@ Deno.test("wait makes a request of its arguments", async (t) => {
   ]);
 });
 
+Deno.test("wait takes groups, and prints a line per session for a group of one, too", async (t) => {
+  const expand = () => Promise.resolve({ ids: ["vi-mid"], leftOut: [{ id: "fizz-top", why: "it waits" }] });
+  const group = { kind: "group", group: "api" };
+  await checkRows(t, [
+    {
+      name: "a group",
+      argv: ["wait", "@api", "--any"],
+      given: { service: { expand }, env: { DEV_SESSIONS_ID: "fizz-top" } },
+      asked: [{ expand: { targets: [group], action: "wait", caller: "fizz-top" } }, {
+        wait: { ...REQUEST, ids: ["vi-mid"], any: true },
+      }],
+      stdout: "vi-mid\tcompleted\n",
+      stderr: "Left out fizz-top: it waits\n",
+    },
+    {
+      name: "ids and groups",
+      argv: ["wait", "vi-mid", "@api", "@web"],
+      stdout: "vi-mid\tcompleted\nfizz-top\tcompleted\nriven-jg\tcompleted\nfizz-top\tcompleted\n" +
+        "riven-jg\tcompleted\n",
+    },
+  ]);
+});
+
 Deno.test("wait refuses what can't end", async (t) => {
   await checkRows(
     t,
@@ -57,6 +81,11 @@ Deno.test("wait refuses what can't end", async (t) => {
         ["wait", "fizz-top", "riven-jg", "--message", "r"],
         "--message names the delivery to one session: provide exactly one <id>",
       ],
+      [
+        ["wait", "@api", "--message", "r"],
+        "--message names the delivery to one session: provide exactly one <id>",
+      ],
+      [["wait", "@api/x"], 'Invalid group: "@api/x"'],
       [["wait", "fizz-top", "--any", "--all"], "Use only one of --any, --all"],
       [["wait", "fizz-top", "Riven"], 'Invalid session id: "Riven"'],
       [
@@ -146,8 +175,9 @@ Deno.test("wait prints a line per id for several, and the worst counts", async (
   ]);
 });
 
-Deno.test("worse() ranks 7, 6, 5, 124, 0, and anything else before them", () => {
-  const ranked = [1, 7, 6, 5, 124, 0];
+Deno.test("worse() ranks every code", () => {
+  const ranked = [9, 130, 1, 2, 255, 8, 7, 3, 6, 5, 4, 124, 0];
+  assert.deepEqual(ranked.toSorted(), [0, ...Object.values(EXIT_CODES)].toSorted());
   for (const [index, code] of ranked.entries()) {
     for (const other of ranked.slice(index)) {
       assert.equal(worse(code, other), code);
