@@ -24,6 +24,8 @@ export interface SessionFolder {
   readonly sendLock: string;
   /** Each holds the tmux commands of one delivery, under a name of its own; removed after it. */
   readonly deliveries: string;
+  /** What was counted of its tokens so far. */
+  readonly usage: string;
   /** What the screen showed when the agent was found dead. */
   readonly lastScreen: string;
 }
@@ -37,6 +39,7 @@ export function sessionFolder(root: string): SessionFolder {
     launcher: `${root}/launch.sh`,
     sendLock: `${root}/send.lock`,
     deliveries: `${root}/deliveries`,
+    usage: `${root}/usage.json`,
     lastScreen: `${root}/last-screen.txt`,
   };
 }

@@ -12,9 +12,11 @@ interface Flags {
 }
 
 export async function run(id: SessionId, context: CliContext): Promise<Result> {
-  const session = await (await context.service()).inspect(id);
-  const { process, handle, lastSend } = session;
-  const record = sessionRecord(session, { process, handle, lastSend });
+  const service = await context.service();
+  const session = await service.inspect(id);
+  const { process, handle, lastSend, worktree } = session;
+  const [used] = await service.usage([id]);
+  const record = sessionRecord(session, { process, handle, lastSend, worktree, usage: used?.usage ?? null });
   return { text: JSON.stringify(record, null, 2), json: record };
 }
 

@@ -4,6 +4,7 @@ import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
 import type { KillResult, KillSelector } from "../service.ts";
 import type { SessionId } from "../session.ts";
+import { keptNote } from "../worktree_decision.ts";
 import type { Result } from "./output.ts";
 import { age, callingSession, sessionId } from "./parsers.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
@@ -36,7 +37,7 @@ export async function run(selector: KillSelector, context: CliContext): Promise<
   return killResult(selector, await (await context.service()).kill(selector));
 }
 
-function killResult(selector: KillSelector, { killed, failed }: KillResult): Result {
+function killResult(selector: KillSelector, { killed, failed, worktrees = [] }: KillResult): Result {
   const lines = killed.map((id) => `Killed session ${id}`);
   let alreadyEnded: SessionId[] = [];
   if ("ids" in selector) {
@@ -47,9 +48,18 @@ function killResult(selector: KillSelector, { killed, failed }: KillResult): Res
   } else if (failed.length === 0) {
     lines.push("No matching sessions to kill");
   }
+  for (const { path, removed, reason } of worktrees) {
+    if (removed) lines.push(`Removed worktree ${path}${reason === null ? "" : `; ${reason}`}`);
+  }
   return {
     text: lines.length === 0 ? null : lines.join("\n"),
-    json: { killed, alreadyEnded, failed },
+    json: {
+      killed,
+      alreadyEnded,
+      failed,
+      worktrees: worktrees.map(({ id, path, removed, reason }) => ({ id, path, removed, reason })),
+    },
+    notes: worktrees.filter(({ removed }) => !removed).map((kept) => `[dev-sessions] ${keptNote(kept)}`),
     failure: killFailure(failed),
   };
 }
@@ -63,7 +73,9 @@ function killFailure(failed: KillResult["failed"]): AppError | null {
 export const command = buildCommand<Flags, SessionId[], ParseContext>({
   docs: {
     brief: "End sessions",
-    fullDescription: `End sessions. Their conversations stay readable.
+    fullDescription:
+      `End sessions. Their conversations stay readable. A git worktree that was made for a session
+goes with it, unless anything in it could be lost; then it is kept, and why is said on stderr.
 Run by an agent, --all and --older-than cover only the sessions that this agent has started (and theirs in turn).
 
 Examples:

@@ -18,10 +18,13 @@ interface Flags {
 export interface ListOptions {
   readonly all: boolean;
   readonly group: string | null;
+  readonly json: boolean;
 }
 
 export async function run(options: ListOptions, context: CliContext): Promise<Result> {
-  const listed = await (await context.service()).list(options);
+  const service = await context.service();
+  const listed = await service.list({ all: options.all, group: options.group });
+  const usage = new Map(options.json ? (await service.usage(null)).map((one) => [one.id, one.usage]) : []);
   const empty = options.all ? "No sessions" : "No active sessions";
   // Only one of the two is asked for, and with a thousand sessions each takes its time.
   return {
@@ -29,7 +32,14 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
       return listed.length === 0 ? empty : table(HEADER, listed.map(row));
     },
     get json() {
-      return listed.map(({ session, state, pending }) => sessionRecord(session, { state, pending }));
+      return listed.map(({ session, state, pending }) =>
+        sessionRecord(session, {
+          state,
+          pending,
+          // Of ended sessions, of which there may be thousands, only when they are asked for by name.
+          ...(usage.has(session.id) ? { usage: usage.get(session.id) } : {}),
+        })
+      );
     },
   };
 }
@@ -64,7 +74,7 @@ Examples:
     },
   },
   func(flags) {
-    const options: ListOptions = { all: flags.all, group: flags.group ?? null };
+    const options: ListOptions = { all: flags.all, group: flags.group ?? null, json: flags.json };
     this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
   },
 });

@@ -2,15 +2,16 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
-import type { SendOutcome } from "../service.ts";
+import type { RenderRequest, SendOutcome } from "../service.ts";
 import type { SessionId } from "../session.ts";
 import { type MessageSource, messageSource, readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
 import { anyText, callingSession, key, nonEmpty, sessionId } from "./parsers.ts";
 import { answerHint, optionLines, pendingPhrase } from "./pending.ts";
+import { RENDER_FLAGS, type RenderFlags, renderRequest } from "./render_flags.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
-interface Flags {
+interface Flags extends RenderFlags {
   readonly file: string | undefined;
   readonly key: string | undefined;
   readonly json: boolean;
@@ -19,13 +20,15 @@ interface Flags {
 export interface SendOptions {
   readonly id: SessionId;
   readonly source: MessageSource;
+  /** Null: sent as it is. */
+  readonly render: RenderRequest | null;
   readonly key: string | null;
   readonly sender: SessionId | null;
 }
 
 /** @throws AppError (usage) unless exactly one of message and file is given. */
 export function sendOptions(
-  flags: Pick<Flags, "file" | "key">,
+  flags: Pick<Flags, "file" | "key" | keyof RenderFlags>,
   id: SessionId,
   message: string | undefined,
   env: ParseContext["env"],
@@ -33,6 +36,7 @@ export function sendOptions(
   return {
     id,
     source: messageSource(message, flags.file),
+    render: renderRequest(flags),
     key: flags.key ?? null,
     sender: callingSession(env),
   };
@@ -47,7 +51,7 @@ export async function deliver(options: SendOptions, context: CliContext): Promis
   const text = await readMessage(options.source, context.deps);
   const service = await context.service();
   return await service.send(
-    { id: options.id, text, key: options.key, sender: options.sender },
+    { id: options.id, text, render: options.render, key: options.key, sender: options.sender },
     context.signal,
   );
 }
@@ -106,6 +110,7 @@ export const MESSAGE_FLAGS = {
     brief: "Repeat with the same key: sent only once",
     placeholder: "key",
   },
+  ...RENDER_FLAGS,
 } as const;
 
 export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
@@ -120,6 +125,9 @@ Examples:
   # From a file, or from another command
   dev-sessions send fizz-top -f brief.md
   git diff | dev-sessions send fizz-top -f -
+
+  # From a template with a place for a value
+  dev-sessions send fizz-top --render --var issue=42 "Fix issue {{var.issue}} on {{git.branch}}."
 
   # A message that starts with a dash
   dev-sessions send fizz-top -- "--help does not work"`,

@@ -120,6 +120,7 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
     async *logs(): AsyncIterable<LogEntry> {},
     list: (): Promise<ListedSession[]> => Promise.resolve([]),
     inspect: (id) => Promise.resolve(session({ id })),
+    usage: (ids) => Promise.resolve((ids ?? []).map((id) => ({ id, usage: null }))),
     kill: (selector: KillSelector): Promise<KillResult> =>
       Promise.resolve({ killed: "ids" in selector ? selector.ids : [], failed: [] }),
     attachCommand: (id) => Promise.resolve({ command: "tmux", args: ["attach", "-t", `dev-${id}`], env: {} }),

@@ -18,7 +18,7 @@ Deno.test("send makes a request of its arguments", async (t) => {
     name,
     argv: ["send", ...argv],
     given,
-    asked: [{ send: { id: "fizz-top", text: "hi", key: null, sender: null, ...changes } }],
+    asked: [{ send: { id: "fizz-top", text: "hi", render: null, key: null, sender: null, ...changes } }],
   });
   await checkRows(t, [
     request("a message", ["fizz-top", "hi"], {}),
@@ -161,4 +161,30 @@ Deno.test("send --json prints the result whatever it is", async (t) => {
       if (stderr !== "") assert.equal(JSON.parse(stderr).error.exitCode, exitCode);
     });
   }
+});
+
+Deno.test("send --render hands the template over as it is", async (t) => {
+  await checkRows(t, [
+    {
+      name: "with variables",
+      argv: ["send", "fizz-top", "--render", "--var", "a=1", "--var=b=", "{{var.a}}{{var.b}}"],
+      asked: [{
+        send: {
+          id: "fizz-top",
+          text: "{{var.a}}{{var.b}}",
+          render: { vars: { a: "1", b: "" } },
+          key: null,
+          sender: null,
+        },
+      }],
+    },
+    ...refused([
+      [["send", "fizz-top", "--var", "a=1", "hi"], "--var belongs to --render"],
+      [
+        ["send", "fizz-top", "--render", "--var", "a=1", "--var", "a=2", "hi"],
+        "--var a was given more than once",
+      ],
+      [["ask", "fizz-top", "--render", "--var", "=1", "hi"], '--var must be NAME=value, not "=1"'],
+    ]),
+  ]);
 });
