@@ -14,6 +14,7 @@ import type {
   Session,
   SessionEvent,
   SessionId,
+  TokenUsage,
   TurnState,
   WaitOutcome,
 } from "../lib/session.ts";
@@ -100,6 +101,8 @@ export interface Backend {
   states(
     sessions: readonly Session[],
   ): Promise<Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>>;
+  /** Tokens from the agent's records, also of ended sessions; null where they say nothing. One call for all. */
+  usage(sessions: readonly Session[]): Promise<Map<SessionId, TokenUsage | null>>;
   /** Ends the agent; resolves when it is proven to be gone. */
   kill(session: Session): Promise<void>;
   /** Finds the agent of an imported row that has no handle; null when it can't be proven to be that one. */

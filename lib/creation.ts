@@ -6,6 +6,7 @@ import { AppError } from "./errors.ts";
 import type { CreateRequest } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { KeyRef, Store } from "./store.ts";
+import type { Site } from "./worktree_decision.ts";
 
 /** Names that something outside of the registry has already; more than this many in a row is no accident. */
 const NAME_ATTEMPTS = 50;
@@ -19,18 +20,27 @@ export class Creation {
     backend: Backend,
     key: KeyRef | null,
     signal: AbortSignal,
-  ): Promise<{ session: Session; readyProven: boolean }> {
-    const taken = new Set<SessionId>();
+  ): Promise<{ session: Session; readyProven: boolean; notes: readonly string[] }> {
+    const site = request.worktree === null ? null : await this.#site(request, request.worktree.branch);
+    const taken = new Set<SessionId>(site?.taken);
     for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
-      const session = await this.#reserve(request, backend, taken, key);
+      const session = await this.#reserve(request, backend, taken, key, site);
       try {
+        if (session.worktree !== null) {
+          const { Worktrees } = await import("./worktree.ts");
+          await new Worktrees(this.deps, this.store).add(session.worktree, session.path);
+        }
         const handle = await backend.create({
           session,
           agentArgs: request.agentArgs,
           trust: request.trust,
           readyTimeoutMs: request.readyTimeoutMs,
         }, signal);
-        return { session: this.store.activate(session, handle), readyProven: handle.readyProven };
+        return {
+          session: this.store.activate(session, handle),
+          readyProven: handle.readyProven,
+          notes: site?.uncommitted ? [uncommittedNote(request.path)] : [],
+        };
       } catch (error) {
         const left = await this.rollBack(session, backend);
         if (!(error instanceof NameTakenError)) {
@@ -50,7 +60,9 @@ export class Creation {
     backend: Backend,
     taken: ReadonlySet<SessionId>,
     key: KeyRef | null,
+    site: Site | null,
   ): Promise<Session> {
+    const planned = site === null ? null : (await import("./worktree_decision.ts")).plannedWorktree;
     const parent = request.parent !== null && this.store.find(request.parent) !== null
       ? request.parent
       : null;
@@ -69,8 +81,18 @@ export class Creation {
       exclude: taken,
       key,
       // Stored before anything exists outside of the registry.
-      plan: (ref) => backend.plan({ ...ref, mode: request.mode, path: request.path }),
+      plan: (ref) => {
+        const { worktree, path } = planned === null || site === null
+          ? { worktree: null, path: request.path }
+          : planned(site, ref.id);
+        return { ...backend.plan({ ...ref, mode: request.mode, path }), path, worktree };
+      },
     });
+  }
+
+  /** Loaded only where there is a worktree to be made. */
+  async #site({ path, id }: CreateRequest, branch: string | null): Promise<Site> {
+    return await (await import("./worktree_site.ts")).inspectSite(this.deps, path, branch, id);
   }
 
   async rollBack(session: Session, backend: Backend): Promise<"removed" | "unknown"> {
@@ -79,9 +101,20 @@ export class Creation {
     if (current.token !== session.token || current.lifecycle !== "creating") return "removed";
     // A row without a plan has nothing outside of the registry.
     const result = current.handle === null ? "removed" : await backend.rollback(current);
-    if (result === "removed") this.store.release(session);
+    if (result !== "removed") return result;
+    if (current.worktree !== null) {
+      const { keptNote, Worktrees } = await import("./worktree.ts");
+      const worktree = await new Worktrees(this.deps, this.store).rollBack(current);
+      if (worktree === "unknown") return "unknown";
+      if (worktree?.removed === false) this.deps.terminal.writeErr(`[dev-sessions] ${keptNote(worktree)}\n`);
+    }
+    this.store.release(session);
     return result;
   }
+}
+
+function uncommittedNote(path: string): string {
+  return `the worktree begins with the last commit: changes in "${path}" that are not committed are not in it`;
 }
 
 function withNote(error: unknown, note: string): unknown {

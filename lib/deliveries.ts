@@ -22,9 +22,10 @@ export class Deliveries {
 
   /** Claims the request's key; a request that was carried out before gives its session. */
   async claimCreate(request: CreateRequest, signal: AbortSignal): Promise<Settled<CreateResult>> {
-    const { key, readyTimeoutMs: _, ...essence } = request;
+    const { key, readyTimeoutMs: _, worktree, ...essence } = request;
     if (key === null) return { ref: null };
-    const requestHash = await hash(essence);
+    // Without a worktree the hash is that of earlier versions.
+    const requestHash = await hash(worktree === null ? essence : { ...essence, worktree });
     return await this.#settle({ verb: "create", key, requestHash, sessionId: null }, signal, {
       done: (_, sessionId) => ({ session: this.#created(sessionId), readyProven: true, repeated: true }),
       open: (claim) => {
@@ -41,20 +42,25 @@ export class Deliveries {
   /**
    * Sends once and stores what became of it.
    *
-   * @param text what the model is to receive.
+   * @param prepare gives what the model is to receive; asked only when it is to be sent now.
    */
   async send(
     session: Session,
     backend: Backend,
-    text: string,
+    prepare: () => Promise<string>,
     request: SendRequest,
     signal: AbortSignal,
   ): Promise<SendOutcome> {
-    const claimed = await this.#claimSend(session, backend, text, request, signal);
+    const claimed = await this.#claimSend(session, backend, prepare, request, signal);
     if ("repeated" in claimed) return { id: session.id, receipt: claimed.repeated, repeated: true };
     const { ref } = claimed;
-    const message: Message = { receipt: newReceipt(this.deps), text, mode: request.mode ?? "queue" };
+    const receiptId = newReceipt(this.deps);
     try {
+      const message: Message = {
+        receipt: receiptId,
+        text: await prepare(),
+        mode: request.mode ?? "queue",
+      };
       const receipt = await backend.send(session, message, {
         beforeTyping: (anchor) => {
           const at = new Date(this.deps.clock.now()).toISOString();
@@ -66,7 +72,7 @@ export class Deliveries {
       return { id: session.id, receipt, repeated: false };
     } catch (error) {
       // Thrown before anything was typed, else the claim names a receipt and stays.
-      if (ref !== null && this.store.findSend(message.receipt) === null) this.store.dropKey(ref);
+      if (ref !== null && this.store.findSend(receiptId) === null) this.store.dropKey(ref);
       throw error;
     }
   }
@@ -83,21 +89,27 @@ export class Deliveries {
     );
   }
 
-  #claimSend(
+  async #claimSend(
     session: Session,
     backend: Backend,
-    text: string,
+    prepare: () => Promise<string>,
     request: SendRequest,
     signal: AbortSignal,
   ): Promise<Settled<Receipt>> {
-    const { key } = request;
-    if (key === null) return Promise.resolve({ ref: null });
+    const { key, render, text: template, mode = "queue" } = request;
+    if (key === null) return { ref: null };
+    // A template is the same request whatever it renders to now.
+    const text = render === null ? await prepare() : template;
     // Each session has its own claim, so that one key serves a whole group, and a repetition sends what is missing.
-    const verb = `send to ${session.id}`;
-    const { mode = "queue" } = request;
-    const essence = { token: session.token, text, ...(mode === "queue" ? {} : { mode }) };
-    return hash(essence).then((requestHash) =>
-      this.#settle({ verb, key, requestHash, sessionId: session.id }, signal, {
+    const essence = {
+      token: session.token,
+      ...(render === null ? { text } : { template, vars: render.vars }),
+      ...(mode === "queue" ? {} : { mode }),
+    };
+    return await this.#settle(
+      { verb: `send to ${session.id}`, key, requestHash: await hash(essence), sessionId: session.id },
+      signal,
+      {
         done: (resultJson) => JSON.parse(resultJson) as Receipt,
         open: async (claim) => {
           const send = claim.receipt === null ? null : this.store.findSend(claim.receipt);
@@ -107,7 +119,7 @@ export class Deliveries {
           if (found !== null) this.#finish(found, claim.ref);
           return found ?? send.details ?? unproven(send.receipt, send.anchor);
         },
-      })
+      },
     );
   }
 

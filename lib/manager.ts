@@ -26,11 +26,13 @@ import type {
   SendOutcome,
   SendRequest,
   SessionService,
+  SessionUsage,
   TerminalCommand,
   WaitRequest,
   WaitResult,
+  WorktreeRemoval,
 } from "./service.ts";
-import type { AgentKind, LogEntry, Session, SessionId, TurnState } from "./session.ts";
+import type { AgentKind, LogEntry, Session, SessionId, TokenUsage, TurnState } from "./session.ts";
 
 /**
  * Opens the registry of this user and finishes what killed `create`s left.
@@ -92,9 +94,9 @@ export class Manager implements SessionService {
         request,
         (token) => this.store.list().some((row) => row.token === token && row.lifecycle !== "ended"),
       );
-      const { session, readyProven } = await this.#creation.run(request, backend, ref, signal);
-      if (ref !== null) this.store.finishKey(ref, JSON.stringify({ id: session.id }));
-      return { session, readyProven, repeated: false };
+      const made = await this.#creation.run(request, backend, ref, signal);
+      if (ref !== null) this.store.finishKey(ref, JSON.stringify({ id: made.session.id }));
+      return { ...made, repeated: false };
     } catch (error) {
       if (ref !== null) this.store.dropKey(ref);
       throw error;
@@ -103,12 +105,19 @@ export class Manager implements SessionService {
 
   async send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome> {
     const session = await this.#reach(request.id);
-    const text = this.#withSender(session, normaliseMessage(request.text), request.sender);
+    const { render } = request;
+    const finish = (text: string) => this.#withSender(session, normaliseMessage(text), request.sender);
+    const plain = render === null ? finish(request.text) : null;
+    const prepare = async () =>
+      plain ??
+        finish(
+          await (await import("./render_send.ts")).renderFor(this.deps, session, request.text, render!.vars),
+        );
     assertActive(session, "send to");
     if (request.mode === "interrupt") this.#assertMayInterrupt(session.id, request.sender);
     try {
       const backend = await this.#backend(session.agent);
-      const outcome = await this.#deliveries.send(session, backend, text, request, signal);
+      const outcome = await this.#deliveries.send(session, backend, prepare, request, signal);
       if (outcome.receipt.result === "refused") await this.#noticeDeath(session);
       return outcome;
     } catch (error) {
@@ -225,26 +234,53 @@ export class Manager implements SessionService {
   async kill(selector: KillSelector): Promise<KillResult> {
     const killed: SessionId[] = [];
     const failed: { id: SessionId; reason: string }[] = [];
+    const worktrees: WorktreeRemoval[] = [];
     const world = {
       store: this.store,
       clock: this.deps.clock,
       rollBackAbandoned: () => this.rollBackAbandoned(),
     };
     for await (const session of sessionsToKill(selector, world)) {
-      // Neither killed nor failed: it had ended before.
-      if (session.lifecycle === "ended") continue;
       try {
+        // Neither killed nor failed: it had ended before.
+        if (session.lifecycle === "ended") {
+          await this.#tidyWorktree(session, worktrees);
+          continue;
+        }
         assertStarted(session, "kill");
         const reached = await this.#reach(session.id);
         await (await this.#backend(session.agent)).kill(reached);
         this.#markEnded(session, "killed");
         killed.push(session.id);
+        await this.#tidyWorktree(session, worktrees);
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         failed.push({ id: session.id, reason: error.message });
       }
     }
-    return { killed, failed };
+    return { killed, failed, worktrees };
+  }
+
+  /** Only of a session that is ended: then its agent is proven to be dead. */
+  async #tidyWorktree(session: Session, into: WorktreeRemoval[]): Promise<void> {
+    if (session.worktree === null) return;
+    const current = this.store.find(session.id);
+    if (current?.token !== session.token || current.lifecycle !== "ended") return;
+    const { Worktrees } = await import("./worktree.ts");
+    const removal = await new Worktrees(this.deps, this.store).removeUnlessNeeded(current);
+    if (removal !== null) into.push(removal);
+  }
+
+  async usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]> {
+    const sessions = ids === null
+      ? this.store.list({ lifecycle: "active" })
+      : [...new Set(ids)].map((id) => this.#find(id));
+    const found = new Map<SessionId, TokenUsage | null>();
+    for (const [agent, some] of Map.groupBy(sessions, (session) => session.agent)) {
+      const known = await (await this.#backendOrNull(agent))?.usage(some);
+      for (const [id, usage] of known ?? []) found.set(id, usage);
+    }
+    return sessions.map(({ id }) => ({ id, usage: found.get(id) ?? null }));
   }
 
   async attachCommand(id: SessionId): Promise<TerminalCommand> {

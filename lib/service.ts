@@ -16,6 +16,7 @@ import type {
   SessionId,
   SessionSummary,
   StateName,
+  TokenUsage,
   TurnState,
   WaitOutcome,
 } from "./session.ts";
@@ -34,6 +35,8 @@ export interface CreateRequest {
   readonly agentArgs: readonly string[];
   readonly trust: boolean;
   readonly readyTimeoutMs: number;
+  /** A git worktree of its own, of the repository around `path`; `branch` null: a new one, named after the session. */
+  readonly worktree: { readonly branch: string | null } | null;
   /** A repeated request with the same key returns the first one's session. */
   readonly key: string | null;
 }
@@ -44,12 +47,16 @@ export interface CreateResult {
   readonly readyProven: boolean;
   /** True when `--key` named an earlier create. */
   readonly repeated: boolean;
+  /** What the caller should know of it, one sentence each. */
+  readonly notes?: readonly string[];
 }
 
 export interface SendRequest {
   readonly id: SessionId;
   /** As the caller gave it; normalised by the service. */
   readonly text: string;
+  /** Null: the text is sent as it is. */
+  readonly render: RenderRequest | null;
   readonly key: string | null;
   /** The session whose agent runs this command (`DEV_SESSIONS_ID`), if any. */
   readonly sender: SessionId | null;
@@ -67,6 +74,12 @@ export interface InterruptRequest {
 
 export interface InterruptOutcome extends Interruption {
   readonly id: SessionId;
+}
+
+/** The text is a template, see `lib/render.ts`. */
+export interface RenderRequest {
+  /** For `{{var.NAME}}`. */
+  readonly vars: Readonly<Record<string, string>>;
 }
 
 export interface SendOutcome {
@@ -119,10 +132,29 @@ export type KillSelector =
     | { readonly olderThanMs: number; readonly scope: KillScope }
   );
 
+/** What became of the worktree of a session that was killed. */
+export interface WorktreeRemoval {
+  readonly id: SessionId;
+  readonly path: string;
+  readonly removed: boolean;
+  /** Why it was kept, or its branch; null when there is nothing to be said. */
+  readonly reason: string | null;
+  /** For people: removes it whatever is in it. */
+  readonly command: string | null;
+}
+
+export interface SessionUsage {
+  readonly id: SessionId;
+  /** Null: the agent's records say nothing of it. */
+  readonly usage: TokenUsage | null;
+}
+
 export interface KillResult {
   readonly killed: readonly SessionId[];
   /** `reason` is a whole message, as of an error. */
   readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
+  /** Of the sessions that had one. */
+  readonly worktrees?: readonly WorktreeRemoval[];
 }
 
 export interface RespondRequest {
@@ -170,6 +202,8 @@ export interface SessionService {
   inspect(id: SessionId): Promise<Session>;
   /** Answers what the session waits for; returns when the agent's record proves it. */
   respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult>;
+  /** Tokens of these sessions, in this order; null: of all live ones. */
+  usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]>;
   kill(selector: KillSelector): Promise<KillResult>;
   /** The command that joins the session's terminal. */
   attachCommand(id: SessionId): Promise<TerminalCommand>;

@@ -306,6 +306,18 @@ export interface LogEntry {
   readonly tool?: { readonly name: string; readonly input: unknown; readonly result: string | null };
 }
 
+/** Tokens that a session has used, as the agent's records have them; the four kinds exclude each other. */
+export interface TokenUsage {
+  /** Read by the model anew. */
+  readonly input: number;
+  readonly output: number;
+  /** Taken from the cache. */
+  readonly cacheRead: number;
+  /** Read anew, and put into the cache. */
+  readonly cacheWrite: number;
+  readonly total: number;
+}
+
 /** Something happened to a session; what `wait` is woken by. Events of other issues are added here by name. */
 export type SessionEvent =
   | { readonly type: "evidence_changed" }

@@ -17,6 +17,7 @@ import type {
   Session,
   SessionEvent,
   SessionId,
+  TokenUsage,
   TurnState,
   WaitOutcome,
 } from "../../lib/session.ts";
@@ -212,6 +213,17 @@ export class ClaudeBackend implements Backend {
   async *log(session: Session): AsyncGenerator<LogEntry> {
     const { conversationLog } = await import("./messages.ts");
     yield* conversationLog(this.#observer(session));
+  }
+
+  async usage(sessions: readonly Session[]): Promise<Map<SessionId, TokenUsage | null>> {
+    const [{ sessionUsage }, { conversationPaths }] = await Promise.all([
+      import("./usage_file.ts"),
+      import("./conversation_paths.ts"),
+    ]);
+    return new Map(sessions.map((session) => {
+      const { usage } = sessionFolder(this.paths.sessionFolder(session.token));
+      return [session.id, sessionUsage(usage, conversationPaths(this.#observer(session)))];
+    }));
   }
 
   async liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>> {

@@ -59,6 +59,21 @@ const TERMINAL_NAMES: ReadonlySet<string> = new Set([
 /** What tmux sets for a pane; the launcher passes it through by name. */
 export const PANE_NAMES = ["TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLORTERM", "TMUX", "TMUX_PANE"];
 
+/** What names a repository other than the one around the folder; a git hook sets it. Source: `git rev-parse --local-env-vars`. */
+const REPOSITORY_NAMES: ReadonlySet<string> = new Set([
+  "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+  "GIT_COMMON_DIR",
+  "GIT_DIR",
+  "GIT_GRAFT_FILE",
+  "GIT_IMPLICIT_WORK_TREE",
+  "GIT_INDEX_FILE",
+  "GIT_INTERNAL_SUPER_PREFIX",
+  "GIT_OBJECT_DIRECTORY",
+  "GIT_PREFIX",
+  "GIT_SHALLOW_FILE",
+  "GIT_WORK_TREE",
+]);
+
 /** Names from design and compatibility; set for each agent by us, so an outer session's must not leak in. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
   "DEV_SESSIONS_ID",
@@ -83,7 +98,8 @@ export function agentEnvironment(
 ): Record<string, string> {
   const base = Object.fromEntries(
     Object.entries(withoutOuterAgent(caller)).filter(([name]) =>
-      !TERMINAL_NAMES.has(name) && !OWN_NAMES.has(name) && /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
+      !TERMINAL_NAMES.has(name) && !OWN_NAMES.has(name) && !REPOSITORY_NAMES.has(name) &&
+      /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
     ),
   );
   return {

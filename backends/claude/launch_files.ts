@@ -32,6 +32,8 @@ export interface SessionFolder {
   readonly deliveries: string;
   /** When `interrupt` pressed Escape last, in milliseconds since the epoch. */
   readonly lastEscape: string;
+  /** What was counted of its tokens so far. */
+  readonly usage: string;
   /** What the screen showed when the agent was found dead. */
   readonly lastScreen: string;
 }
@@ -48,6 +50,7 @@ export function sessionFolder(root: string): SessionFolder {
     sendLock: `${root}/send.lock`,
     deliveries: `${root}/deliveries`,
     lastEscape: `${root}/last-escape`,
+    usage: `${root}/usage.json`,
     lastScreen: `${root}/last-screen.txt`,
   };
 }

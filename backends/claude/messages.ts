@@ -3,12 +3,12 @@
 import type { Clock } from "../../lib/deps.ts";
 import type { LogEntry } from "../../lib/session.ts";
 import type { Anchor } from "./evidence.ts";
+import { conversationPaths } from "./conversation_paths.ts";
 import { lastAssistantTexts, logEntries } from "./conversation.ts";
 import { type HookEvent, outline } from "./hook_log.ts";
 import type { Observer } from "./observe.ts";
 import { saidInTurn } from "./turn.ts";
 import { isEndEvent } from "./turn_end.ts";
-import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
 
 /** The transcript lags behind the Stop hook (measured: 40 to 140 ms). */
 const WRITE_LAG_MS = 600;
@@ -78,15 +78,5 @@ function endsWith(texts: readonly string[], text: string): boolean {
 
 /** All conversations of the session in order: `/clear` starts another transcript. */
 export async function* conversationLog(observer: Observer): AsyncGenerator<LogEntry> {
-  const { configFolder, realPath } = observer.handle;
-  const paths = new Set<string>();
-  const first = observer.session.agentSessionId;
-  if (first !== null) paths.add(transcriptPath(configFolder, realPath, first));
-  for (const name of observer.hooks.names()) {
-    if (!name.endsWith(".SessionStart.json")) continue;
-    const path = observer.hooks.read(name)?.body.transcript_path;
-    if (path !== undefined && isInsideProjects(configFolder, path)) paths.add(path);
-  }
-  paths.add(observer.transcript());
-  for (const path of paths) yield* logEntries(path, { tools: true });
+  for (const path of conversationPaths(observer)) yield* logEntries(path, { tools: true });
 }

@@ -20,6 +20,7 @@ import {
 import { findRegistryEntry, readRegistry, type RegistryEntry } from "./live_registry.ts";
 import { judgeReadiness } from "./readiness.ts";
 import { readInputBox } from "./screen.ts";
+import { claudeConfigFile, trustsRepository } from "./trust.ts";
 import { exactSession, REGISTRY_OPTION, sequence, TIDY_TIMEOUT_MS, Tmux, TOKEN_OPTION } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
@@ -52,6 +53,10 @@ export function writeLaunchFiles(deps: Deps, paths: Paths, spec: CreateSpec, lau
   const { session } = spec;
   const handle = handleOf(session);
   const folder = sessionFolder(paths.sessionFolder(session.token));
+  const configFolder = deps.env["CLAUDE_CONFIG_DIR"] ? handle.configFolder : null;
+  // The worktree is the same code; not every version of Claude looks for the repository that it belongs to.
+  const trusted = launch.mode === "yolo" || spec.trust ||
+    trustsRepository(claudeConfigFile(paths.home, configFolder), session);
   for (const path of [folder.events, folder.requests, folder.answers]) {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   }
@@ -63,8 +68,8 @@ export function writeLaunchFiles(deps: Deps, paths: Paths, spec: CreateSpec, lau
     launcherScript({
       env: agentEnvironment(deps.env, {
         id: session.id,
-        trusted: launch.mode === "yolo" || spec.trust,
-        configFolder: deps.env["CLAUDE_CONFIG_DIR"] ? handle.configFolder : null,
+        trusted,
+        configFolder,
       }),
       cwd: session.path,
       command: claudeArguments({

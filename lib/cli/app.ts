@@ -25,6 +25,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "logs": { brief: "Print the conversation", load: () => import("./logs.ts") },
   "list": { brief: "List sessions", load: () => import("./list.ts") },
   "inspect": { brief: "Print a session's stored record", load: () => import("./inspect.ts") },
+  "usage": { brief: "Print the tokens that sessions have used", load: () => import("./usage.ts") },
   "attach": { brief: "Join a session in this terminal", load: () => import("./attach.ts") },
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
 };

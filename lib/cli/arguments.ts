@@ -1,6 +1,7 @@
 /**
  * Makes argument lists safe for the parser: a flag's value is a value whatever it looks like (`--agent-arg --add-dir`,
- * a text with line ends, an empty one), `-t60` is `-t 60`, and names of JavaScript's own objects are no flags.
+ * a text with line ends, an empty one), a flag that may stand alone has the next argument as its value unless that is a
+ * flag, `-t60` is `-t 60`, and names of JavaScript's own objects are no flags.
  */
 
 import type { Command, CommandContext } from "@stricli/core";
@@ -34,7 +35,13 @@ export function prepareArguments(argv: readonly string[], parameters: Parameters
       if (!argument.startsWith("-") || argument === "-") positionals++;
       continue;
     }
+    const next = argv[index + 1];
+    if (flag.value === undefined && flag.mayBeAlone && (next === undefined || next.startsWith("-"))) {
+      inputs.push(flag.name);
+      continue;
+    }
     const value = flag.value ?? argv[++index];
+    if (value === "" && flag.mayBeAlone) throw usageError(`${flag.name} must not be empty`);
     inputs.push(...(value === undefined ? [flag.name] : spelled(flag.name, value)));
   }
   return { inputs, positionals };
@@ -47,9 +54,9 @@ function valueFlag(argument: string, { flags = {}, aliases = {} }: Parameters) {
   const name = long ? camelCase(long[1]!) : short ? own<string>(aliases, short[1]!) : undefined;
   if (name === undefined) return null;
   if (INHERITED.has(name)) throw usageError(`error: unknown option '--${long![1]}'`);
-  const kind = own<{ readonly kind: string }>(flags, name)?.kind;
-  if (kind !== "parsed" && kind !== "enum") return null;
-  return { name: `--${kebabCase(name)}`, value: (long ?? short)![2] };
+  const flag = own<{ readonly kind: string; readonly inferEmpty?: boolean }>(flags, name);
+  if (flag?.kind !== "parsed" && flag?.kind !== "enum") return null;
+  return { name: `--${kebabCase(name)}`, value: (long ?? short)![2], mayBeAlone: flag.inferEmpty === true };
 }
 
 /** The parser takes `--flag=value` only without line ends, and `--flag value` only when value looks like no flag. */

@@ -7,6 +7,7 @@ import type { SessionId } from "../session.ts";
 import { outcomeFailure } from "./outcome.ts";
 import { note, type Result } from "./output.ts";
 import { anyText, milliseconds, target } from "./parsers.ts";
+import type { RenderFlags } from "./render_flags.ts";
 import {
   deliver,
   MESSAGE_FLAGS,
@@ -22,7 +23,7 @@ import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const TIMEOUT_MS = 300_000;
 
-interface Flags {
+interface Flags extends RenderFlags {
   readonly file: string | undefined;
   readonly timeout: number | undefined;
   readonly key: string | undefined;

@@ -16,6 +16,8 @@ import {
   sessionId,
 } from "./parsers.ts";
 import { sessionRecord } from "./record.ts";
+import { type FirstMessage, firstMessage, readFirst, sendFirst } from "./first_message.ts";
+import { RENDER_FLAGS, type RenderFlags } from "./render_flags.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 const READY_TIMEOUT_MS = 60_000;
@@ -27,7 +29,7 @@ const NATIVE_NOTE =
 const OFFERED_AGENTS = ["claude"] as const;
 const OFFERED_MODES = ["yolo", "native"] as const;
 
-interface Flags {
+interface Flags extends RenderFlags {
   readonly path: string | undefined;
   readonly description: string | undefined;
   readonly cli: AgentKind | undefined;
@@ -36,6 +38,9 @@ interface Flags {
   readonly group: string | undefined;
   readonly agentArg: readonly string[] | undefined;
   readonly trust: boolean;
+  readonly worktree: string | undefined;
+  readonly message: string | undefined;
+  readonly file: string | undefined;
   readonly readyTimeout: number | undefined;
   readonly key: string | undefined;
   readonly id: string | undefined;
@@ -46,6 +51,9 @@ interface Flags {
 export interface CreateOptions {
   readonly request: CreateRequest;
   readonly explainNative: boolean;
+  /** Null: it starts without a task. */
+  readonly first: FirstMessage | null;
+  readonly json: boolean;
   readonly quiet: boolean;
 }
 
@@ -61,22 +69,44 @@ export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () =>
     parent: callingSession(env),
     agentArgs: flags.agentArg ?? [],
     trust: flags.trust,
+    worktree: flags.worktree === undefined ? null : { branch: flags.worktree === "" ? null : flags.worktree },
     readyTimeoutMs: flags.readyTimeout ?? READY_TIMEOUT_MS,
     key: flags.key ?? null,
   };
-  return { request, explainNative: flags.mode === "native", quiet: flags.quiet };
+  const { json, quiet } = flags;
+  return { request, explainNative: flags.mode === "native", first: firstMessage(flags), json, quiet };
 }
 
 export async function* run(options: CreateOptions, context: CliContext): AsyncIterable<Result> {
   if (options.explainNative) yield note(NATIVE_NOTE);
+  // Read and checked before there is anything to undo.
+  const text = options.first === null ? null : await readFirst(options.first, options.request, context.deps);
   const service = await context.service();
-  const { session, readyProven, repeated } = await service.create(options.request, context.signal);
+  const { session, readyProven, repeated, notes = [] } = await service.create(
+    options.request,
+    context.signal,
+  );
+  yield note(...notes.map((line) => `[dev-sessions] ${line}`));
   if (!readyProven) {
     yield note(`[dev-sessions] ${session.id} shows a quiet prompt, but nothing proves that it is ready`);
   }
-  yield {
+  const created = {
     text: options.quiet ? session.id : `Created session ${session.id}`,
-    json: sessionRecord(session, { ready: readyProven ? "proven" : "unproven", repeated }),
+    json: sessionRecord(session, {
+      worktree: session.worktree,
+      ready: readyProven ? "proven" : "unproven",
+      repeated,
+    }),
+  };
+  if (text === null || options.first === null) return yield created;
+
+  // Printed before it is sent, so that the id is known whatever becomes of the message; JSON is one document.
+  if (!options.json) yield created;
+  const sent = await sendFirst(session.id, text, options.first, options.request, service, context.signal);
+  yield {
+    text: options.quiet ? null : sent.text ?? null,
+    json: { ...created.json, send: sent.json ?? null },
+    failure: sent.failure ?? null,
   };
 }
 
@@ -91,6 +121,12 @@ Examples:
 
   # Elsewhere, keeping the id for a script
   id=$(dev-sessions create -q -p ~/src/api --group api)
+
+  # With its first task, which is sent as any other message
+  dev-sessions create --message "Run the tests and fix what fails"
+
+  # In a git worktree of its own, on a new branch
+  dev-sessions create --worktree -p ~/src/api --file brief.md
 
   # Give an argument to the agent itself
   dev-sessions create --agent-arg --add-dir --agent-arg ../shared`,
@@ -153,6 +189,29 @@ Examples:
         withNegated: false,
         brief: "Trust the workspace in native mode",
       },
+      worktree: {
+        kind: "parsed",
+        parse: anyText,
+        inferEmpty: true,
+        optional: true,
+        brief: "Work in a git worktree beside the repository (on a new branch)",
+        placeholder: "branch",
+      },
+      message: {
+        kind: "parsed",
+        parse: anyText,
+        optional: true,
+        brief: "First message",
+        placeholder: "text",
+      },
+      file: {
+        kind: "parsed",
+        parse: nonEmpty("--file"),
+        optional: true,
+        brief: "Read the first message from a file (- is stdin)",
+        placeholder: "path",
+      },
+      ...RENDER_FLAGS,
       readyTimeout: {
         kind: "parsed",
         parse: milliseconds("--ready-timeout", "a positive number of seconds"),
@@ -178,7 +237,7 @@ Examples:
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print the record as JSON" },
       quiet: { kind: "boolean", default: false, withNegated: false, brief: "Print only the id" },
     },
-    aliases: { p: "path", d: "description", m: "mode", q: "quiet" },
+    aliases: { p: "path", d: "description", m: "mode", f: "file", q: "quiet" },
   },
   func(flags) {
     const options = createOptions(flags, this.env, this.cwd);

@@ -33,8 +33,9 @@ async function* runGroup(target: GroupTarget, context: CliContext): AsyncIterabl
 
 async function recordOf(id: SessionId, service: SessionService): Promise<Record<string, unknown>> {
   const session = await service.inspect(id);
-  const { process, handle, lastSend } = session;
-  return sessionRecord(session, { process, handle, lastSend });
+  const { process, handle, lastSend, worktree } = session;
+  const [used] = await service.usage([id]);
+  return sessionRecord(session, { process, handle, lastSend, worktree, usage: used?.usage ?? null });
 }
 
 export const command = buildCommand<Flags, [Target], ParseContext>({

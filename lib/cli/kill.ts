@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import type { Target } from "../groups.ts";
 import type { KillResult, KillSelector } from "../service.ts";
 import type { SessionId } from "../session.ts";
+import { keptNote } from "../worktree_decision.ts";
 import type { Result } from "./output.ts";
 import { age, callingSession, target } from "./parsers.ts";
 import { namedIds, namesGroup, sessionsOf } from "./targets.ts";
@@ -58,20 +59,34 @@ export async function run({ targets, selector }: KillOptions, context: CliContex
     everyone ? null : caller,
     context,
   );
-  const result = await service.kill({ ...selector, ids });
-  return { notes, ...killResult(result, namedIds(targets), tree || namesGroup(targets)) };
+  const killed = await service.kill({ ...selector, ids });
+  const result = killResult(killed, namedIds(targets), tree || namesGroup(targets));
+  return { ...result, notes: [...notes, ...result.notes ?? []] };
 }
 
 /** @param bulk there may be more of them than were named, or none. */
-function killResult({ killed, failed }: KillResult, named: readonly SessionId[], bulk: boolean): Result {
+function killResult(
+  { killed, failed, worktrees = [] }: KillResult,
+  named: readonly SessionId[],
+  bulk: boolean,
+): Result {
   const lines = killed.map((id) => `Killed session ${id}`);
   const alreadyEnded = named.filter((id) => !killed.includes(id) && !failed.some((one) => one.id === id));
   lines.push(...alreadyEnded.map((id) => `Session ${id} had already ended`));
   if (bulk && killed.length > 0) lines.push(`Killed ${killed.length} session(s)`);
   if (lines.length === 0 && failed.length === 0) lines.push("No matching sessions to kill");
+  for (const { path, removed, reason } of worktrees) {
+    if (removed) lines.push(`Removed worktree ${path}${reason === null ? "" : `; ${reason}`}`);
+  }
   return {
     text: lines.length === 0 ? null : lines.join("\n"),
-    json: { killed, alreadyEnded, failed },
+    json: {
+      killed,
+      alreadyEnded,
+      failed,
+      worktrees: worktrees.map(({ id, path, removed, reason }) => ({ id, path, removed, reason })),
+    },
+    notes: worktrees.filter(({ removed }) => !removed).map((kept) => `[dev-sessions] ${keptNote(kept)}`),
     failure: killFailure(failed),
   };
 }
@@ -85,7 +100,9 @@ function killFailure(failed: KillResult["failed"]): AppError | null {
 export const command = buildCommand<Flags, Target[], ParseContext>({
   docs: {
     brief: "End sessions",
-    fullDescription: `End sessions. Their conversations stay readable.
+    fullDescription:
+      `End sessions. Their conversations stay readable. A git worktree that was made for a session
+goes with it, unless anything in it could be lost; then it is kept, and why is said on stderr.
 Run by an agent, --all and --older-than cover only the sessions that this agent has started (and theirs in turn),
 and its own session and its ancestors are refused, or left out of a group. --everyone lifts both.
 

@@ -21,11 +21,14 @@ export interface ListOptions {
   readonly all: boolean;
   readonly group: string | null;
   readonly tree: boolean;
+  readonly json: boolean;
 }
 
 export async function run(options: ListOptions, context: CliContext): Promise<Result> {
   const { all, group, tree } = options;
-  const found = await (await context.service()).list({ all, group });
+  const service = await context.service();
+  const found = await service.list({ all, group });
+  const usage = new Map(options.json ? (await service.usage(null)).map((one) => [one.id, one.usage]) : []);
   const laid = tree ? layTree(found, ({ session }) => session) : null;
   const listed = laid?.map(({ item }) => item) ?? found;
   const depths = laid?.map(({ depth }) => depth);
@@ -45,7 +48,13 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
     },
     get json() {
       return listed.map(({ session, state, pending }, index) =>
-        sessionRecord(session, { state, pending, ...(depths ? { depth: depths[index] } : {}) })
+        sessionRecord(session, {
+          state,
+          pending,
+          // Of ended sessions, of which there may be thousands, only when they are asked for by name.
+          ...(usage.has(session.id) ? { usage: usage.get(session.id) } : {}),
+          ...(depths ? { depth: depths[index] } : {}),
+        })
       );
     },
   };
@@ -90,7 +99,8 @@ Examples:
     },
   },
   func(flags) {
-    const options: ListOptions = { all: flags.all, group: flags.group ?? null, tree: flags.tree };
+    const { all, group = null, tree, json } = flags;
+    const options: ListOptions = { all, group, tree, json };
     this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
   },
 });

@@ -3,12 +3,13 @@
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
 import type { Target } from "../groups.ts";
-import type { SendOutcome } from "../service.ts";
+import type { RenderRequest, SendOutcome } from "../service.ts";
 import type { SendMode, SessionId } from "../session.ts";
 import { type MessageSource, messageSource, readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
 import { anyText, callingSession, key, nonEmpty, target } from "./parsers.ts";
 import { answerHint, optionLines, pendingPhrase } from "./pending.ts";
+import { RENDER_FLAGS, type RenderFlags, renderRequest } from "./render_flags.ts";
 import type { GroupTarget } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
@@ -20,7 +21,7 @@ interface ModeFlags {
   readonly interrupt: boolean;
 }
 
-interface Flags extends ModeFlags {
+interface Flags extends ModeFlags, RenderFlags {
   readonly file: string | undefined;
   readonly key: string | undefined;
   readonly json: boolean;
@@ -29,6 +30,8 @@ interface Flags extends ModeFlags {
 /** What is to be sent, to whomever. */
 export interface MessageOptions {
   readonly source: MessageSource;
+  /** Null: sent as it is. */
+  readonly render: RenderRequest | null;
   readonly key: string | null;
   readonly sender: SessionId | null;
   readonly mode: SendMode;
@@ -40,12 +43,13 @@ export interface SendOptions extends MessageOptions {
 
 /** @throws AppError (usage) unless exactly one of message and file is given, and at most one mode. */
 export function messageOptions(
-  flags: Pick<Flags, "file" | "key" | keyof ModeFlags>,
+  flags: Pick<Flags, "file" | "key" | keyof ModeFlags | keyof RenderFlags>,
   message: string | undefined,
   env: ParseContext["env"],
 ): MessageOptions {
   return {
     source: messageSource(message, flags.file),
+    render: renderRequest(flags),
     key: flags.key ?? null,
     sender: callingSession(env),
     mode: sendMode(flags),
@@ -77,9 +81,9 @@ async function* runGroup(
 export async function deliver(options: SendOptions, context: CliContext): Promise<SendOutcome> {
   const text = await readMessage(options.source, context.deps);
   const service = await context.service();
-  const { id, key, sender, mode } = options;
+  const { id, render, key, sender, mode } = options;
   return await service.send(
-    { id, text, key, sender, ...(mode === "queue" ? {} : { mode }) },
+    { id, text, render, key, sender, ...(mode === "queue" ? {} : { mode }) },
     context.signal,
   );
 }
@@ -163,6 +167,7 @@ export const MESSAGE_FLAGS = {
     withNegated: false,
     brief: "While it works: stop the running turn first",
   },
+  ...RENDER_FLAGS,
 } as const;
 
 export const command = buildCommand<Flags, [Target, string?], ParseContext>({
@@ -189,6 +194,8 @@ Examples:
   dev-sessions send fizz-top --steer "Leave the tests alone"
   # To a group; again for those that refused it
   dev-sessions send @api --key rebase "Rebase onto main and run the tests"
+  # From a template with a place for a value
+  dev-sessions send fizz-top --render --var issue=42 "Fix issue {{var.issue}} on {{git.branch}}."
 
   # A message that starts with a dash
   dev-sessions send fizz-top -- "--help does not work"`,

@@ -2,7 +2,7 @@
 
 import { freeChampionId, isSessionId } from "../champion_ids.ts";
 import { AppError, sessionNotFound } from "../errors.ts";
-import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary } from "../session.ts";
+import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary, Worktree } from "../session.ts";
 import type { Database, Row } from "./database.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
 import { type Parsed, parseSession, parseSummary, SELECT_ENDED, SELECT_SESSION, toJson } from "./rows.ts";
@@ -24,7 +24,14 @@ export interface ReserveOptions {
   /** The claim of `create --key`, which then names this session. */
   readonly key?: KeyRef | null;
   /** What finds and removes whatever will be begun for this row; stored with it. */
-  readonly plan?: (ref: SessionRef) => Pick<RecordedHandle, "handle" | "agentSessionId">;
+  readonly plan?: (ref: SessionRef) => SessionPlan;
+}
+
+/** What a session's row holds before anything exists outside of it. */
+export interface SessionPlan extends Pick<RecordedHandle, "handle" | "agentSessionId"> {
+  /** Instead of the draft's: where its worktree will be. */
+  readonly path?: string;
+  readonly worktree?: Worktree | null;
 }
 
 /** What finds the agent again. */
@@ -153,13 +160,13 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
       const planned = plan?.({ id, token });
       database.run(
         `INSERT INTO sessions (id, token, agent, mode, path, description, model, lifecycle, created_at,
-          last_used_at, parent, group_name, creator, handle, agent_session_id, launch)
-          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?)`,
+          last_used_at, parent, group_name, creator, handle, agent_session_id, launch, worktree)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         id,
         token,
         draft.agent,
         draft.mode,
-        draft.path,
+        planned?.path ?? draft.path,
         draft.description,
         draft.model,
         at,
@@ -170,6 +177,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         toJson(planned?.handle),
         planned?.agentSessionId ?? null,
         toJson(draft.launch),
+        toJson(planned?.worktree),
       );
       if (key) linkKey(database, key, { sessionId: id });
       return found(id);

@@ -17,7 +17,7 @@ const KEYS = [
     "id",
     "internalId",
   ],
-  ...["lastUsed", "lifecycle", "mode", "parent", "path", "pending", "state", "status"],
+  ...["lastUsed", "lifecycle", "mode", "parent", "path", "pending", "state", "status", "usage"],
 ];
 
 async function ids(sandbox: Sandbox, ...args: string[]): Promise<string[]> {

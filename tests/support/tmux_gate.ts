@@ -1,9 +1,9 @@
-/** A `tmux` on the sandbox's PATH that stops at one command, so that a test can act at exactly that moment. */
+/** A `tmux` or `git` on the sandbox's PATH that stops at one command, so that a test can act at exactly that moment. */
 
 import { join } from "node:path";
 import type { Sandbox } from "./harness.ts";
 
-export interface TmuxGate {
+export interface Gate {
   /** Resolves once a command has come to the gate. */
   reached(): Promise<void>;
   /** Lets it go on; every later command passes freely. */
@@ -14,16 +14,30 @@ export interface TmuxGate {
  * Stops the first tmux call whose arguments have this word, before or after the real tmux has carried it out.
  * The calls of `Sandbox.tmux()` pass the same gate.
  */
-export async function gateTmux(sandbox: Sandbox, word: string, when: "before" | "after"): Promise<TmuxGate> {
+export function gateTmux(sandbox: Sandbox, word: string, when: "before" | "after"): Promise<Gate> {
+  return gateProgram(sandbox, "tmux", word, when);
+}
+
+/** The same of git. */
+export function gateGit(sandbox: Sandbox, word: string, when: "before" | "after"): Promise<Gate> {
+  return gateProgram(sandbox, "git", word, when);
+}
+
+async function gateProgram(
+  sandbox: Sandbox,
+  program: "tmux" | "git",
+  word: string,
+  when: "before" | "after",
+): Promise<Gate> {
   const path = sandbox.env["PATH"] ?? "";
-  const real = path.split(":").map((folder) => join(folder, "tmux")).find((candidate) =>
+  const real = path.split(":").map((folder) => join(folder, program)).find((candidate) =>
     !candidate.startsWith(sandbox.root) && isFile(candidate)
   );
-  if (real === undefined) throw new Error("Cannot set up a gate: tmux was not found on PATH");
+  if (real === undefined) throw new Error(`Cannot set up a gate: ${program} was not found on PATH`);
   const gate = await Deno.makeTempDir({ dir: sandbox.root, prefix: "gate" });
   const stop = `: >${gate}/reached; while [ ! -e ${gate}/open ]; do sleep 0.01; done`;
   await Deno.writeTextFile(
-    join(sandbox.root, "bin", "tmux"),
+    join(sandbox.root, "bin", program),
     `#!/bin/sh
 held=no
 for word in "$@"; do
@@ -36,7 +50,9 @@ ${when === "before" ? `${stop}; exec ${real} "$@"` : `${real} "$@"; code=$?; ${s
   );
   return {
     reached: async () => {
-      await sandbox.eventually(() => isFile(join(gate, "reached")), { what: `tmux is called with ${word}` });
+      await sandbox.eventually(() => isFile(join(gate, "reached")), {
+        what: `${program} is called with ${word}`,
+      });
     },
     open: () => Deno.writeTextFile(join(gate, "open"), ""),
   };

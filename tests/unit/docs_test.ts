@@ -39,7 +39,9 @@ async function commands(): Promise<Command[]> {
         accepted.add(name);
         if (short !== undefined) accepted.add(`-${short}`);
         if ("hidden" in flag && flag.hidden) continue;
-        const value = flag.kind === "boolean" ? "" : ` <${flag.placeholder ?? key}>`;
+        const placeholder = flag.placeholder ?? key;
+        const alone = flag.kind === "parsed" && flag.inferEmpty;
+        const value = flag.kind === "boolean" ? "" : alone ? ` [${placeholder}]` : ` <${placeholder}>`;
         options.push(`${short === undefined ? "" : `-${short}/`}${name}${value}`);
       }
       const parameters = positional === undefined

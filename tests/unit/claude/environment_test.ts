@@ -102,3 +102,12 @@ Deno.test("agentEnvironment() leaves out the caller's terminal and names that sh
   };
   deepStrictEqual(agentEnvironment(caller, SESSION), agentEnvironment({}, SESSION));
 });
+
+Deno.test("agentEnvironment() leaves out what names another repository, and keeps the rest of git's settings", () => {
+  const kept = ["GIT_AUTHOR_NAME", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL"];
+  const got = agentEnvironment(
+    env([...kept, "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX"]),
+    SESSION,
+  );
+  deepStrictEqual(Object.keys(got).filter((name) => name.startsWith("GIT_")), kept);
+});

@@ -21,7 +21,7 @@ Deno.test("ask sends, waits for that delivery and reads the reply", async (t) =>
     receipt: "r-1",
     background: false,
   };
-  const send = { id: "fizz-top", text: "hi", key: null, sender: null };
+  const send = { id: "fizz-top", text: "hi", render: null, key: null, sender: null };
   await checkRows(t, [
     {
       name: "a message",

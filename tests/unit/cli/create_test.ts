@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../../lib/errors.ts";
-import { call, checkRows, refused, session } from "./harness.ts";
+import { call, checkRows, receipt, refused, session } from "./harness.ts";
 
 const REQUEST = {
   path: "/src/app",
@@ -13,6 +13,7 @@ const REQUEST = {
   parent: null,
   agentArgs: [],
   trust: false,
+  worktree: null,
   readyTimeoutMs: 60_000,
   key: null,
 };
@@ -59,6 +60,16 @@ Deno.test("create makes a request of its arguments", async (t) => {
       "--agent-arg",
       "",
     ], { agentArgs: ["--add-dir", "../x", "-h", "--a=b", "--", ""] }),
+    request("a worktree on a branch of its own", ["--worktree"], { worktree: { branch: null } }),
+    request("a worktree, before another option", ["--worktree", "-p", "/tmp/x"], {
+      path: "/tmp/x",
+      worktree: { branch: null },
+    }),
+    request("a worktree on a branch that is named", ["--worktree", "fix/login", "--trust"], {
+      trust: true,
+      worktree: { branch: "fix/login" },
+    }),
+    request("the same in one argument", ["--worktree=-x"], { worktree: { branch: "-x" } }),
     request("a fraction of seconds", ["--ready-timeout", "0.25"], { readyTimeoutMs: 250 }),
     request("the session that creates", [], { parent: "riven-jg" }, { DEV_SESSIONS_ID: "riven-jg" }),
   ]);
@@ -92,6 +103,17 @@ Deno.test("create refuses what it can't start", async (t) => {
       [["create", "--key", " "], "--key must be 1 to 200 characters"],
       [["create", "-p", ""], "--path must not be empty"],
       [["create", "-p"], "error: option '--path <path>' argument missing"],
+      [
+        ["create", "--worktree", "a", "b"],
+        "error: too many arguments for 'create'. Expected 0 arguments but got 1.",
+      ],
+      [["create", "--worktree", ""], "--worktree must not be empty"],
+      [["create", "--worktree="], "--worktree must not be empty"],
+      [["create", "--worktree", "--worktree"], "error: option '--worktree <branch>' given more than once"],
+      [["create", "--message", "a", "-f", "b"], "Provide either --message or --file, not both"],
+      [["create", "--message", " "], "Message is required. Use <message> or --file <path>."],
+      [["create", "--render"], "--render belongs to --message and --file"],
+      [["create", "--message", "a", "--var", "x=1"], "--var belongs to --render"],
       [["create", "here"], "error: too many arguments for 'create'. Expected 0 arguments but got 1."],
       [["create"], 'DEV_SESSIONS_ID is not the id of a session: "?"', { env: { DEV_SESSIONS_ID: "?" } }],
     ]),
@@ -144,6 +166,67 @@ Deno.test("create prints what it made", async (t) => {
   ]);
 });
 
+Deno.test("create sends its first message as send does, and returns send's failure", async (t) => {
+  const message = ["create", "--key", "k", "--message", "{{var.x}}", "--render", "--var", "x=a=b"];
+  const refused = {
+    send: () =>
+      Promise.resolve({
+        id: "fizz-top",
+        receipt: receipt({ result: "refused", reason: "a draft stands in its input box" }),
+        repeated: false,
+      }),
+  };
+  const notes = {
+    create: () =>
+      Promise.resolve({ session: session(), readyProven: true, repeated: false, notes: ["mind the gap"] }),
+  };
+  await checkRows(t, [
+    {
+      name: "with a key that is the create's own",
+      argv: message,
+      given: { env: { DEV_SESSIONS_ID: "riven-jg" } },
+      stdout: "Created session fizz-top\nSent message to fizz-top\n",
+      asked: [{ create: { ...REQUEST, key: "k", parent: "riven-jg" } }, {
+        send: {
+          id: "fizz-top",
+          text: "{{var.x}}",
+          render: { vars: { x: "a=b" } },
+          key: "first message of create k",
+          sender: "riven-jg",
+        },
+      }],
+    },
+    {
+      name: "quiet, from stdin",
+      argv: ["create", "-q", "-f", "-"],
+      given: { stdin: "go" },
+      stdout: "fizz-top\n",
+      asked: [{ create: REQUEST }, {
+        send: { id: "fizz-top", text: "go", render: null, key: null, sender: null },
+      }],
+    },
+    {
+      name: "refused",
+      argv: ["create", "-q", "--message", "go"],
+      given: { service: refused },
+      code: 4,
+      stdout: "fizz-top\n",
+      stderr: 'Cannot send to "fizz-top": a draft stands in its input box. Nothing was delivered\n' +
+        "  The session fizz-top was created and stays\n",
+    },
+    {
+      name: "what should be known of it",
+      argv: ["create"],
+      given: { service: notes },
+      stdout: "Created session fizz-top\n",
+      stderr: "[dev-sessions] mind the gap\n",
+    },
+  ]);
+  const { stdout, code } = await call(["create", "--json", "--message", "go"], { service: refused });
+  const { id, send } = JSON.parse(stdout);
+  assert.deepEqual([code, id, send.result, send.receipt], [4, "fizz-top", "refused", "r-1"]);
+});
+
 Deno.test("create --json prints the record and wins over --quiet", async () => {
   const { stdout, stderr, code } = await call(["create", "--json", "-q"]);
   assert.equal(code, 0);
@@ -164,6 +247,7 @@ Deno.test("create --json prints the record and wins over --quiet", async () => {
     parent: null,
     endedAt: null,
     endReason: null,
+    worktree: null,
     ready: "proven",
     repeated: false,
   });

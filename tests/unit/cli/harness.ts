@@ -154,6 +154,7 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
         evidence: "the transcript's hook_permission_decision",
         note: null,
       }),
+    usage: (ids) => Promise.resolve((ids ?? []).map((id) => ({ id, usage: null }))),
     kill: (selector: KillSelector): Promise<KillResult> =>
       Promise.resolve({ killed: "ids" in selector ? selector.ids : [], failed: [] }),
     attachCommand: (id) => Promise.resolve({ command: "tmux", args: ["attach", "-t", `dev-${id}`], env: {} }),

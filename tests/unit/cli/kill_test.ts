@@ -145,11 +145,34 @@ Deno.test("kill says what it ended", async (t) => {
       stderr: "tmux does not answer\n",
     },
     {
+      name: "worktrees, removed and kept",
+      argv: ["kill", "fizz-top", "riven-jg"],
+      given: killing({
+        killed: ["fizz-top", "riven-jg"],
+        failed: [],
+        worktrees: [
+          { id: "fizz-top", path: "/src/app.worktrees/fizz-top", removed: true, reason: null, command: null },
+          {
+            id: "riven-jg",
+            path: "/src/app.worktrees/riven-jg",
+            removed: false,
+            reason: "it has 1 ignored file (.env)",
+            command: "git -C /src/app worktree remove --force /src/app.worktrees/riven-jg",
+          },
+        ],
+      }),
+      stdout:
+        "Killed session fizz-top\nKilled session riven-jg\nRemoved worktree /src/app.worktrees/fizz-top\n",
+      stderr:
+        '[dev-sessions] kept the worktree of riven-jg at "/src/app.worktrees/riven-jg": it has 1 ignored file ' +
+        "(.env). When nothing in it is needed: git -C /src/app worktree remove --force /src/app.worktrees/riven-jg\n",
+    },
+    {
       name: "JSON",
       argv: ["kill", "fizz-top", "riven-jg", "--json"],
       given: killing({ killed: ["fizz-top"], failed: [] }),
       stdout:
-        '{\n  "killed": [\n    "fizz-top"\n  ],\n  "alreadyEnded": [\n    "riven-jg"\n  ],\n  "failed": []\n}\n',
+        '{\n  "killed": [\n    "fizz-top"\n  ],\n  "alreadyEnded": [\n    "riven-jg"\n  ],\n  "failed": [],\n  "worktrees": []\n}\n',
     },
   ]);
 });

@@ -18,7 +18,7 @@ Deno.test("send makes a request of its arguments", async (t) => {
     name,
     argv: ["send", ...argv],
     given,
-    asked: [{ send: { id: "fizz-top", text: "hi", key: null, sender: null, ...changes } }],
+    asked: [{ send: { id: "fizz-top", text: "hi", render: null, key: null, sender: null, ...changes } }],
   });
   await checkRows(t, [
     request("a message", ["fizz-top", "hi"], {}),
@@ -65,7 +65,7 @@ Deno.test("send to a group: a line for each, the worst counts, no error stops th
         return Promise.resolve({ id: request.id, receipt: receipt(), repeated: request.id === "ahri-sup" });
     }
   };
-  const request = { text: "from stdin", key: "k", sender: "garen-top" };
+  const request = { text: "from stdin", render: null, key: "k", sender: "garen-top" };
   const given = { service: { expand, send }, stdin: "from stdin", env: { DEV_SESSIONS_ID: "garen-top" } };
   const stderr =
     /^Left out garen-top: it runs this command\n(?=[^]*its agent is gone\n)[^]*Cannot send to "vi-mid": undef/;
@@ -255,4 +255,30 @@ Deno.test("send --json prints the result whatever it is", async (t) => {
       if (stderr !== "") assert.equal(JSON.parse(stderr).error.exitCode, exitCode);
     });
   }
+});
+
+Deno.test("send --render hands the template over as it is", async (t) => {
+  await checkRows(t, [
+    {
+      name: "with variables",
+      argv: ["send", "fizz-top", "--render", "--var", "a=1", "--var=b=", "{{var.a}}{{var.b}}"],
+      asked: [{
+        send: {
+          id: "fizz-top",
+          text: "{{var.a}}{{var.b}}",
+          render: { vars: { a: "1", b: "" } },
+          key: null,
+          sender: null,
+        },
+      }],
+    },
+    ...refused([
+      [["send", "fizz-top", "--var", "a=1", "hi"], "--var belongs to --render"],
+      [
+        ["send", "fizz-top", "--render", "--var", "a=1", "--var", "a=2", "hi"],
+        "--var a was given more than once",
+      ],
+      [["ask", "fizz-top", "--render", "--var", "=1", "hi"], '--var must be NAME=value, not "=1"'],
+    ]),
+  ]);
 });

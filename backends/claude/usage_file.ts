@@ -1,0 +1,145 @@
+/**
+ * Keeps what was counted of a session's transcripts beside its other files, so that only what is new is read. The index is
+ * worth nothing by itself: one that does not fit the transcripts is made anew.
+ */
+
+import * as v from "valibot";
+import type { TokenUsage } from "../../lib/session.ts";
+import {
+  count,
+  emptyIndex,
+  type FileIndex,
+  IndexSchema,
+  repliesIn,
+  type UsageIndex,
+  usageOf,
+} from "./usage.ts";
+
+const BLOCK_BYTES = 4 * 1024 * 1024;
+const TAIL_BYTES = 32;
+const NEWLINE = 10;
+const DECODER = new TextDecoder();
+
+/** The end of a line that the index has counted; other bytes there are another file's. */
+class AnotherFile extends Error {}
+
+/**
+ * Tokens of these transcripts and of the sub-agents' beside them. A transcript that is gone keeps its share.
+ *
+ * @param index where the counts are kept.
+ */
+export function sessionUsage(index: string, transcripts: Iterable<string>): TokenUsage | null {
+  const files = [...transcripts].flatMap((path) => [path, ...subagents(path)]);
+  const kept = readIndex(index);
+  let counted = kept ?? emptyIndex();
+  let changed: boolean;
+  try {
+    changed = update(counted, files);
+  } catch (error) {
+    if (!(error instanceof AnotherFile)) throw error;
+    counted = emptyIndex();
+    changed = update(counted, files);
+  }
+  if (changed) writeIndex(index, counted);
+  return usageOf(counted);
+}
+
+function update(index: UsageIndex, files: readonly string[]): boolean {
+  let known: Set<string> | null = null;
+  let changed = false;
+  for (const path of files) {
+    const size = sizeOf(path);
+    const file = index.files[path] ?? { offset: 0, tail: "", open: [] };
+    if (size === null || size === file.offset) continue;
+    if (size < file.offset) throw new AnotherFile();
+    known ??= new Set(index.seen.split(" "));
+    if (!readOn(index, path, file, known)) continue;
+    index.files[path] = file;
+    changed = true;
+  }
+  return changed;
+}
+
+/** Counts whole lines from the offset on; false when there is none yet. */
+function readOn(index: UsageIndex, path: string, file: FileIndex, known: Set<string>): boolean {
+  using opened = Deno.openSync(path);
+  if (file.tail !== "") {
+    const tail = new Uint8Array(file.tail.length / 2);
+    if (fill(opened, tail, file.offset - tail.length) < tail.length || hex(tail) !== file.tail) {
+      throw new AnotherFile();
+    }
+  }
+  const begin = file.offset;
+  let block = new Uint8Array(BLOCK_BYTES);
+  for (;;) {
+    const length = fill(opened, block, file.offset);
+    const end = block.subarray(0, length).lastIndexOf(NEWLINE) + 1;
+    if (end === 0) {
+      // A line that is not whole yet, or longer than the block.
+      if (length < block.length) return file.offset > begin;
+      block = new Uint8Array(block.length * 2);
+      continue;
+    }
+    count(index, file, repliesIn(DECODER.decode(block.subarray(0, end))), known);
+    file.tail = hex(block.subarray(Math.max(0, end - TAIL_BYTES), end));
+    file.offset += end;
+    if (length < block.length) return true;
+  }
+}
+
+/** Sub-agents write transcripts of their own, in a folder named after the conversation. */
+function subagents(transcript: string): string[] {
+  const folder = `${transcript.replace(/\.jsonl$/, "")}/subagents`;
+  try {
+    return [...Deno.readDirSync(folder)]
+      .filter(({ name, isFile }) => isFile && name.endsWith(".jsonl"))
+      .map(({ name }) => `${folder}/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+function readIndex(path: string): UsageIndex | null {
+  try {
+    const parsed = v.safeParse(IndexSchema, JSON.parse(Deno.readTextFileSync(path)));
+    return parsed.success ? parsed.output : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Complete before it is seen; what another command writes at the same time is as good. */
+function writeIndex(path: string, index: UsageIndex): void {
+  const part = `${path}.${Deno.pid}.part`;
+  try {
+    Deno.writeTextFileSync(part, JSON.stringify(index), { mode: 0o600 });
+    Deno.renameSync(part, path);
+  } catch {
+    // Without it, the next command counts again.
+  }
+}
+
+/** Null when there is no such file. Anything but a regular file is none: opening a FIFO would wait forever. */
+function sizeOf(path: string): number | null {
+  try {
+    const info = Deno.statSync(path);
+    return info.isFile ? info.size : null;
+  } catch {
+    return null;
+  }
+}
+
+function fill(file: Deno.FsFile, into: Uint8Array, offset: number): number {
+  file.seekSync(offset, Deno.SeekMode.Start);
+  let filled = 0;
+  while (filled < into.length) {
+    const read = file.readSync(into.subarray(filled));
+    if (read === null) break;
+    filled += read;
+  }
+  return filled;
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,67 @@
+/** `usage`: tokens that sessions have used, from the agents' own records. */
+
+import { buildCommand } from "@stricli/core";
+import type { SessionUsage } from "../service.ts";
+import type { SessionId, TokenUsage } from "../session.ts";
+import { type Result, table } from "./output.ts";
+import { sessionId } from "./parsers.ts";
+import type { CliContext, ParseContext } from "./verb.ts";
+
+const HEADER = ["ID", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "TOTAL"] as const;
+const KINDS = ["input", "output", "cacheRead", "cacheWrite", "total"] as const;
+
+interface Flags {
+  readonly json: boolean;
+}
+
+export async function run(ids: readonly SessionId[], context: CliContext): Promise<Result> {
+  const found = await (await context.service()).usage(ids.length === 0 ? null : ids);
+  return { text: found.length === 0 ? "No active sessions" : usageTable(found), json: found };
+}
+
+function usageTable(found: readonly SessionUsage[]): string {
+  const rows = found.map(({ id, usage }) => [id, ...cells(usage)]);
+  const known = found.flatMap(({ usage }) => usage === null ? [] : [usage]);
+  if (found.length > 1) rows.push(["total", ...cells(known.length === 0 ? null : sum(known))]);
+  return table(HEADER, rows);
+}
+
+/** A dash where nothing is on record: that is not the same as none. */
+function cells(usage: TokenUsage | null): string[] {
+  return KINDS.map((kind) => usage === null ? "-" : String(usage[kind]));
+}
+
+function sum(all: readonly TokenUsage[]): TokenUsage {
+  const of = (kind: keyof TokenUsage) => all.reduce((total, usage) => total + usage[kind], 0);
+  return {
+    input: of("input"),
+    output: of("output"),
+    cacheRead: of("cacheRead"),
+    cacheWrite: of("cacheWrite"),
+    total: of("total"),
+  };
+}
+
+export const command = buildCommand<Flags, SessionId[], ParseContext>({
+  docs: {
+    brief: "Print the tokens that sessions have used",
+    fullDescription:
+      `Print the tokens of sessions as the agents' own records have them, sub-agents included: all live sessions,
+or those that are named, also ended ones. The four kinds exclude each other; a dash means that nothing is on record.
+
+Examples:
+  dev-sessions usage
+
+  # What one session has used altogether
+  dev-sessions usage fizz-top --json | jq '.[0].usage.total'`,
+  },
+  parameters: {
+    flags: {
+      json: { kind: "boolean", default: false, withNegated: false, brief: "Print an array" },
+    },
+    positional: { kind: "array", parameter: { parse: sessionId, brief: "Sessions", placeholder: "id" } },
+  },
+  func(flags, ...ids) {
+    this.accept({ json: flags.json, long: false, run: (context) => run(ids, context) });
+  },
+});

@@ -1,0 +1,118 @@
+/** Tokens of a session's transcripts are counted once, whatever was read before and whatever happens to the files. */
+
+import { deepStrictEqual, notStrictEqual, strictEqual } from "node:assert/strict";
+import { join } from "node:path";
+import { sessionUsage } from "../../backends/claude/usage_file.ts";
+
+interface Files {
+  readonly index: string;
+  readonly transcript: string;
+  /** Output tokens of all transcripts. */
+  output(...more: string[]): number | null;
+  append(text: string, path?: string): void;
+}
+
+async function withFiles(body: (files: Files) => void | Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "usage" });
+  const [index, transcript] = [join(folder, "usage.json"), join(folder, "one.jsonl")];
+  try {
+    await body({
+      index,
+      transcript,
+      output: (...more) => sessionUsage(index, [transcript, ...more])?.output ?? null,
+      append: (text, path = transcript) => Deno.writeTextFileSync(path, text, { append: true }),
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const line = (id: string, output: number) =>
+  `{"type":"assistant","message":{"id":"${id}","usage":{"input_tokens":1,"output_tokens":${output}}}}\n`;
+const noise = (bytes: number) => `{"type":"user","message":{"content":"${"x".repeat(bytes)}"}}\n`;
+
+Deno.test("usage grows with the transcript, and a line counts once it is whole", () =>
+  withFiles(({ index, transcript, output, append }) => {
+    strictEqual(output(), null);
+    append(noise(100));
+    strictEqual(output(), null);
+    append(line("a", 5) + line("b", 7).slice(0, 40));
+    strictEqual(output(), 5);
+    append(line("b", 7).slice(40));
+    strictEqual(output(), 12);
+    // The last line of a reply may come later.
+    append(line("b", 9));
+    strictEqual(output(), 14);
+    strictEqual(Deno.statSync(index).mode! & 0o777, 0o600);
+    deepStrictEqual([...Deno.readDirSync(join(index, ".."))].map(({ name }) => name).sort(), [
+      "one.jsonl",
+      "usage.json",
+    ]);
+    // What has been counted stays, though Claude deletes old transcripts.
+    Deno.removeSync(transcript);
+    strictEqual(output(), 14);
+  }));
+
+Deno.test("only what is new is read", () =>
+  withFiles(({ index, transcript, output, append }) => {
+    append(line("a", 5) + noise(1000));
+    strictEqual(output(), 5);
+    const before = Deno.statSync(index).ino;
+    strictEqual(output(), 5);
+    strictEqual(Deno.statSync(index).ino, before, "nothing new: nothing written");
+    // A part that was counted is not looked at again: a change far before the end goes unnoticed.
+    const file = Deno.openSync(transcript, { write: true });
+    file.writeSync(new TextEncoder().encode(line("c", 9)));
+    file.close();
+    append(line("b", 7));
+    strictEqual(output(), 12);
+    notStrictEqual(Deno.statSync(index).ino, before);
+  }));
+
+Deno.test("another file under the same name is counted anew", () =>
+  withFiles(({ transcript, output, append }) => {
+    append(line("a", 5) + line("b", 7));
+    strictEqual(output(), 12);
+    Deno.writeTextFileSync(transcript, line("c", 3));
+    strictEqual(output(), 3);
+    Deno.writeTextFileSync(transcript, line("d", 1) + noise(2000) + line("e", 2));
+    strictEqual(output(), 3);
+  }));
+
+Deno.test("an index that can't be read, or is another version's, is made anew", () =>
+  withFiles(({ index, output, append }) => {
+    append(line("a", 5));
+    for (const text of ["", "{", '{"version":2}', '{"version":1,"files":{},"seen":[1],"replies":-1}']) {
+      Deno.writeTextFileSync(index, text);
+      strictEqual(output(), 5);
+      append(noise(10));
+    }
+  }));
+
+Deno.test("sub-agents and further conversations belong to it, and a reply that two of them have counts once", () =>
+  withFiles(({ transcript, output, append }) => {
+    append(line("a", 5));
+    const agents = transcript.replace(".jsonl", "/subagents");
+    Deno.mkdirSync(agents, { recursive: true });
+    append(line("s", 100), `${agents}/agent-1.jsonl`);
+    append('{"agentType":"Explore"}', `${agents}/agent-1.meta.json`);
+    const second = transcript.replace("one", "two");
+    append(line("a", 5) + line("b", 1000), second);
+    strictEqual(output(second), 1105);
+    append(line("s", 200) + line("t", 1), `${agents}/agent-1.jsonl`);
+    strictEqual(output(second), 1206);
+  }));
+
+Deno.test("lines across the blocks of a long transcript are whole", () =>
+  withFiles(({ output, append }) => {
+    for (let i = 0; i < 40; i++) append(noise(300_000 + i) + line(`r${i}`, 1));
+    // Longer than a block.
+    append(noise(9_000_000) + line("last", 2));
+    strictEqual(output(), 42);
+  }));
+
+Deno.test("a folder that can't be written is no reason not to count", () =>
+  withFiles(({ transcript, append }) => {
+    append(line("a", 5));
+    strictEqual(sessionUsage("/nonexistent/usage.json", [transcript])?.output, 5);
+  }));
