@@ -117,6 +117,22 @@ export function stillQueued(marks: readonly Mark[]): Mark[] {
   return queue.slice(unnamed);
 }
 
+/**
+ * The messages that were queued and have neither begun a turn nor joined one, in these marks. Claude takes a message
+ * out of the queue up to 0.2 s before it writes it as a prompt: meanwhile it is in neither.
+ */
+export function notTakenUp(marks: readonly Mark[]): string[] {
+  const texts: string[] = [];
+  for (const mark of marks) {
+    if (mark.kind === "enqueued") texts.push(mark.text);
+    const taken = (mark.kind === "prompt" && mark.source !== "typed") || mark.kind === "task_notification" ||
+      mark.kind === "removed";
+    const index = taken ? texts.indexOf(mark.text ?? "") : -1;
+    if (index !== -1) texts.splice(index, 1);
+  }
+  return texts;
+}
+
 export interface LogOptions {
   /** Also the tool calls, each with its result. */
   readonly tools?: boolean;

@@ -7,6 +7,7 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import type { BackgroundTask, Interruption, PendingInput, Session } from "../../lib/session.ts";
+import { clearGivenBack } from "./clear_box.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import {
   type Activity,
@@ -25,7 +26,6 @@ import { lookAtBox } from "./look.ts";
 import type { Observer } from "./observe.ts";
 import type { Requests } from "./requests.ts";
 import { awaitedInput } from "./pending.ts";
-import { showsOnlyText, showsPartOfText } from "./screen.ts";
 import type { Tmux } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
@@ -45,10 +45,6 @@ const LOOK_LIMIT = 5;
 const TURN_LIMIT = 20;
 /** Claude takes some milliseconds to leave vim's INSERT mode. */
 const VIM_TIMEOUT_MS = 2_000;
-/** One Ctrl-U clears one line of the box, the next one joins it with the line above; 100 at once count as a paste. */
-const CLEAR_KEYS = "20";
-const CLEAR_ROUNDS = 60;
-const CLEAR_POLL_MS = 150;
 
 /** What the model is told. */
 const DENIAL = "The turn was interrupted";
@@ -239,7 +235,7 @@ export class Interrupter {
       const after = judgeEscape(turn, pressedAt, this.observer.since(anchor), live);
       switch (after.kind) {
         case "stopped":
-          return { kind: "stopped", after, note: await this.#tidyBox(after) };
+          return { kind: "stopped", after, note: await this.#tidied(after) };
         case "ended":
           return { kind: "ended", turn, reason: "the turn came to its own end" };
         case "open":
@@ -261,28 +257,20 @@ export class Interrupter {
     };
   }
 
-  /** The message of a turn without an answer stands in the box again, where it would block every later one. */
-  async #tidyBox(after: Extract<AfterEscape, { kind: "stopped" }>): Promise<string | null> {
+  async #tidied(after: Extract<AfterEscape, { kind: "stopped" }>): Promise<string | null> {
     if (after.how !== "rewound") return null;
-    const text = after.turn.texts.join("\n");
-    let known = false;
-    for (let round = 0; round < CLEAR_ROUNDS; round++) {
-      const screen = await lookAtBox(this.tmux, this.#pane);
-      if (typeof screen === "string") break;
-      const { box } = screen;
-      if (box.kind === "empty" && known) {
+    const cleared = await clearGivenBack(this.tmux, this.#pane, after.turn.texts.join("\n"), {
+      clock: this.deps.clock,
+      works: () => this.observer.registry()?.status === "busy",
+    });
+    switch (cleared) {
+      case "cleared":
         return "nothing had been answered; its message was taken out of the input box";
-      }
-      if (box.kind === "draft") {
-        known ||= showsOnlyText(box.text, text);
-        // Whoever edits it has made it a draft.
-        if (!known || !showsPartOfText(box.text, text)) break;
-        if (this.observer.registry()?.status === "busy") break;
-        await this.tmux.run(["send-keys", "-t", this.#pane, "-N", CLEAR_KEYS, "C-u"]);
-      }
-      await this.deps.clock.sleep(CLEAR_POLL_MS);
+      case "left":
+        return "nothing had been answered; its message stands in the input box again";
+      case "not_there":
+        return null;
     }
-    return known ? "nothing had been answered; its message stands in the input box again" : null;
   }
 
   /** The activity once the records agree, at the latest after `BETWEEN_TIMEOUT_MS`. */

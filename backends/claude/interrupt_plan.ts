@@ -1,7 +1,7 @@
 /** Decides whether a turn runs that may be stopped, and what an Escape has come to. Pure. */
 
 import type { BackgroundTask, PendingInput } from "../../lib/session.ts";
-import { stillQueued } from "./conversation.ts";
+import { notTakenUp } from "./conversation.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import { backgroundTasks } from "./hook_log.ts";
 import type { BoxLook } from "./look.ts";
@@ -90,7 +90,7 @@ function workingOn(evidence: ClaudeEvidence): Activity {
   const rest = { kind: "rest", background: runningBackground(evidence) } as const;
   const agents = (end?.kind === "turn_end" && end.pendingBackgroundAgents > 0) ||
     (stopped !== undefined && hasSubagents(backgroundTasks(stopped.body)));
-  const queueMoves = stillQueued(evidence.marks).length > 0;
+  const queueMoves = notTakenUp(evidence.marks).length > 0;
   return agents && !queueMoves ? rest : { kind: "between", otherwise: rest };
 }
 
@@ -156,9 +156,7 @@ export function queuedBehind(evidence: ClaudeEvidence, turn: TurnRef): string[] 
   const start = marks.findLastIndex(startsTurn);
   const next = turnAt(marks, start);
   const begun = isQueuedPrompt(marks[start]) && next.id !== turn.id ? next.texts : [];
-  const waiting = stillQueued(evidence.marks).flatMap((mark) =>
-    mark.kind === "enqueued" && !mark.text.startsWith("<task-notification>") ? [mark.text] : []
-  );
+  const waiting = notTakenUp(evidence.marks).filter((text) => !text.startsWith("<task-notification>"));
   return [...begun, ...waiting];
 }
 

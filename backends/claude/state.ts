@@ -4,7 +4,7 @@
  */
 
 import type { BackgroundTask, Evidence, TurnEnd, TurnState } from "../../lib/session.ts";
-import { stillQueued } from "./conversation.ts";
+import { notTakenUp } from "./conversation.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import { backgroundTasks } from "./hook_log.ts";
 import { openInputs } from "./pending.ts";
@@ -79,7 +79,7 @@ function startedSince(evidence: ClaudeEvidence, statusAt: number): boolean {
 
 /** Idle for a moment only, while a message waits in the queue: its turn is about to begin. */
 function takesUpQueue(evidence: ClaudeEvidence, statusAt: number): boolean {
-  return evidence.at - statusAt < QUEUE_GAP_MS && stillQueued(evidence.marks).length > 0;
+  return evidence.at - statusAt < QUEUE_GAP_MS && notTakenUp(evidence.marks).length > 0;
 }
 
 /** Minus infinity for no end, or one whose time is not recorded. */

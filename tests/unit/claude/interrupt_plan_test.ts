@@ -135,6 +135,11 @@ Deno.test("activityOf() tells a turn that may be stopped from everything else", 
       marks: [PROMPT, mark.enqueued(300, "more"), mark.interrupted(510)],
       at: T0 + 530,
     }, "between -> unknown"],
+    ["idle for a moment, a message out of the queue and not yet a prompt", {
+      registry: registry("idle", 520),
+      marks: [PROMPT, mark.enqueued(300, "more"), mark.interrupted(510), mark.dequeued(521)],
+      at: T0 + 530,
+    }, "between -> unknown"],
     ["no registry: hooks and transcript say that it works", { marks: [PROMPT], events: [GO] }, "turn go"],
     ["no registry, over", { marks: [PROMPT, mark.end(540)], events: [GO, stopped(500)] }, "rest"],
     ["no registry, failed", { marks: [PROMPT, mark.error(540)], events: [GO, failed(530)] }, "rest"],
@@ -305,6 +310,9 @@ Deno.test("queuedBehind() names what waits, and what the queue has begun since",
     behind([mark.interrupted(500), QUEUED, mark.prompt(601, "b", "queued"), mark.enqueued(700, "c")]),
     ["next", "b", "c"],
   );
+  deepStrictEqual(behind([PROMPT, mark.enqueued(200, "a"), mark.interrupted(300), mark.dequeued(301)]), [
+    "a",
+  ]);
   deepStrictEqual(behind([PROMPT]), []);
 });
 
