@@ -234,6 +234,7 @@ export class Steps {
 
   /** Dialog and PermissionRequest hook side by side; the first answer wins. */
   protected async permission(
+    toolUseId: string,
     name: string,
     input: Record<string, unknown>,
     waitingFor: string,
@@ -264,6 +265,7 @@ export class Steps {
       const attachment = {
         type: "hook_permission_decision",
         decision: first.decision.behavior,
+        toolUseID: toolUseId,
         hookEvent: "PermissionRequest",
       };
       transcript.add({ type: "attachment", attachment });
