@@ -96,14 +96,15 @@ export class CallRecords {
     return this.#state.isOverSince(at);
   }
 
-  /** The newest decision in what was written since the last look. */
+  /** The first decision in what was written since the last look. */
   news(): CallDecision | null {
     let decision: CallDecision | null = null;
     const read = readLines(this.path, this.#offset);
     this.#offset = read.end;
     for (const text of read.lines) {
       const line = parseObject(text);
-      if (line !== null) decision = this.#state.take(line) ?? decision;
+      const taken = line === null ? null : this.#state.take(line);
+      decision ??= taken;
     }
     return decision;
   }

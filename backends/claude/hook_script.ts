@@ -60,7 +60,12 @@ watch() {
     seconds=$((seconds + 1)) line=
     [ -r "$registry" ] && IFS= read -r line <"$registry"
     case $line in
-    *'"status":"waiting"'*) waited=1 left=0 ;;
+    *'"status":"waiting"'*)
+      # Waiting anew, it waits for something else.
+      stamp=\${line#*'"statusUpdatedAt":'} stamp=\${stamp%%[!0-9]*} left=0
+      [ "\${waited:-\${stamp:-0}}" = "\${stamp:-0}" ] || left=2
+      waited=\${stamp:-0}
+      ;;
     *'"status":"'[bis]*) [ -z "$waited" ] && [ "$seconds" -lt ${REGISTRY_PATIENCE_S} ] || left=$((left + 1)) ;;
     '')
       # No registry, or one that is being rewritten: then a later end of the turn tells.

@@ -52,7 +52,7 @@ export class Observer {
     }
     const events = this.#recentEvents(names);
     const known = { at: this.deps.clock.now(), process, registry, events, held, hooks: events.length > 0 };
-    if (!options.all && registry !== null && saysAll(events)) {
+    if (!options.all && registry !== null && saysAll(events) && held.length < 2) {
       return { ...known, marks: [], transcript: "present" };
     }
     const tail = tailMarks(this.transcript(registry, names), { maxBytes: TAIL_BYTES });

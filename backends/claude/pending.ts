@@ -15,7 +15,9 @@ const REQUEST_LAG_MS = 5_000;
  */
 export function openInputs(evidence: ClaudeEvidence): PendingInput[] {
   const { registry } = evidence;
-  const held = evidence.held.filter((event) => isHeldOpen(event, evidence)).map(heldInput);
+  const held = evidence.held
+    .filter((event) => isHeldOpen(event, evidence) && !hasResult(evidence, event))
+    .map(heldInput);
   const own = held.filter(({ subagent }) => subagent === null);
   const others = held.filter(({ subagent }) => subagent !== null);
   if (own.length > 0) return [...own, ...others];
@@ -28,8 +30,20 @@ export function openInputs(evidence: ClaudeEvidence): PendingInput[] {
 
 /** Answered at the terminal, it is over: the hook that still waits has not noticed yet. */
 function isHeldOpen(event: HookEvent, { registry }: ClaudeEvidence): boolean {
-  return isSubagents(event) || registry === null || registry.status === "waiting" ||
-    registry.statusUpdatedAt < event.at;
+  if (isSubagents(event) || registry === null || registry.statusUpdatedAt < event.at) return true;
+  return registry.status === "waiting" && hasHook(registry.waitingFor);
+}
+
+/** Of several calls that ask side by side one may be answered while the registry waits on. */
+function hasResult({ marks }: ClaudeEvidence, { body }: HookEvent): boolean {
+  const input = JSON.stringify(body.tool_input);
+  const calls = marks.filter((mark) =>
+    mark.kind === "tool_use" && mark.name === body.tool_name && JSON.stringify(mark.input) === input
+  );
+  return calls.length > 0 &&
+    calls.every((call) =>
+      marks.some((mark) => mark.kind === "tool_result" && call.kind === "tool_use" && mark.id === call.id)
+    );
 }
 
 function isSubagents(event: HookEvent): boolean {
@@ -62,9 +76,8 @@ export function pendingInput(given: ClaudeEvidence, waitingFor: string | null): 
   const evidence = withoutHeld(given);
   const since = evidence.registry === null ? null : new Date(evidence.registry.statusUpdatedAt).toISOString();
   if (waitingFor === "dialog open") return dialog("a dialog is open in its terminal", since);
-  // Anything else than these two has no hook: an older request is not what it waits for.
-  const asked = waitingFor === null || waitingFor === "permission prompt" || waitingFor === "input needed";
-  const request = asked ? openRequest(evidence) ?? latestRequest(evidence) : null;
+  // Without a hook an older request is not what it waits for.
+  const request = hasHook(waitingFor) ? openRequest(evidence) ?? latestRequest(evidence) : null;
   if (request !== null) {
     const described = describe(request.tool, request.input, request.suggestions);
     return {
@@ -100,6 +113,11 @@ export function awaitedInput(evidence: ClaudeEvidence): PendingInput | null {
   if (request === null || newest === undefined) return null;
   const registryIsNewer = evidence.registry !== null && evidence.registry.statusUpdatedAt > newest.at;
   return registryIsNewer ? null : pendingInput(evidence, null);
+}
+
+/** Whether what the registry waits for has raised a PermissionRequest. */
+function hasHook(waitingFor: string | null): boolean {
+  return waitingFor === null || waitingFor === "permission prompt" || waitingFor === "input needed";
 }
 
 interface OpenRequest {

@@ -189,7 +189,7 @@ export class Requests {
     let decidedAt: number | null = null;
     for await (const _ of watchRecords(places, POLL_MS, clock, stop)) {
       const waited = clock.monotonic() - begin;
-      decision = records.news() ?? decision;
+      decision ??= records.news();
       const taken = !exists(file);
       if (decision !== null) {
         if (decision.by === "other") {

@@ -250,6 +250,7 @@ Deno.test("status tells each state, with --json and the evidence with --explain"
       state: "idle",
       since: "",
       pending: null,
+      others: [],
       reason: null,
       lastError: null,
       lastTurn: null,

@@ -23,7 +23,7 @@ const PENDING = [
   ["SCRIPT:permission touch granted", /it waits for a permission \(Bash: touch granted\)/, "permission"],
   [
     "SCRIPT:ask",
-    /it waits for the answer to a question \(Which colour\?\)[\s\S]*1\. Red\n2\. Blue/,
+    /it waits for the answer to a question \(Which colour\?\)[\s\S]*1\. Red \(warm\)\n2\. Blue \(cold\)/,
     "question",
   ],
   ["SCRIPT:plan", /it waits for the approval of a plan/, "plan"],

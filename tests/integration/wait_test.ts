@@ -171,7 +171,10 @@ Deno.test("wait says waiting_for_input, and for what", () =>
     for (
       const [script, summary] of [
         ["SCRIPT:permission rm -rf dist", /waits for a permission \(Bash: rm -rf dist\)/],
-        ["SCRIPT:ask", /the answer to a question \(Which colour\?\)\n {2}1\. Red\n {2}2\. Blue\n/],
+        [
+          "SCRIPT:ask",
+          /the answer to a question \(Which colour\?\)\n {2}1\. Red \(warm\)\n {2}2\. Blue \(cold\)\n/,
+        ],
         ["SCRIPT:plan", /the approval of a plan/],
         ["SCRIPT:dialog", /the answer to a dialog/],
       ] as const

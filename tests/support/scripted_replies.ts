@@ -185,6 +185,8 @@ export function replyTo(
       return use("Bash", bash(args), "I run a command.");
     case "bashes":
       return useAll("Bash", args.split(" && ").map((command) => bash(command)));
+    case "reads":
+      return useAll("Read", args.split(" && ").map((file_path) => ({ file_path })));
     case "bgbash":
       return use("Bash", bash(args, { run_in_background: true }));
     case "write":

@@ -40,6 +40,7 @@ const denied = (decision: Decision): ToolOutcome => ({
   content: decision.message ?? "Permission denied",
   result: `Error: ${decision.message ?? "Permission denied"}`,
   error: true,
+  extra: { permissionDecision: { decision: "reject", source: "hook" } },
 });
 
 export class Script extends Steps {
@@ -78,14 +79,21 @@ export class Script extends Steps {
         }
         return this.reply(`REPLY: ${first} rounds done`);
       case "permission":
-        return done(await this.tool("Bash", command, signal, () => this.#askToRun(args || "true", signal)));
+        return done(
+          await this.tool("Bash", command, signal, (id) => this.#askToRun(id, args || "true", signal)),
+        );
       case "ask":
         return done(
-          await this.tool("AskUserQuestion", { questions: [QUESTION] }, signal, () => this.#ask(signal)),
+          await this.tool(
+            "AskUserQuestion",
+            { questions: [QUESTION] },
+            signal,
+            (id) => this.#ask(id, signal),
+          ),
         );
       case "plan": {
         const plan = { plan: "# Plan\n1. first\n2. second" };
-        return done(await this.tool("ExitPlanMode", plan, signal, () => this.#plan(plan, signal)));
+        return done(await this.tool("ExitPlanMode", plan, signal, (id) => this.#plan(id, plan, signal)));
       }
       case "dialog":
         this.host.registry.set("waiting", "dialog open");
@@ -110,9 +118,16 @@ export class Script extends Steps {
     }
   }
 
-  async #askToRun(command: string, signal: AbortSignal): Promise<ToolOutcome> {
+  async #askToRun(id: string, command: string, signal: AbortSignal): Promise<ToolOutcome> {
     const input = { command, description: "Run a scripted command" };
-    const decision = await this.permission("Bash", input, "permission prompt", commandMenu(command), signal);
+    const decision = await this.permission(
+      id,
+      "Bash",
+      input,
+      "permission prompt",
+      commandMenu(command),
+      signal,
+    );
     if (decision.behavior === "deny") return denied(decision);
     const source = decision.choice === null ? "hook" : "user_temporary";
     return {
@@ -121,11 +136,11 @@ export class Script extends Steps {
     };
   }
 
-  async #ask(signal: AbortSignal): Promise<ToolOutcome> {
+  async #ask(id: string, signal: AbortSignal): Promise<ToolOutcome> {
     const input = { questions: [QUESTION] };
     const labels = QUESTION.options.map((option) => option.label);
     const spec = questionMenu(QUESTION.question, labels);
-    const decision = await this.permission("AskUserQuestion", input, "input needed", spec, signal);
+    const decision = await this.permission(id, "AskUserQuestion", input, "input needed", spec, signal);
     if (decision.behavior === "deny") return denied(decision);
     const { choice } = decision;
     const chosen = choice === null ? {} : { [QUESTION.question]: choice.text ?? labels[choice.index] ?? "" };
@@ -134,14 +149,18 @@ export class Script extends Steps {
       ", ",
     );
     return {
+      extra: {
+        permissionDecision: { decision: "accept", source: choice === null ? "hook" : "user_temporary" },
+      },
       content:
         `Your questions have been answered: ${listed}. You can now continue with these answers in mind.`,
       result: { ...input, answers, annotations: {} },
     };
   }
 
-  async #plan(plan: { readonly plan: string }, signal: AbortSignal): Promise<ToolOutcome> {
+  async #plan(id: string, plan: { readonly plan: string }, signal: AbortSignal): Promise<ToolOutcome> {
     const decision = await this.permission(
+      id,
       "ExitPlanMode",
       plan,
       "permission prompt",
@@ -149,7 +168,9 @@ export class Script extends Steps {
       signal,
     );
     if (decision.behavior === "deny") return denied(decision);
+    const source = decision.choice === null ? "hook" : "user_temporary";
     return {
+      extra: { permissionDecision: { decision: "accept", source } },
       content: "User has approved exiting plan mode. You can now proceed.",
       result: { ...plan, isAgent: false },
     };

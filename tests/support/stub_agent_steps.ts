@@ -243,6 +243,7 @@ export class Steps {
 
   /** Dialog and PermissionRequest hook side by side; the first answer wins. */
   protected async permission(
+    toolUseId: string,
     name: string,
     input: Record<string, unknown>,
     waitingFor: string,
@@ -273,6 +274,7 @@ export class Steps {
       const attachment = {
         type: "hook_permission_decision",
         decision: first.decision.behavior,
+        toolUseID: toolUseId,
         hookEvent: "PermissionRequest",
       };
       transcript.add({ type: "attachment", attachment });

@@ -137,7 +137,7 @@ export class StubSession {
 
   /** Waits until `status` says so. */
   async becomes(state: string): Promise<void> {
-    await this.sandbox.eventually(async () => (await this.run("status")).stdout.trim() === state, {
+    await this.sandbox.eventually(async () => (await this.run("status")).stdout.split("\n")[0] === state, {
       what: `${this.id} is ${state}`,
     });
   }

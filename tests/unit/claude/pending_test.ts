@@ -213,6 +213,19 @@ Deno.test("openInputs() lists what is open now, what the screen shows first", ()
       held: [sub],
       registry: prompt,
     }, ["keys Bash: rm -rf dist", "direct Bash: ls (Explore)"]],
+    ["two side by side", { held: [own, second], registry: prompt, marks: [mark.use(190, "u")] }, [
+      "direct Bash: rm -rf dist",
+      "direct Write: /a",
+    ]],
+    ["two side by side, one of them with its result", {
+      held: [own, second],
+      registry: prompt,
+      marks: [mark.use(190, "u", "Bash", { command: "rm -rf dist" }), mark.result(260, "u")],
+    }, ["direct Write: /a"]],
+    ["a dialog of another kind, after one that was answered", {
+      held: [own],
+      registry: registry("waiting", 300, "dialog open"),
+    }, ["terminal a dialog is open in its terminal"]],
     ["no registry, held", { held: [own] }, ["direct Bash: rm -rf dist"]],
     ["no registry, no hook that waits", { events: [own] }, ["terminal Bash: rm -rf dist"]],
   ];
