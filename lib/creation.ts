@@ -3,9 +3,10 @@
 import { type Backend, NameTakenError } from "../backends/backend.ts";
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
-import type { CreateRequest } from "./service.ts";
+import type { SettledCreateRequest } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { KeyRef, Store } from "./store.ts";
+import type { Admit } from "./store/sessions.ts";
 
 /** Names that something outside of the registry has already; more than this many in a row is no accident. */
 const NAME_ATTEMPTS = 50;
@@ -15,14 +16,14 @@ export class Creation {
 
   /** @throws what the backend throws, once what it began is removed, or left to the next command if that can't be told. */
   async run(
-    request: CreateRequest,
+    request: SettledCreateRequest,
     backend: Backend,
-    key: KeyRef | null,
+    { key, admit }: { readonly key: KeyRef | null; readonly admit: Admit },
     signal: AbortSignal,
   ): Promise<{ session: Session; readyProven: boolean }> {
     const taken = new Set<SessionId>();
     for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
-      const session = await this.#reserve(request, backend, taken, key);
+      const session = await this.#reserve(request, backend, taken, { key, admit });
       try {
         const handle = await backend.create({
           session,
@@ -46,10 +47,10 @@ export class Creation {
   }
 
   async #reserve(
-    request: CreateRequest,
+    request: SettledCreateRequest,
     backend: Backend,
     taken: ReadonlySet<SessionId>,
-    key: KeyRef | null,
+    { key, admit }: { readonly key: KeyRef | null; readonly admit: Admit },
   ): Promise<Session> {
     const parent = request.parent !== null && this.store.find(request.parent) !== null
       ? request.parent
@@ -68,6 +69,7 @@ export class Creation {
       id: request.id,
       exclude: taken,
       key,
+      admit,
       // Stored before anything exists outside of the registry.
       plan: (ref) => backend.plan({ ...ref, mode: request.mode, path: request.path }),
     });
@@ -84,7 +86,7 @@ export class Creation {
   }
 }
 
-function withNote(error: unknown, note: string): unknown {
+export function withNote(error: unknown, note: string): unknown {
   if (!(error instanceof AppError)) return error;
   return new AppError(
     error.code,

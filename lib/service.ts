@@ -16,9 +16,12 @@ import type {
 export interface CreateRequest {
   /** Absolute path. */
   readonly path: string;
-  readonly agent: AgentKind;
-  readonly mode: Mode;
+  /** Null: as the user has set, else claude. */
+  readonly agent: AgentKind | null;
+  /** Null: as the user has set, else yolo. */
+  readonly mode: Mode | null;
   readonly description: string | null;
+  /** Null: as the user has set, else the agent's own choice. */
   readonly model: string | null;
   readonly group: string | null;
   /** Only for orchestrators that allocate ids themselves. */
@@ -31,12 +34,28 @@ export interface CreateRequest {
   readonly key: string | null;
 }
 
+/** With what was left open decided. */
+export type SettledCreateRequest = CreateRequest & { readonly agent: AgentKind; readonly mode: Mode };
+
 export interface CreateResult {
   readonly session: Session;
   /** False when readiness could only be inferred from a quiet prompt. */
   readonly readyProven: boolean;
   /** True when `--key` named an earlier create. */
   readonly repeated: boolean;
+}
+
+export interface ResumeRequest {
+  readonly id: SessionId;
+  readonly readyTimeoutMs: number;
+  /** The session whose agent runs this command (`DEV_SESSIONS_ID`), if any. */
+  readonly caller: SessionId | null;
+}
+
+export interface ResumeResult {
+  readonly session: Session;
+  /** False when readiness could only be inferred from a quiet prompt. */
+  readonly readyProven: boolean;
 }
 
 export interface SendRequest {
@@ -77,6 +96,8 @@ export interface ListedSession {
   readonly session: SessionSummary;
   readonly state: StateName;
   readonly pending: string | null;
+  /** Whether it has ended, and nothing is known that would keep `resume` from it. */
+  readonly resumable?: boolean;
 }
 
 export type KillSelector =
@@ -88,6 +109,20 @@ export interface KillResult {
   readonly killed: readonly SessionId[];
   /** `reason` is a whole message, as of an error. */
   readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
+}
+
+export type PruneSelector = { readonly ids: readonly SessionId[] } | { readonly olderThanMs: number };
+
+export interface PruneResult {
+  readonly forgotten: readonly {
+    readonly id: SessionId;
+    /** Path of the git worktree that was made for it and is still there. */
+    readonly worktree: string | null;
+  }[];
+  /** `reason` is a whole message, as of an error. */
+  readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
+  /** Stored results by `--key` that were forgotten. */
+  readonly keys: number;
 }
 
 export interface TerminalCommand {
@@ -114,6 +149,10 @@ export interface SessionService {
   list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]>;
   inspect(id: SessionId): Promise<Session>;
   kill(selector: KillSelector): Promise<KillResult>;
+  /** An ended session lives again, with its conversation, under the same id. */
+  resume(request: ResumeRequest, signal: AbortSignal): Promise<ResumeResult>;
+  /** Forgets ended sessions; never a live one, and nothing of the agent's own records. */
+  prune(selector: PruneSelector): Promise<PruneResult>;
   /** The command that joins the session's terminal. */
   attachCommand(id: SessionId): Promise<TerminalCommand>;
 }

@@ -25,6 +25,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "inspect": { brief: "Print a session's stored record", load: () => import("./inspect.ts") },
   "attach": { brief: "Join a session in this terminal", load: () => import("./attach.ts") },
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
+  "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
+  "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
 };
 
 /** Of several failures the first of these counts, and any other before them. */

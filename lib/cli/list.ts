@@ -26,10 +26,14 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
   // Only one of the two is asked for, and with a thousand sessions each takes its time.
   return {
     get text() {
-      return listed.length === 0 ? empty : table(HEADER, listed.map(row));
+      if (listed.length === 0) return empty;
+      if (!options.all) return table(HEADER, listed.map(row));
+      return table([...HEADER, "RESUME"], listed.map((one) => [...row(one), one.resumable ? "yes" : "-"]));
     },
     get json() {
-      return listed.map(({ session, state, pending }) => sessionRecord(session, { state, pending }));
+      return listed.map(({ session, state, pending, resumable }) =>
+        sessionRecord(session, { state, pending, ...(options.all ? { resumable: resumable ?? false } : {}) })
+      );
     },
   };
 }
@@ -42,10 +46,14 @@ function row({ session, state }: ListedSession): string[] {
 export const command = buildCommand<Flags, [], ParseContext>({
   docs: {
     brief: "List sessions",
-    fullDescription: `List the live sessions, or with --all also the ended ones.
+    fullDescription:
+      `List the live sessions, or with --all also the ended ones and whether they can be resumed.
 
 Examples:
   dev-sessions list
+
+  # The ids of all that can be brought back
+  dev-sessions list --all --json | jq -r '.[] | select(.resumable) | .id'
 
   # The ids of all that need an answer
   dev-sessions list --json | jq -r '.[] | select(.state == "waiting_for_input") | .id'`,

@@ -122,6 +122,13 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
     inspect: (id) => Promise.resolve(session({ id })),
     kill: (selector: KillSelector): Promise<KillResult> =>
       Promise.resolve({ killed: "ids" in selector ? selector.ids : [], failed: [] }),
+    resume: ({ id }) => Promise.resolve({ session: session({ id }), readyProven: true }),
+    prune: (selector) =>
+      Promise.resolve({
+        forgotten: "ids" in selector ? selector.ids.map((id) => ({ id, worktree: null })) : [],
+        failed: [],
+        keys: 0,
+      }),
     attachCommand: (id) => Promise.resolve({ command: "tmux", args: ["attach", "-t", `dev-${id}`], env: {} }),
     ...given,
   };
