@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { parseDuration } from "./duration.ts";
 import { AppError } from "./errors.ts";
+import type { CreateRequest, SettledCreateRequest } from "./service.ts";
 import { type AgentKind, type Mode, OFFERED_AGENTS, OFFERED_MODES } from "./session.ts";
 
 export const DEFAULT_MAX_SESSIONS = 50;
@@ -87,9 +88,22 @@ export function parseConfig(text: string, file: string): Config {
   };
 }
 
+/** What the request leaves open is as the user has set it, or as it usually is. Pure. */
+export function withDefaults(
+  request: CreateRequest,
+  { defaults }: Pick<Config, "defaults">,
+): SettledCreateRequest {
+  return {
+    ...request,
+    agent: request.agent ?? defaults.cli ?? "claude",
+    mode: request.mode ?? defaults.mode ?? "yolo",
+    model: request.model ?? defaults.model,
+  };
+}
+
 function explained(issue: v.InferIssue<typeof ConfigSchema>, file: string): AppError {
   const path = v.getDotPath(issue);
-  const allowed = ALLOWED[path ?? ""];
+  const allowed = path !== null && Object.hasOwn(ALLOWED, path) ? ALLOWED[path] : undefined;
   if (path === null) return wrong(file, "it is no JSON object", `Its keys may be ${topKeys()}`);
   if (allowed !== undefined) {
     return wrong(file, `"${path}" is ${shown(issue.input)}`, `It must be ${allowed}`);

@@ -2,19 +2,18 @@
 
 import type { Backend } from "../backends/backend.ts";
 import { BACKENDS } from "../backends/registry.ts";
+import type { Admission } from "./admission.ts";
 import type { Config } from "./config.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
 import { assertNoLaxer, descendsFrom } from "./families.ts";
-import type { Limits } from "./limits.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Resumption } from "./resumption.ts";
 import { openStore, type Store } from "./store.ts";
 import { isBeingResumed } from "./store/revival.ts";
-import type { Admit } from "./store/sessions.ts";
 import { waitForTurns, type WaitTarget } from "./wait.ts";
 import type {
   CreateRequest,
@@ -29,7 +28,6 @@ import type {
   SendOutcome,
   SendRequest,
   SessionService,
-  SettledCreateRequest,
   TerminalCommand,
   WaitRequest,
   WaitResult,
@@ -81,11 +79,10 @@ export class Manager implements SessionService {
   async create(asked: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
     await assertWorkspace(asked.path);
     const config = await this.#config();
-    const request = withDefaults(asked, config);
+    const request = (await import("./config.ts")).withDefaults(asked, config);
     const parent = request.parent === null ? null : this.store.find(request.parent);
     if (parent !== null) assertNoLaxer(request.mode, parent);
-    const { maxSessions, maxDepth } = config;
-    const limited = await this.#limits({ maxSessions, maxDepth }, "create a session", parent?.id ?? null);
+    const admission = await this.#admission(config, "create a session", parent?.id ?? null);
     const backend = await this.#backend(request.agent);
     const claimed = await this.#deliveries.claimCreate(request, signal);
     if ("repeated" in claimed) return claimed.repeated;
@@ -96,7 +93,7 @@ export class Manager implements SessionService {
         (token) => this.store.list().some((row) => row.token === token && isAtWork(row)),
       );
       await this.#endIdle(config);
-      const { session, readyProven } = await limited((admit) =>
+      const { session, readyProven } = await admission.run((admit) =>
         this.#creation.run(request, backend, { key: ref, admit }, signal)
       );
       if (ref !== null) this.store.finishKey(ref, JSON.stringify({ id: session.id }));
@@ -167,24 +164,19 @@ export class Manager implements SessionService {
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
     await this.#endIdle(await this.#config());
     const listed = new Map<SessionId, ListedSession>();
-    const live = await this.#live();
+    // In the order of a session's life, so that one that goes on meanwhile is found all the same.
+    for (const session of options.all ? this.store.creating() : []) {
+      listed.set(session.id, { session, state: "unknown", pending: null });
+    }
+    for (const found of await this.#live()) {
+      if (found.state !== "gone") listed.set(found.session.id, found);
+    }
     if (options.all) {
       const resumable = await this.#resumable();
       for (const session of this.store.listEnded()) {
-        listed.set(session.id, {
-          session,
-          state: "gone",
-          pending: null,
-          resumable: resumable.has(session.token),
-        });
+        const known = { state: "gone", pending: null, resumable: resumable.has(session.token) } as const;
+        listed.set(session.id, { session, ...known });
       }
-      for (const session of this.store.creating()) {
-        listed.set(session.id, { session, state: "unknown", pending: null });
-      }
-    }
-    for (const found of live) {
-      // One that was found dead just now is among the ended already.
-      if (found.state !== "gone") listed.set(found.session.id, found);
     }
     return [...listed.values()]
       .filter(({ session }) => options.group === null || session.group === options.group)
@@ -248,13 +240,15 @@ export class Manager implements SessionService {
       assertNoLaxer(found.mode, caller, action, `Ask a person to run: dev-sessions resume ${found.id}`);
     }
     const backend = await this.#backend(found.agent);
-    const limited = await this.#limits(await this.#config(), action, found.parent);
+    const admission = await this.#admission(await this.#config(), action, found.parent);
     const session = await this.#resumption.ended(
       found,
       backend,
       async () => await this.#noticeDeath(found) ?? found,
     );
-    return await limited((admit) => this.#resumption.run(session, backend, { ...request, admit }, signal));
+    return await admission.run((admit) =>
+      this.#resumption.run(session, backend, { ...request, admit }, signal)
+    );
   }
 
   async prune(selector: PruneSelector): Promise<PruneResult> {
@@ -299,32 +293,18 @@ export class Manager implements SessionService {
     return this.store.find(session.id);
   }
 
-  /**
-   * Runs what adds a live session within the limits. Before it gives up, deaths that nobody has noticed yet are.
-   *
-   * @throws AppError (refused) at once for a family that would be too deep.
-   */
-  async #limits(
-    limits: Limits,
-    action: string,
-    parent: SessionId | null,
-  ): Promise<<T>(run: (admit: Admit) => Promise<T>) => Promise<T>> {
-    const { assertDepth, assertRoom, depthOf, TooManySessionsError } = await import("./limits.ts");
-    const { config } = this.paths;
-    assertDepth(depthOf(parent, (id) => this.store.find(id)), limits, action, config);
-    const admit: Admit = (live) => assertRoom(live, limits, action, config);
-    return async (run) => {
-      try {
-        return await run(admit);
-      } catch (error) {
-        if (!(error instanceof TooManySessionsError)) throw error;
-      }
-      await this.rollBackAbandoned();
-      for (const session of this.store.list({ lifecycle: "active" })) {
-        if (await this.#backendOrNull(session.agent) !== null) await this.#noticeDeath(session);
-      }
-      return await run(admit);
-    };
+  /** Runs what adds a live session within the limits, see `Admission`. */
+  async #admission(config: Config, action: string, parent: SessionId | null): Promise<Admission> {
+    const { Admission } = await import("./admission.ts");
+    return new Admission({ action, parent, limits: config, configFile: this.paths.config }, {
+      find: (id) => this.store.find(id),
+      noticeDeaths: async () => {
+        await this.rollBackAbandoned();
+        for (const session of this.store.list({ lifecycle: "active" })) {
+          if (await this.#backendOrNull(session.agent) !== null) await this.#noticeDeath(session);
+        }
+      },
+    });
   }
 
   async #config(): Promise<Config> {
@@ -417,15 +397,6 @@ export class Manager implements SessionService {
     if (loaded !== null) this.#backends.set(agent, loaded);
     return loaded;
   }
-}
-
-function withDefaults(request: CreateRequest, { defaults }: Config): SettledCreateRequest {
-  return {
-    ...request,
-    agent: request.agent ?? defaults.cli ?? "claude",
-    mode: request.mode ?? defaults.mode ?? "yolo",
-    model: request.model ?? defaults.model,
-  };
 }
 
 /** Whether something outside of the registry may belong to it. */
