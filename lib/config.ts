@@ -26,27 +26,31 @@ export interface Config {
 
 const count = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(least));
 
-const ConfigSchema = v.strictObject({
+/** To a schema of objects a list is one, too. */
+const isNoList = v.custom<Record<string, unknown>>((input) => !Array.isArray(input));
+
+const DEFAULTS = {
+  cli: v.optional(v.picklist(OFFERED_AGENTS)),
+  mode: v.optional(v.picklist(OFFERED_MODES)),
+  model: v.optional(v.pipe(v.string(), v.check((text) => text.trim() !== ""))),
+};
+const KEYS = {
   endIdleAfter: v.optional(v.pipe(v.string(), v.check((text) => parseDuration(text) !== null))),
   maxSessions: v.optional(count(1)),
   maxDepth: v.optional(count(0)),
-  defaults: v.optional(v.strictObject({
-    cli: v.optional(v.picklist(OFFERED_AGENTS)),
-    mode: v.optional(v.picklist(OFFERED_MODES)),
-    model: v.optional(v.pipe(v.string(), v.check((text) => text.trim() !== ""))),
-  })),
-});
+  defaults: v.optional(v.pipe(isNoList, v.strictObject(DEFAULTS))),
+};
+const ConfigSchema = v.pipe(isNoList, v.strictObject(KEYS));
 
-const DEFAULTS_KEYS = `an object with ${
-  Object.keys(ConfigSchema.entries.defaults.wrapped.entries).join(", ")
-}`;
+const DEFAULTS_KEYS = Object.keys(DEFAULTS).join(", ");
+const TOP_KEYS = Object.keys(KEYS).join(", ");
 
 /** What each key may be, for errors. */
 const ALLOWED: Readonly<Record<string, string>> = {
   "endIdleAfter": 'a duration such as "30m", "48h" or "7d"',
   "maxSessions": "a whole number from 1 on",
   "maxDepth": "a whole number from 0 on",
-  "defaults": DEFAULTS_KEYS,
+  "defaults": `an object with ${DEFAULTS_KEYS}`,
   "defaults.cli": quoted(OFFERED_AGENTS),
   "defaults.mode": quoted(OFFERED_MODES),
   "defaults.model": "the name of a model, as the agent names it",
@@ -104,16 +108,12 @@ export function withDefaults(
 function explained(issue: v.InferIssue<typeof ConfigSchema>, file: string): AppError {
   const path = v.getDotPath(issue);
   const allowed = path !== null && Object.hasOwn(ALLOWED, path) ? ALLOWED[path] : undefined;
-  if (path === null) return wrong(file, "it is no JSON object", `Its keys may be ${topKeys()}`);
+  if (path === null) return wrong(file, "it is no JSON object", `Its keys may be ${TOP_KEYS}`);
   if (allowed !== undefined) {
     return wrong(file, `"${path}" is ${shown(issue.input)}`, `It must be ${allowed}`);
   }
-  const keys = path.startsWith("defaults.") ? DEFAULTS_KEYS.replace("an object with ", "") : topKeys();
+  const keys = path.startsWith("defaults.") ? DEFAULTS_KEYS : TOP_KEYS;
   return wrong(file, `there is no key "${path}"`, `The keys are ${keys}`);
-}
-
-function topKeys(): string {
-  return Object.keys(ConfigSchema.entries).join(", ");
 }
 
 function shown(input: unknown): string {

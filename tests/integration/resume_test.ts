@@ -227,6 +227,9 @@ Deno.test("resume is refused while a person has the conversation open; stale rec
   await turn(sandbox, id, "hello");
   const { internalId } = await json(sandbox, ["inspect", id]);
   signal(agentPid(sandbox, id), "SIGKILL");
+  await sandbox.eventually(async () => (await sandbox.run(["status", id])).stdout === "gone\n", {
+    what: "gone",
+  });
   const claude = `IS_SANDBOX=1 exec claude --resume ${internalId}`;
   await sandbox.tmux("new-session", "-d", "-s", "mine", claude);
   const registry = join(sandbox.claudeConfig, "sessions");
