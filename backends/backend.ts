@@ -19,6 +19,7 @@ import type {
   WaitOutcome,
 } from "../lib/session.ts";
 import type { TerminalCommand } from "../lib/service.ts";
+import type { EndedPlace } from "../lib/store/revival.ts";
 
 export interface CreateSpec {
   /** The row as it stands, lifecycle `creating`. */
@@ -27,6 +28,16 @@ export interface CreateSpec {
   readonly trust: boolean;
   readonly readyTimeoutMs: number;
 }
+
+/** What the row must hold while an ended session is being resumed. */
+export interface ResumePlan extends Pick<AgentHandle, "handle" | "agentSessionId"> {
+  /** The agent's id of the conversation that goes on. */
+  readonly conversation: string;
+  /** False for one that never got a prompt: then it begins, under the same id. */
+  readonly begun: boolean;
+}
+
+export interface ResumeSpec extends CreateSpec, Pick<ResumePlan, "conversation" | "begun"> {}
 
 export interface AgentHandle {
   readonly handle: unknown;
@@ -62,6 +73,19 @@ export interface Backend {
   create(spec: CreateSpec, signal: AbortSignal): Promise<AgentHandle>;
   /** Removes what `create` left; `unknown` when that can't be told now, and then the row must stay. */
   rollback(session: Session): Promise<"removed" | "unknown">;
+  /**
+   * Checked before anything is written: throws `AppError` when the session can't live again here and now, or when its
+   * conversation lives elsewhere.
+   */
+  planResume(session: Session): Promise<ResumePlan>;
+  /** Starts the agent anew with its conversation. */
+  resume(spec: ResumeSpec, signal: AbortSignal): Promise<AgentHandle>;
+  /** As `rollback`, of a `resume`: what there was before it stays. */
+  rollBackResume(session: Session): Promise<"removed" | "unknown">;
+  /** Tokens of those ended sessions that nothing known keeps from being resumed; cheap. */
+  resumable(ended: readonly EndedPlace[]): ReadonlySet<string>;
+  /** Ends the agent when it is proven to be at rest for so long, with nobody at it and nothing in its input box. */
+  endIfIdle(session: Session, idleMs: number): Promise<boolean>;
   send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt>;
   /** Stops the turn that runs at the call, and no later one; with `allQueued` also what is queued behind it. */
   interrupt(

@@ -1,5 +1,6 @@
 /** Whether a hundred `create`s at once all succeed, with a stand-in for the agent. */
 
+import { join } from "node:path";
 import { createSandbox } from "../tests/support/harness.ts";
 import { cli, type Figure, figure, output } from "./measure.ts";
 
@@ -9,6 +10,11 @@ const GOAL_S = 120;
 
 export async function benchCreate(): Promise<Figure[]> {
   await using sandbox = await createSandbox({ agent: "stub" });
+  await Deno.mkdir(join(sandbox.home, ".dev-sessions"), { mode: 0o700 });
+  await Deno.writeTextFile(
+    join(sandbox.home, ".dev-sessions", "config.json"),
+    JSON.stringify({ maxSessions: SESSIONS }),
+  );
   const dev = (...args: string[]) => cli(args, sandbox.env, sandbox.workspace);
   const alone: number[] = [];
   const first: string[] = [];

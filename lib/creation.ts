@@ -3,9 +3,10 @@
 import { type Backend, NameTakenError } from "../backends/backend.ts";
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
-import type { CreateRequest } from "./service.ts";
+import type { SettledCreateRequest } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { KeyRef, Store } from "./store.ts";
+import type { Admit } from "./store/sessions.ts";
 import type { Site } from "./worktree_decision.ts";
 
 /** Names that something outside of the registry has already; more than this many in a row is no accident. */
@@ -16,15 +17,15 @@ export class Creation {
 
   /** @throws what the backend throws, once what it began is removed, or left to the next command if that can't be told. */
   async run(
-    request: CreateRequest,
+    request: SettledCreateRequest,
     backend: Backend,
-    key: KeyRef | null,
+    { key, admit }: { readonly key: KeyRef | null; readonly admit: Admit },
     signal: AbortSignal,
   ): Promise<{ session: Session; readyProven: boolean; notes: readonly string[] }> {
     const site = request.worktree === null ? null : await this.#site(request, request.worktree.branch);
     const taken = new Set<SessionId>(site?.taken);
     for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
-      const session = await this.#reserve(request, backend, taken, key, site);
+      const session = await this.#reserve(request, backend, taken, { key, admit, site });
       try {
         if (session.worktree !== null) {
           const { Worktrees } = await import("./worktree.ts");
@@ -56,11 +57,14 @@ export class Creation {
   }
 
   async #reserve(
-    request: CreateRequest,
+    request: SettledCreateRequest,
     backend: Backend,
     taken: ReadonlySet<SessionId>,
-    key: KeyRef | null,
-    site: Site | null,
+    { key, admit, site }: {
+      readonly key: KeyRef | null;
+      readonly admit: Admit;
+      readonly site: Site | null;
+    },
   ): Promise<Session> {
     const planned = site === null ? null : (await import("./worktree_decision.ts")).plannedWorktree;
     const parent = request.parent !== null && this.store.find(request.parent) !== null
@@ -80,6 +84,7 @@ export class Creation {
       id: request.id,
       exclude: taken,
       key,
+      admit,
       // Stored before anything exists outside of the registry.
       plan: (ref) => {
         const { worktree, path } = planned === null || site === null
@@ -91,7 +96,7 @@ export class Creation {
   }
 
   /** Loaded only where there is a worktree to be made. */
-  async #site({ path, id }: CreateRequest, branch: string | null): Promise<Site> {
+  async #site({ path, id }: SettledCreateRequest, branch: string | null): Promise<Site> {
     return await (await import("./worktree_site.ts")).inspectSite(this.deps, path, branch, id);
   }
 
@@ -117,7 +122,7 @@ function uncommittedNote(path: string): string {
   return `the worktree begins with the last commit: changes in "${path}" that are not committed are not in it`;
 }
 
-function withNote(error: unknown, note: string): unknown {
+export function withNote(error: unknown, note: string): unknown {
   if (!(error instanceof AppError)) return error;
   return new AppError(
     error.code,

@@ -92,12 +92,16 @@ export function assertMayAnswer(
 }
 
 /** @throws AppError (refused) when an agent would start another one that may do more than itself. */
-export function assertNoLaxer(mode: Mode, parent: Pick<Session, "id" | "mode">): void {
+export function assertNoLaxer(
+  mode: Mode,
+  parent: Pick<Session, "id" | "mode">,
+  action = `create a session in ${mode} mode`,
+  help = `Use --mode ${parent.mode}`,
+): void {
   if (STRICTNESS[mode] >= STRICTNESS[parent.mode]) return;
   throw new AppError(
     "refused",
-    `Cannot create a session in ${mode} mode: "${parent.id}", which asks for it, runs in ${parent.mode} mode itself. ` +
-      `Use --mode ${parent.mode}`,
+    `Cannot ${action}: "${parent.id}", which asks for it, runs in ${parent.mode} mode itself. ${help}`,
   );
 }
 

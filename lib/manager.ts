@@ -2,6 +2,8 @@
 
 import type { Backend } from "../backends/backend.ts";
 import { BACKENDS } from "../backends/registry.ts";
+import type { Admission } from "./admission.ts";
+import type { Config } from "./config.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
@@ -11,7 +13,9 @@ import { sessionsToKill } from "./kill_order.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { Deliveries } from "./deliveries.ts";
+import { Resumption } from "./resumption.ts";
 import { openStore, type Store } from "./store.ts";
+import { isBeingResumed } from "./store/revival.ts";
 import { waitForTurns, type WaitTarget } from "./wait.ts";
 import type {
   CreateRequest,
@@ -21,8 +25,12 @@ import type {
   KillResult,
   KillSelector,
   ListedSession,
+  PruneResult,
+  PruneSelector,
   RespondRequest,
   RespondResult,
+  ResumeRequest,
+  ResumeResult,
   SendOutcome,
   SendRequest,
   SessionService,
@@ -60,6 +68,7 @@ export class Manager implements SessionService {
   readonly #backends = new Map<AgentKind, Backend>();
   readonly #deliveries: Deliveries;
   readonly #creation: Creation;
+  readonly #resumption: Resumption;
 
   constructor(
     private readonly deps: Deps,
@@ -68,6 +77,7 @@ export class Manager implements SessionService {
   ) {
     this.#deliveries = new Deliveries(deps, store);
     this.#creation = new Creation(deps, store);
+    this.#resumption = new Resumption(deps, store);
   }
 
   close(): void {
@@ -81,10 +91,13 @@ export class Manager implements SessionService {
     });
   }
 
-  async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
-    await assertWorkspace(request.path);
+  async create(asked: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
+    await assertWorkspace(asked.path);
+    const config = await this.#config();
+    const request = (await import("./config.ts")).withDefaults(asked, config);
     const parent = request.parent === null ? null : this.store.find(request.parent);
     if (parent !== null) assertNoLaxer(request.mode, parent);
+    const admission = await this.#admission(config, "create a session", parent?.id ?? null);
     const backend = await this.#backend(request.agent);
     const claimed = await this.#deliveries.claimCreate(request, signal);
     if ("repeated" in claimed) return claimed.repeated;
@@ -92,9 +105,12 @@ export class Manager implements SessionService {
     try {
       await backend.preflight(
         request,
-        (token) => this.store.list().some((row) => row.token === token && row.lifecycle !== "ended"),
+        (token) => this.store.list().some((row) => row.token === token && isAtWork(row)),
       );
-      const made = await this.#creation.run(request, backend, ref, signal);
+      await this.#endIdle(config);
+      const made = await admission.run((admit) =>
+        this.#creation.run(request, backend, { key: ref, admit }, signal)
+      );
       if (ref !== null) this.store.finishKey(ref, JSON.stringify({ id: made.session.id }));
       return { ...made, repeated: false };
     } catch (error) {
@@ -195,17 +211,21 @@ export class Manager implements SessionService {
   }
 
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
+    await this.#endIdle(await this.#config());
     const listed = new Map<SessionId, ListedSession>();
-    if (options.all) {
-      for (const session of this.store.listEnded()) {
-        listed.set(session.id, { session, state: "gone", pending: null });
-      }
-      for (const session of this.store.creating()) {
-        listed.set(session.id, { session, state: "unknown", pending: null });
-      }
+    // In the order of a session's life, so that one that goes on meanwhile is found all the same.
+    for (const session of options.all ? this.store.creating() : []) {
+      listed.set(session.id, { session, state: "unknown", pending: null });
     }
     for (const found of await this.#live()) {
-      if (options.all || found.state !== "gone") listed.set(found.session.id, found);
+      if (found.state !== "gone") listed.set(found.session.id, found);
+    }
+    if (options.all) {
+      const resumable = await this.#resumable();
+      for (const session of this.store.listEnded()) {
+        const known = { state: "gone", pending: null, resumable: resumable.has(session.token) } as const;
+        listed.set(session.id, { session, ...known });
+      }
     }
     return [...listed.values()]
       .filter(({ session }) => options.group === null || session.group === options.group)
@@ -243,10 +263,11 @@ export class Manager implements SessionService {
     for await (const session of sessionsToKill(selector, world)) {
       try {
         // Neither killed nor failed: it had ended before.
-        if (session.lifecycle === "ended") {
+        if (!isAtWork(session)) {
           await this.#tidyWorktree(session, worktrees);
           continue;
         }
+        if (session.lifecycle === "ended") throw isBeingResumed(session.id, "kill");
         assertStarted(session, "kill");
         const reached = await this.#reach(session.id);
         await (await this.#backend(session.agent)).kill(reached);
@@ -289,21 +310,52 @@ export class Manager implements SessionService {
     return (await this.#backend(session.agent)).attachCommand(session);
   }
 
-  /** Rows whose `create` was killed: removes what it left, unless that can't be told now. */
+  async resume(request: ResumeRequest, signal: AbortSignal): Promise<ResumeResult> {
+    const found = await this.#reach(request.id);
+    assertStarted(found, "resume");
+    const caller = request.caller === null ? null : this.store.find(request.caller);
+    const action = `resume "${found.id}"`;
+    if (caller !== null) {
+      assertNoLaxer(found.mode, caller, action, `Ask a person to run: dev-sessions resume ${found.id}`);
+    }
+    const backend = await this.#backend(found.agent);
+    const admission = await this.#admission(await this.#config(), action, found.parent);
+    const session = await this.#resumption.ended(
+      found,
+      backend,
+      async () => await this.#noticeDeath(found) ?? found,
+    );
+    return await admission.run((admit) =>
+      this.#resumption.run(session, backend, { ...request, admit }, signal)
+    );
+  }
+
+  async prune(selector: PruneSelector): Promise<PruneResult> {
+    const { prune } = await import("./pruning.ts");
+    return await prune(selector, {
+      deps: this.deps,
+      paths: this.paths,
+      store: this.store,
+      find: (id) => this.#find(id),
+      noticeDeath: (session) => this.#noticeDeath(session),
+    });
+  }
+
+  /** Rows whose `create` or `resume` was killed: removes what it left, unless that can't be told now. */
   async rollBackAbandoned(): Promise<void> {
-    const creating = this.store.creating();
-    if (creating.length === 0) return;
-    const states = await this.deps.processStates(
-      creating.flatMap((row) => row.creator === null ? [] : [row.creator]),
-    );
-    const dead = creating.filter((row) => row.creator !== null).filter((_, index) =>
-      states[index] === "dead"
-    );
-    for (const session of dead) {
+    const unfinished = this.store.unfinished().flatMap((row) => {
+      const worker = row.lifecycle === "ended" ? row.resumer : row.creator;
+      return worker === null ? [] : [{ row, worker }];
+    });
+    if (unfinished.length === 0) return;
+    const states = await this.deps.processStates(unfinished.map(({ worker }) => worker));
+    const dead = unfinished.filter((_, index) => states[index] === "dead");
+    for (const { row: session, worker } of dead) {
       const backend = await this.#backendOrNull(session.agent);
       if (backend === null) continue;
       try {
-        await this.#creation.rollBack(session, backend);
+        if (session.lifecycle === "ended") await this.#resumption.tidyUp(session, worker, backend);
+        else await this.#creation.rollBack(session, backend);
       } catch (error) {
         // Not what this command is about: it stays for the next one.
         if (!(error instanceof AppError)) throw error;
@@ -318,6 +370,44 @@ export class Manager implements SessionService {
     if ((await backend.liveness([session])).get(session.id) !== "dead") return null;
     this.#markEnded(session, await backend.reap(session));
     return this.store.find(session.id);
+  }
+
+  /** Runs what adds a live session within the limits, see `Admission`. */
+  async #admission(config: Config, action: string, parent: SessionId | null): Promise<Admission> {
+    const { Admission } = await import("./admission.ts");
+    return new Admission({ action, parent, limits: config, configFile: this.paths.config }, {
+      find: (id) => this.store.find(id),
+      noticeDeaths: async () => {
+        await this.rollBackAbandoned();
+        for (const session of this.store.list({ lifecycle: "active" })) {
+          if (await this.#backendOrNull(session.agent) !== null) await this.#noticeDeath(session);
+        }
+      },
+    });
+  }
+
+  async #config(): Promise<Config> {
+    return (await import("./config.ts")).readConfig(this.paths.config);
+  }
+
+  async #endIdle(config: Config): Promise<void> {
+    if (config.endIdleAfter === null) return;
+    const { endIdleSessions } = await import("./idle_end.ts");
+    await endIdleSessions(config.endIdleAfter, {
+      deps: this.deps,
+      store: this.store,
+      backend: (agent) => this.#backendOrNull(agent),
+      markEnded: (session, reason) => this.#markEnded(session, reason),
+    });
+  }
+
+  async #resumable(): Promise<ReadonlySet<string>> {
+    const tokens = new Set<string>();
+    for (const [agent, places] of Map.groupBy(this.store.endedPlaces(), (place) => place.agent)) {
+      const backend = await this.#backendOrNull(agent as AgentKind);
+      for (const token of backend?.resumable(places) ?? []) tokens.add(token);
+    }
+    return tokens;
   }
 
   #markEnded(session: Session, reason: string): void {
@@ -380,6 +470,11 @@ function byCreation(a: Pick<Session, "createdAt">, b: Pick<Session, "createdAt">
   return a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0;
 }
 
+/** Whether something outside of the registry may belong to it. */
+function isAtWork(session: Session): boolean {
+  return session.lifecycle !== "ended" || session.resumer !== null;
+}
+
 async function assertWorkspace(path: string): Promise<void> {
   let info: Deno.FileInfo;
   try {
@@ -414,6 +509,6 @@ function assertActive(session: Session, action: string): void {
   throw new AppError(
     "agent_gone",
     `Cannot ${action} "${session.id}": its agent is gone (${session.endReason ?? "ended"}). ` +
-      `Read what it said with: dev-sessions last-message ${session.id}`,
+      `Bring it back with: dev-sessions resume ${session.id}`,
   );
 }

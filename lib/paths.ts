@@ -9,6 +9,8 @@ export interface Paths {
   readonly home: string;
   /** `~/.dev-sessions`, mode 0700. */
   readonly state: string;
+  /** What the user has set, see `config.ts`. */
+  readonly config: string;
   /** The registry. */
   readonly database: string;
   /** 0.4.4's registry: imported once, never written. */
@@ -32,6 +34,7 @@ export function pathsFrom(env: Env): Paths {
   return {
     home,
     state,
+    config: `${state}/config.json`,
     database: `${state}/dev-sessions.db`,
     legacyRegistry: `${state}/sessions.json`,
     sessionFolder: (token) => {

@@ -24,9 +24,12 @@ import type {
 export interface CreateRequest {
   /** Absolute path. */
   readonly path: string;
-  readonly agent: AgentKind;
-  readonly mode: Mode;
+  /** Null: as the user has set, else claude. */
+  readonly agent: AgentKind | null;
+  /** Null: as the user has set, else yolo. */
+  readonly mode: Mode | null;
   readonly description: string | null;
+  /** Null: as the user has set, else the agent's own choice. */
   readonly model: string | null;
   readonly group: string | null;
   /** Only for orchestrators that allocate ids themselves. */
@@ -41,6 +44,9 @@ export interface CreateRequest {
   readonly key: string | null;
 }
 
+/** With what was left open decided. */
+export type SettledCreateRequest = CreateRequest & { readonly agent: AgentKind; readonly mode: Mode };
+
 export interface CreateResult {
   readonly session: Session;
   /** False when readiness could only be inferred from a quiet prompt. */
@@ -49,6 +55,19 @@ export interface CreateResult {
   readonly repeated: boolean;
   /** What the caller should know of it, one sentence each. */
   readonly notes?: readonly string[];
+}
+
+export interface ResumeRequest {
+  readonly id: SessionId;
+  readonly readyTimeoutMs: number;
+  /** The session whose agent runs this command (`DEV_SESSIONS_ID`), if any. */
+  readonly caller: SessionId | null;
+}
+
+export interface ResumeResult {
+  readonly session: Session;
+  /** False when readiness could only be inferred from a quiet prompt. */
+  readonly readyProven: boolean;
 }
 
 export interface SendRequest {
@@ -111,6 +130,8 @@ export interface ListedSession {
   readonly session: SessionSummary;
   readonly state: StateName;
   readonly pending: string | null;
+  /** Whether it has ended, and nothing is known that would keep `resume` from it. */
+  readonly resumable?: boolean;
 }
 
 export type KillScope = "everyone" | { readonly descendantsOf: SessionId };
@@ -173,6 +194,20 @@ export interface RespondResult extends AnswerProof {
   readonly answer: FittingAnswer;
 }
 
+export type PruneSelector = { readonly ids: readonly SessionId[] } | { readonly olderThanMs: number };
+
+export interface PruneResult {
+  readonly forgotten: readonly {
+    readonly id: SessionId;
+    /** Path of the git worktree that was made for it and is still there. */
+    readonly worktree: string | null;
+  }[];
+  /** `reason` is a whole message, as of an error. */
+  readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
+  /** Stored results by `--key` that were forgotten. */
+  readonly keys: number;
+}
+
 export interface TerminalCommand {
   readonly command: string;
   readonly args: readonly string[];
@@ -205,6 +240,10 @@ export interface SessionService {
   /** Tokens of these sessions, in this order; null: of all live ones. */
   usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]>;
   kill(selector: KillSelector): Promise<KillResult>;
+  /** An ended session lives again, with its conversation, under the same id. */
+  resume(request: ResumeRequest, signal: AbortSignal): Promise<ResumeResult>;
+  /** Forgets ended sessions; never a live one, and nothing of the agent's own records. */
+  prune(selector: PruneSelector): Promise<PruneResult>;
   /** The command that joins the session's terminal. */
   attachCommand(id: SessionId): Promise<TerminalCommand>;
 }

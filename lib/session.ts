@@ -7,6 +7,10 @@ export const AGENT_KINDS: readonly AgentKind[] = ["claude", "codex"];
 export type Mode = "yolo" | "native" | "docker";
 export const MODES: readonly Mode[] = ["yolo", "native", "docker"];
 
+/** What this version can start. */
+export const OFFERED_AGENTS = ["claude"] as const satisfies readonly AgentKind[];
+export const OFFERED_MODES = ["yolo", "native"] as const satisfies readonly Mode[];
+
 export type SessionId = string;
 
 /** Proof of which process is meant: a pid alone may have been reused. Source: `lib/process_identity.ts`. */

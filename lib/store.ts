@@ -7,11 +7,13 @@ import { importLegacyRegistry } from "./store/import.ts";
 import { type KeyStore, keyStore } from "./store/keys.ts";
 import { type Migration, MIGRATIONS, prepareSchema } from "./store/schema.ts";
 import { type SendStore, sendStore } from "./store/sends.ts";
+import { type RevivalStore, revivalStore } from "./store/revival.ts";
 import { type SessionStore, sessionStore } from "./store/sessions.ts";
+import { type UpkeepStore, upkeepStore } from "./store/upkeep.ts";
 
 export type { KeyClaim, KeyRef } from "./store/keys.ts";
 
-export type Store = SessionStore & SendStore & KeyStore & {
+export type Store = SessionStore & RevivalStore & SendStore & KeyStore & UpkeepStore & {
   /** Must be called once nothing uses the store any more. */
   close(): void;
 };
@@ -57,8 +59,11 @@ export function openStore(
       options.migrations ?? MIGRATIONS,
     );
     importLegacyRegistry(database, { file: paths.legacyRegistry, now, randomUuid, warn });
+    const sessions = sessionStore(database, { now, random, randomUuid, warn });
     return {
-      ...sessionStore(database, { now, random, randomUuid, warn }),
+      ...sessions,
+      ...revivalStore(database, sessions.find),
+      ...upkeepStore(database, options.now),
       ...sendStore(database),
       ...keyStore(database, { now, randomUuid }),
       close: () => database.close(),

@@ -1,6 +1,6 @@
 /** The Claude Code backend: ties its parts together, decides nothing by itself. */
 
-import type { AgentHandle, Backend, CreateSpec, SendHooks } from "../backend.ts";
+import type { AgentHandle, Backend, CreateSpec, ResumePlan, ResumeSpec, SendHooks } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
@@ -22,6 +22,7 @@ import type {
   WaitOutcome,
 } from "../../lib/session.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
+import type { EndedPlace } from "../../lib/store/revival.ts";
 import { withoutOuterAgent } from "./environment.ts";
 import { type Anchor, anchorOf } from "./evidence.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
@@ -30,6 +31,7 @@ import { sessionFolder } from "./launch_files.ts";
 import { registryFolder } from "./live_registry.ts";
 import { Observer } from "./observe.ts";
 import { isOnRecord } from "./receipt.ts";
+import { resumable } from "./resumable.ts";
 import { decideState } from "./state.ts";
 import { judgeTurn } from "./turn.ts";
 import { exactSession, Tmux } from "./tmux.ts";
@@ -73,6 +75,7 @@ export class ClaudeBackend implements Backend {
         tmuxSession: tmuxSessionName(session.id),
         pane: null,
         configFolder: claudeConfigFolder(this.deps.env, this.paths.home),
+        configGiven: Boolean(this.deps.env["CLAUDE_CONFIG_DIR"]),
         realPath: realPathOf(session.path),
       },
       agentSessionId: this.deps.randomUuid(),
@@ -98,6 +101,39 @@ export class ClaudeBackend implements Backend {
     const binary = locateClaude(this.deps.env, this.paths.home);
     const folder = writeLaunchFiles(this.deps, this.paths, spec, { binary, mode });
     return await startClaude(this.deps, this.#tmux(spec.session), spec, folder, this.paths.state, signal);
+  }
+
+  async planResume(session: Session): Promise<ResumePlan> {
+    const { planResume } = await import("./resume.ts");
+    const planned = this.#planned(session);
+    ensureSocketFolder(handleOf(planned).socket);
+    return await planResume(this.deps, this.#tmux(planned), this.#observer(session), session, planned);
+  }
+
+  async resume(spec: ResumeSpec, signal: AbortSignal): Promise<AgentHandle> {
+    const { resumeClaude } = await import("./resume.ts");
+    return await resumeClaude(this.deps, this.paths, this.#tmux(spec.session), spec, signal);
+  }
+
+  async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
+    return await (await this.#ending(session)).rollBackResume(session);
+  }
+
+  resumable(ended: readonly EndedPlace[]): ReadonlySet<string> {
+    const configFolder = claudeConfigFolder(this.deps.env, this.paths.home);
+    return resumable(ended, configFolder, (token) => sessionFolder(this.paths.sessionFolder(token)).events);
+  }
+
+  async endIfIdle(session: Session, idleMs: number): Promise<boolean> {
+    const { endIfIdle } = await import("./resting.ts");
+    const { sendLock } = sessionFolder(this.paths.sessionFolder(session.token));
+    const context = {
+      deps: this.deps,
+      tmux: this.#tmux(session),
+      observer: this.#observer(session),
+      sendLock,
+    };
+    return await endIfIdle(session, idleMs, context, async () => await this.kill(session));
   }
 
   async send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {

@@ -283,7 +283,7 @@ export function agentGone(session: Session): AppError {
   return new AppError(
     "agent_gone",
     `Cannot send to "${session.id}": its agent is gone. ` +
-      `Read what it said with: dev-sessions last-message ${session.id}`,
+      `Bring it back with: dev-sessions resume ${session.id}`,
   );
 }
 

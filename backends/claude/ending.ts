@@ -22,15 +22,28 @@ export class Ending {
 
   /** Removes what a `create` left that did not come to its end; `unknown` when that can't be told now. */
   async rollback(session: Session): Promise<"removed" | "unknown"> {
+    if (await this.#endMarked(session) === "unknown") return "unknown";
+    await removeFolder(this.paths.sessionFolder(session.token));
+    return "removed";
+  }
+
+  /** As `rollback`, of a `resume`: the session's events and last screen stay, since they are of its life before. */
+  async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
+    if (await this.#endMarked(session) === "unknown") return "unknown";
+    // It holds the environment of whoever wanted to resume it.
+    await removeFolder(sessionFolder(this.paths.sessionFolder(session.token)).launcher);
+    return "removed";
+  }
+
+  /** Ends the tmux session with this token and the process in it. */
+  async #endMarked(session: Session): Promise<"removed" | "unknown"> {
     const marked = await this.tmux.marked(TIDY_TIMEOUT_MS);
     if (marked === "unknown") return "unknown";
     const pane = marked.get(session.token);
     // Known from its pane alone, since the row has no process before the session is live.
     const process = pane === undefined || pane.dead ? null : await this.deps.identify(pane.pid);
     if (await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS) === "unknown") return "unknown";
-    if (process !== null && !await this.#endProcess(process, "gone")) return "unknown";
-    await removeFolder(this.paths.sessionFolder(session.token));
-    return "removed";
+    return process === null || await this.#endProcess(process, "gone") ? "removed" : "unknown";
   }
 
   /** @throws AppError when the agent is not proven to be gone. */

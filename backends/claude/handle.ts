@@ -12,6 +12,8 @@ export const HandleSchema = v.looseObject({
   pane: v.nullable(v.string()),
   /** Claude's configuration folder; absolute. */
   configFolder: v.string(),
+  /** Whether `CLAUDE_CONFIG_DIR` named it; Claude keeps its state elsewhere then, even for the usual folder. */
+  configGiven: v.optional(v.boolean()),
   /** Real path of the workspace, which names the transcript's folder. */
   realPath: v.string(),
 });

@@ -122,10 +122,15 @@ function exportLine(name: string, quoted: string): string {
   return `if (${name}=${quoted}) 2>/dev/null; then export ${name}=${quoted}; else export ${name}; fi`;
 }
 
-/** The agent's command line. Claude refuses a session id that is no UUID or has a transcript already. */
+/**
+ * The agent's command line. Claude refuses a session id that is no UUID or has a transcript already, and to resume one
+ * that has none.
+ */
 export function claudeArguments(spec: {
   readonly binary: string;
   readonly sessionId: string;
+  /** Goes on with the conversation of that id instead of beginning it. */
+  readonly resume?: boolean;
   readonly settings: string;
   readonly mode: "yolo" | "native";
   readonly model: string | null;
@@ -133,7 +138,7 @@ export function claudeArguments(spec: {
 }): string[] {
   return [
     spec.binary,
-    "--session-id",
+    spec.resume ? "--resume" : "--session-id",
     spec.sessionId,
     "--settings",
     spec.settings,

@@ -23,6 +23,12 @@ const EntrySchema = v.looseObject({
   updatedAt: v.optional(timestamp),
 });
 
+const ClaimSchema = v.looseObject({
+  pid: v.number(),
+  sessionId: v.string(),
+  procStart: v.optional(v.string()),
+});
+
 export interface RegistryEntry {
   readonly pid: number;
   readonly sessionId: string;
@@ -67,9 +73,7 @@ export function parseRegistryEntry(text: string): RegistryEntry | null {
 export function readRegistry(configFolder: string, process: ProcessIdentity): RegistryEntry | null {
   const entry = readEntry(`${registryFolder(configFolder)}/${process.pid}.json`, READ_ATTEMPTS);
   if (entry === null || entry.pid !== process.pid) return null;
-  return Deno.build.os === "linux" && entry.procStart !== null && entry.procStart !== process.start
-    ? null
-    : entry;
+  return isOf(entry, process) ? entry : null;
 }
 
 /** Finds the entry of a session whose agent's pid is not known yet, e.g. behind a wrapper. */
@@ -86,8 +90,53 @@ export function findRegistryEntry(configFolder: string, sessionId: string): Regi
   return null;
 }
 
+/** Whose word an entry is: enough to find the process, whatever it says of its state. */
+export interface RegistryClaim {
+  readonly pid: number;
+  readonly procStart: string | null;
+}
+
+/** Every file that names this conversation; those of processes that are dead by now included. */
+export function findRegistryClaims(configFolder: string, sessionId: string): RegistryClaim[] {
+  const folder = registryFolder(configFolder);
+  const claims: RegistryClaim[] = [];
+  try {
+    for (const file of Deno.readDirSync(folder)) {
+      if (!/^\d+\.json$/.test(file.name)) continue;
+      const text = readWhole(`${folder}/${file.name}`, READ_ATTEMPTS);
+      const claim = text === null ? null : parseClaim(text);
+      if (claim?.sessionId === sessionId) claims.push({ pid: claim.pid, procStart: claim.procStart ?? null });
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return claims;
+}
+
+/** A status that we don't know does not make its process any less alive. */
+function parseClaim(text: string): v.InferOutput<typeof ClaimSchema> | null {
+  try {
+    const parsed = v.safeParse(ClaimSchema, JSON.parse(text));
+    return parsed.success ? parsed.output : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the entry is that of this very process, and not of an earlier one with its pid. */
+export function isOf(claim: RegistryClaim, process: ProcessIdentity): boolean {
+  if (claim.pid !== process.pid) return false;
+  return Deno.build.os !== "linux" || claim.procStart === null || claim.procStart === process.start;
+}
+
 /** Claude rewrites the file in place, so that a reader who was woken by it may find it empty or half written. */
 function readEntry(path: string, attempts: number): RegistryEntry | null {
+  const text = readWhole(path, attempts);
+  return text === null ? null : parseRegistryEntry(text);
+}
+
+/** Null when there is no such file. */
+function readWhole(path: string, attempts: number): string | null {
   for (let attempt = 1;; attempt++) {
     let text: string;
     try {
@@ -95,7 +144,7 @@ function readEntry(path: string, attempts: number): RegistryEntry | null {
     } catch {
       return null;
     }
-    if (attempt >= attempts || text.trimEnd().endsWith("}")) return parseRegistryEntry(text);
+    if (attempt >= attempts || text.trimEnd().endsWith("}")) return text;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, READ_PAUSE_MS);
   }
 }

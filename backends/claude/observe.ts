@@ -16,6 +16,7 @@ import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
 
 /** Of a transcript's end, for a state; hooks and the live registry say the rest. */
 const TAIL_BYTES = 2 * 1024 * 1024;
+const CONVERSATION_ID = /^[0-9a-fA-F-]{36}$/;
 /** Events that are opened to find the newest turn's start and end. */
 const EVENT_LIMIT = 40;
 
@@ -79,13 +80,24 @@ export class Observer {
     names: readonly string[] = this.hooks.names(),
   ): string {
     const { configFolder, realPath } = this.handle;
-    const start = this.hooks.newestOf(names, ["SessionStart"]);
-    const current = registry?.sessionId ?? start?.body.session_id ?? this.session.agentSessionId ?? "";
+    const { current, start } = this.#conversation(registry, names);
     const named = start?.body.transcript_path;
     if (named !== undefined && start?.body.session_id === current && isInsideProjects(configFolder, named)) {
       return named;
     }
-    return transcriptPath(configFolder, realPath, /^[0-9a-fA-F-]{36}$/.test(current) ? current : "none");
+    return transcriptPath(configFolder, realPath, CONVERSATION_ID.test(current) ? current : "none");
+  }
+
+  /** Claude's id of the conversation as it is now, or was when the agent ended; null when no record names one. */
+  conversation(): string | null {
+    const { current } = this.#conversation(this.registry(), this.hooks.names());
+    return CONVERSATION_ID.test(current) ? current : null;
+  }
+
+  #conversation(registry: RegistryEntry | null, names: readonly string[]) {
+    const start = this.hooks.newestOf(names, ["SessionStart"]);
+    const current = registry?.sessionId ?? start?.body.session_id ?? this.session.agentSessionId ?? "";
+    return { current, start };
   }
 
   /** Where the records stand now, for a message that is about to be typed. */

@@ -71,6 +71,16 @@ const DIALOGS: readonly { readonly pattern: RegExp; readonly reason: string; rea
     help: "Try again",
   },
   {
+    pattern: /No conversation found with session ID/,
+    reason: "Claude does not find its conversation",
+    help: "Start another with: dev-sessions create",
+  },
+  {
+    pattern: /Resume from summary|Resuming the full session/,
+    reason: "Claude asks whether to resume from a summary",
+    help: "Run claude by hand, resume this conversation with /resume, and choose not to be asked again",
+  },
+  {
     pattern: /cannot be used with root\/sudo/,
     reason: "Claude refuses to skip permissions as root",
     help: "Use --mode native, or run as another user",

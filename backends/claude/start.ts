@@ -17,7 +17,8 @@ import {
   sessionFolder,
   settingsJson,
 } from "./launch_files.ts";
-import { findRegistryEntry, readRegistry, type RegistryEntry } from "./live_registry.ts";
+import { livingAt } from "./living.ts";
+import { readRegistry } from "./live_registry.ts";
 import { judgeReadiness } from "./readiness.ts";
 import { readInputBox } from "./screen.ts";
 import { claudeConfigFile, trustsRepository } from "./trust.ts";
@@ -46,6 +47,8 @@ const SCREEN_LINES = 30;
 export interface Launch {
   readonly binary: string;
   readonly mode: "yolo" | "native";
+  /** Whether the session's conversation exists, and goes on. */
+  readonly resume?: boolean;
 }
 
 /** Everything is written before tmux is called, so that a killed `create` can be rolled back from the row alone. */
@@ -75,6 +78,7 @@ export function writeLaunchFiles(deps: Deps, paths: Paths, spec: CreateSpec, lau
       command: claudeArguments({
         binary: launch.binary,
         sessionId: session.agentSessionId ?? "",
+        resume: launch.resume ?? false,
         settings: folder.settings,
         mode: launch.mode,
         model: session.model,
@@ -92,14 +96,17 @@ export function writeLaunchFiles(deps: Deps, paths: Paths, spec: CreateSpec, lau
 export async function startClaude(
   deps: Deps,
   tmux: Tmux,
-  spec: CreateSpec,
+  spec: CreateSpec & { readonly action?: string },
   folder: SessionFolder,
   registry: string,
   signal: AbortSignal,
 ): Promise<AgentHandle> {
-  const { session } = spec;
+  const { session, action = `create a session in "${session.path}"` } = spec;
   const begin = deps.clock.monotonic();
-  const started = await openPane(deps, tmux, session, folder, registry);
+  const hooks = new HookLog(folder.events);
+  // A session that lived before has events of then, which prove nothing now.
+  const before = new Set(hooks.names());
+  const started = await openPane(deps, tmux, session, folder, { registry, action });
   const handle: ClaudeHandle = { ...handleOf(session), pane: started.pane };
   const found = (process: ProcessIdentity | null, readyProven: boolean): AgentHandle => ({
     handle,
@@ -109,7 +116,6 @@ export async function startClaude(
   });
   let process = started.process;
 
-  const hooks = new HookLog(folder.events);
   let screen = { text: "", since: begin };
   let capture: Look | null = null;
   let lastLook = -Infinity;
@@ -122,10 +128,15 @@ export async function startClaude(
   const stop = AbortSignal.any([signal, over.signal]);
   for await (const _ of watchRecords(places, START_POLL_MS, deps.clock, stop)) {
     const now = deps.clock.monotonic();
-    const live = registryOf(handle, process, session, now - begin >= SCREEN_PATIENCE_MS);
-    if (live !== null && live.pid !== process?.pid) process = await deps.identify(live.pid) ?? process;
+    let live = process === null ? null : readRegistry(handle.configFolder, process);
+    if (live === null && now - begin >= SCREEN_PATIENCE_MS) {
+      // Behind a wrapper the agent's pid is not the pane's.
+      const [wrapped] = await livingAt(deps, handle.configFolder, session.agentSessionId ?? "");
+      live = wrapped === undefined ? null : readRegistry(handle.configFolder, wrapped);
+      if (live !== null) process = wrapped!;
+    }
     idleSince = live?.status === "idle" ? idleSince ?? now : null;
-    const hook = hooks.newest("SessionStart");
+    const hook = hooks.newestOf(hooks.names().filter((name) => !before.has(name)), ["SessionStart"]);
     // A hundred that start at once must not keep tmux busy: it is asked at the end, or where the records are silent.
     const ready = hook !== null && idleSince !== null;
     if (ready || now - begin >= SCREEN_PATIENCE_MS && now - lastLook >= SCREEN_INTERVAL_MS) {
@@ -151,9 +162,9 @@ export async function startClaude(
         return found(process, verdict.proven);
       case "failed":
         over.abort();
-        if (last?.screen === null) throw notReady(session, ...PANE_GONE, "");
+        if (last?.screen === null) throw notReady(action, ...PANE_GONE, "");
         throw notReady(
-          session,
+          action,
           verdict.reason,
           verdict.help,
           last?.screen ?? await tmux.screen(started.pane) ?? "",
@@ -165,14 +176,14 @@ export async function startClaude(
       over.abort();
       const seconds = spec.readyTimeoutMs / 1000;
       throw notReady(
-        session,
+        action,
         `it did not accept input within ${seconds} s`,
         "Wait longer with --ready-timeout, or run claude by hand in that folder to see why",
         await tmux.screen(started.pane) ?? "",
       );
     }
   }
-  throw new AppError("interrupted", `Cannot create "${session.id}": interrupted`);
+  throw new AppError("interrupted", `Cannot ${spec.action ?? `create "${session.id}"`}: interrupted`);
 }
 
 async function openPane(
@@ -180,7 +191,7 @@ async function openPane(
   tmux: Tmux,
   session: Session,
   folder: SessionFolder,
-  registry: string,
+  { registry, action }: { readonly registry: string; readonly action: string },
 ): Promise<{ pane: string; process: ProcessIdentity | null }> {
   const name = handleOf(session).tmuxSession;
   // With the colon it is the session's current window and pane, whatever its indexes begin with.
@@ -220,36 +231,25 @@ async function openPane(
       if (!/^%\d+$/.test(pane ?? "")) {
         throw new AppError(
           "failure",
-          `Cannot create "${session.id}": tmux answered "${result.stdout.trim()}"`,
+          `Cannot ${action}: tmux answered "${result.stdout.trim()}"`,
         );
       }
       return { pane: pane!, process: await deps.identify(Number(pid)) };
     }
     case "unresponsive":
-      throw tmuxUnresponsive(tmux.socket);
+      throw tmuxUnresponsive(tmux.socket, action);
     case "failed":
       if (result.reason === "duplicate") throw new NameTakenError(`tmux already has a session named ${name}`);
-      throw new AppError("failure", `Cannot create "${session.id}": tmux says: ${result.message}`);
+      throw new AppError("failure", `Cannot ${action}: tmux says: ${result.message}`);
   }
 }
 
-export function tmuxUnresponsive(socket: string): AppError {
+export function tmuxUnresponsive(socket: string, action = "create a session"): AppError {
   return new AppError(
     "failure",
-    `Cannot create a session: the tmux server on ${socket} does not answer. ` +
+    `Cannot ${action}: the tmux server on ${socket} does not answer. ` +
       "See whether it is stopped (STAT T) with: ps -C tmux -o pid,stat,args",
   );
-}
-
-/** @param search also among all entries, for an agent behind a wrapper, whose pid is not the pane's. */
-function registryOf(
-  handle: ClaudeHandle,
-  process: ProcessIdentity | null,
-  session: Session,
-  search: boolean,
-): RegistryEntry | null {
-  const own = process === null ? null : readRegistry(handle.configFolder, process);
-  return own ?? (search ? findRegistryEntry(handle.configFolder, session.agentSessionId ?? "") : null);
 }
 
 interface Look {
@@ -297,11 +297,11 @@ async function lastWords(
   }
 }
 
-function notReady(session: Session, reason: string, help: string, screen: string): AppError {
+function notReady(action: string, reason: string, help: string, screen: string): AppError {
   const lines = screen.split("\n")
     .map((line) => line.trimEnd().replace(/([─━╌═])\1{40,}/gu, (_, rule: string) => rule.repeat(40)))
     .filter((line) => line !== "")
     .slice(-SCREEN_LINES);
   const shown = lines.length === 0 ? null : `Its last screen:\n${lines.join("\n")}`;
-  return new AppError("failure", `Cannot create a session in "${session.path}": ${reason}. ${help}`, shown);
+  return new AppError("failure", `Cannot ${action}: ${reason}. ${help}`, shown);
 }

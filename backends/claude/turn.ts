@@ -32,8 +32,11 @@ export function judgeTurn(
   const state = decideState(live);
   const since = { events: recorded.events, marks: inTurnOrder(recorded.marks) };
   if (key === null) return judgeRest(state, live, options);
-  const ended = provenEnd(since, key) ?? endAtRest(since, live, state, key) ??
-    takenBack(since, state, key) ?? rewoundAtRest(since, live, state, key);
+  const restart = restartAfter(since, key);
+  const ended = restart === null
+    ? provenEnd(since, key) ?? endAtRest(since, live, state, key) ?? takenBack(since, state, key) ??
+      rewoundAtRest(since, live, state, key)
+    : endBefore(restart, since, key);
   if (ended !== null && !(options.background && keepsWorking(state, live))) return outcomeOf(ended);
   switch (state.state) {
     case "gone":
@@ -111,6 +114,38 @@ function rewoundAtRest(
   return ended ? null : { kind: "interrupted", error: null, at: iso(statusUpdatedAt) };
 }
 
+/** The start of another agent, after the one that had the message on record died. */
+function restartAfter(since: Pick<ClaudeEvidence, "events" | "marks">, key: string): HookEvent | null {
+  const accepted = since.events.find((event) => isPromptOf(event, key))?.at;
+  const recorded = since.marks.find((mark) => textKeyOf(mark) === key)?.at;
+  const times = [accepted, recorded].filter((at) => at !== undefined && at !== null);
+  if (times.length === 0) return null;
+  const first = Math.min(...times);
+  return since.events.find((event) =>
+    event.event === "SessionStart" && event.body.source === "resume" && event.at > first
+  ) ?? null;
+}
+
+/** How the turn ended before that; what comes later is of other turns, since no agent takes up another's. */
+function endBefore(
+  restart: HookEvent,
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  key: string,
+): TurnEnd {
+  const marks = since.marks.filter((mark) => mark.at === null || mark.at < restart.at);
+  const proven = provenEnd({ events: since.events, marks }, key);
+  if (proven !== null) return proven;
+  const accepted = since.events.findIndex((event) => isPromptOf(event, key));
+  const events = since.events.slice(accepted + 1).filter((event) => event.at < restart.at);
+  const end = accepted === -1 || waitsInQueue(marks, key) ? undefined : lastEndOfTurn(events);
+  if (end !== undefined) return endOfEvent(end);
+  return { kind: "failed", error: "its agent ended before the turn was over", at: iso(restart.at) };
+}
+
+function isPromptOf(event: HookEvent, key: string): boolean {
+  return event.event === "UserPromptSubmit" && textKey(event.body.prompt ?? "") === key;
+}
+
 /** What the agent said in the turn of one message, oldest first; `ended` once the transcript has the turn's end. */
 export function saidInTurn(recorded: readonly Mark[], key: string): { texts: string[]; ended: boolean } {
   const marks = inTurnOrder(recorded);
@@ -135,9 +170,7 @@ function endAtRest(
   // Without a registry the transcript's `turn_duration` proves the end; only where there is none, too, Stop must do.
   const blind = live.registry === null && live.transcript === "missing";
   if (state.state !== "idle" || (live.registry === null && !blind)) return null;
-  const accepted = since.events.findIndex((event) =>
-    event.event === "UserPromptSubmit" && textKey(event.body.prompt ?? "") === key
-  );
+  const accepted = since.events.findIndex((event) => isPromptOf(event, key));
   if (accepted === -1 || waitsInQueue(since.marks, key)) return null;
   const end = lastEndOfTurn(since.events.slice(accepted + 1));
   if (end === undefined || (live.registry !== null && live.registry.statusUpdatedAt < end.at)) return null;

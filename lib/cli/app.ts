@@ -28,6 +28,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "usage": { brief: "Print the tokens that sessions have used", load: () => import("./usage.ts") },
   "attach": { brief: "Join a session in this terminal", load: () => import("./attach.ts") },
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
+  "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
+  "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
 };
 
 type ClosableService = SessionService & { close(): void };

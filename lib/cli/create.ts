@@ -2,7 +2,7 @@
 
 import { resolvePath } from "../posix_path.ts";
 import { buildCommand } from "@stricli/core";
-import { AGENT_KINDS, type AgentKind, type Mode, MODES } from "../session.ts";
+import { AGENT_KINDS, type AgentKind, type Mode, MODES, OFFERED_AGENTS, OFFERED_MODES } from "../session.ts";
 import type { CreateRequest } from "../service.ts";
 import { note, type Result } from "./output.ts";
 import {
@@ -24,10 +24,6 @@ const READY_TIMEOUT_MS = 60_000;
 const NATIVE_NOTE =
   "[dev-sessions] native mode: the agent asks for its own permissions, and someone has to answer; " +
   "what 0.4.4 called native is now yolo, the default";
-
-/** Of this version. */
-const OFFERED_AGENTS = ["claude"] as const;
-const OFFERED_MODES = ["yolo", "native"] as const;
 
 interface Flags extends RenderFlags {
   readonly path: string | undefined;
@@ -60,8 +56,8 @@ export interface CreateOptions {
 export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
   const request: CreateRequest = {
     path: resolvePath(cwd(), flags.path ?? "."),
-    agent: flags.cli ?? "claude",
-    mode: flags.mode ?? "yolo",
+    agent: flags.cli ?? null,
+    mode: flags.mode ?? null,
     description: flags.description ?? null,
     model: flags.model ?? null,
     group: flags.group ?? null,

@@ -37,22 +37,24 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
   return {
     get text() {
       if (listed.length === 0) return empty;
-      // A column of its own behind all others, and only where it says something: the others stay where they were.
+      // Columns of their own behind all others, and only where they say something: the others stay where they were.
       const groups = listed.some(({ session }) => session.group !== null);
-      const header = groups ? [...HEADER, "GROUP"] : HEADER;
-      return table(
-        header,
-        listed.map((one) => groups ? [...row(one), one.session.group ?? ""] : row(one)),
-        depths,
-      );
+      const header = [...HEADER, ...(all ? ["RESUME"] : []), ...(groups ? ["GROUP"] : [])];
+      const cells = (one: ListedSession) => [
+        ...row(one),
+        ...(all ? [one.resumable ? "yes" : "-"] : []),
+        ...(groups ? [one.session.group ?? ""] : []),
+      ];
+      return table(header, listed.map(cells), depths);
     },
     get json() {
-      return listed.map(({ session, state, pending }, index) =>
+      return listed.map(({ session, state, pending, resumable }, index) =>
         sessionRecord(session, {
           state,
           pending,
           // Of ended sessions, of which there may be thousands, only when they are asked for by name.
           ...(usage.has(session.id) ? { usage: usage.get(session.id) } : {}),
+          ...(all ? { resumable: resumable ?? false } : {}),
           ...(depths ? { depth: depths[index] } : {}),
         })
       );
@@ -68,13 +70,17 @@ function row({ session, state }: ListedSession): string[] {
 export const command = buildCommand<Flags, [], ParseContext>({
   docs: {
     brief: "List sessions",
-    fullDescription: `List the live sessions, or with --all also the ended ones.
+    fullDescription:
+      `List the live sessions, or with --all also the ended ones and whether they can be resumed.
 
 Examples:
   dev-sessions list
 
   # Who started whom: below each session those that it started
   dev-sessions list --tree
+
+  # The ids of all that can be brought back
+  dev-sessions list --all --json | jq -r '.[] | select(.resumable) | .id'
 
   # The ids of all that need an answer
   dev-sessions list --json | jq -r '.[] | select(.state == "waiting_for_input") | .id'`,

@@ -17,7 +17,10 @@ export function outcomeFailure(id: string, outcome: WaitOutcome, timedOut: strin
     case "waiting_for_input":
       return waitsForInput(id, outcome.pending, outcome.others);
     case "gone":
-      return new AppError("agent_gone", `The agent of "${id}" is gone: ${outcome.reason}`);
+      return new AppError(
+        "agent_gone",
+        `The agent of "${id}" is gone: ${outcome.reason}. Bring it back with: dev-sessions resume ${id}`,
+      );
     case "timed_out":
       return new AppError("timed_out", timedOut);
   }

@@ -1,13 +1,13 @@
 /** Checks of single arguments and flags; each returns the value or throws a usage error that names the flag. */
 
 import { isSessionId } from "../champion_ids.ts";
+import { parseDuration } from "../duration.ts";
 import type { Target } from "../groups.ts";
 import type { SessionId } from "../session.ts";
 import { usageError } from "./verb.ts";
 
 const GROUP = /^[A-Za-z0-9._-]{1,64}$/;
 const MAX_KEY_LENGTH = 200;
-const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SECONDS_DETAIL = "It is in seconds and may have a fraction, e.g. 300 or 0.5";
 
 /** @throws AppError (usage) for what can't be the id of a session. */
@@ -79,12 +79,10 @@ export function positiveInteger(flag: string): (input: string) => number {
 
 /** `30m`, `72h`, `7d` in milliseconds. */
 export function age(input: string): number {
-  const [, amount, unit] = /^(\d+)([mhd])$/.exec(input) ?? [];
-  const scale = UNIT_MS[unit ?? ""];
-  if (scale === undefined) throw usageError("--older-than must be a duration like 30m, 72h, or 7d");
-  const value = Number(amount) * scale;
-  if (value > 0 && Number.isSafeInteger(value)) return value;
-  throw usageError("--older-than must be a positive duration");
+  const value = parseDuration(input);
+  if (value !== null) return value;
+  if (/^\d+[mhd]$/.test(input)) throw usageError("--older-than must be a positive duration");
+  throw usageError("--older-than must be a duration like 30m, 72h, or 7d");
 }
 
 export function groupName(input: string): string {

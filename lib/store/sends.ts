@@ -39,7 +39,7 @@ export function sendStore(database: Database): SendStore {
       if (row["lifecycle"] !== "active") {
         throw new AppError(
           "agent_gone",
-          `Cannot send to "${id}": it has ended. List the sessions with: dev-sessions list --all`,
+          `Cannot send to "${id}": it has ended. Bring it back with: dev-sessions resume ${id}`,
         );
       }
       database.run(

@@ -23,6 +23,8 @@ export interface ReserveOptions {
   readonly exclude: ReadonlySet<string>;
   /** The claim of `create --key`, which then names this session. */
   readonly key?: KeyRef | null;
+  /** Given how many sessions live now; what it throws keeps the row out. */
+  readonly admit?: Admit;
   /** What finds and removes whatever will be begun for this row; stored with it. */
   readonly plan?: (ref: SessionRef) => SessionPlan;
 }
@@ -33,6 +35,9 @@ export interface SessionPlan extends Pick<RecordedHandle, "handle" | "agentSessi
   readonly path?: string;
   readonly worktree?: Worktree | null;
 }
+
+/** Called within the transaction that is to add a live session, so that parallel commands can't go beyond a limit. */
+export type Admit = (live: number) => void;
 
 /** What finds the agent again. */
 export interface RecordedHandle {
@@ -60,7 +65,7 @@ export interface SessionStore {
   markEnded(ref: SessionRef, end: { readonly at: string; readonly reason: string }): boolean;
   /** Moves `lastUsedAt` forward, never back; false when the row is gone. */
   touch(ref: SessionRef, at: string): boolean;
-  /** Forgets an `ended` session and its deliveries; false when there is none. */
+  /** Forgets an `ended` session and its deliveries; false when there is none, or while it is being resumed. */
   deleteEnded(ref: SessionRef): boolean;
   /** @throws AppError when there is such a row, but it can't be understood. */
   find(id: SessionId): Session | null;
@@ -70,6 +75,8 @@ export interface SessionStore {
   listEnded(): SessionSummary[];
   /** Sessions whose `create` has not finished. */
   creating(): Session[];
+  /** Sessions whose `create` or `resume` has not finished. */
+  unfinished(): Session[];
   /** What the session went through after the change numbered `after` (0: from its start), oldest first. */
   lifecycleOf(token: string, after: number): LifecycleChange[];
 }
@@ -145,11 +152,12 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     warn(text);
   }
 
-  function reserve(draft: SessionDraft, { id: given, exclude, key, plan }: ReserveOptions): Session {
+  function reserve(draft: SessionDraft, { id: given, exclude, key, admit, plan }: ReserveOptions): Session {
     if (given !== null && !isSessionId(given)) {
       throw new AppError("usage", `Invalid session id: ${JSON.stringify(given)}. Use a name like fizz-top`);
     }
     return database.mutate(() => {
+      admit?.(countLive(database));
       const taken = new Set(database.all("SELECT id FROM sessions").map((row) => String(row["id"])));
       if (given !== null && (taken.has(given) || exclude.has(given))) {
         throw new AppError("failure", `Champion ID already in use: ${given}`);
@@ -264,22 +272,6 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     }));
   }
 
-  function deleteWith(ref: SessionRef, lifecycle: Lifecycle): boolean {
-    return database.mutate(() => {
-      const changes = database.run(
-        "DELETE FROM sessions WHERE id = ? AND token = ? AND lifecycle = ?",
-        ref.id,
-        ref.token,
-        lifecycle,
-      );
-      if (changes > 0) {
-        database.run("DELETE FROM sends WHERE session_token = ?", ref.token);
-        database.run("DELETE FROM lifecycle WHERE session_token = ?", ref.token);
-      }
-      return changes > 0;
-    });
-  }
-
   function change(sql: string, ...values: (string | null)[]): boolean {
     return database.mutate(() => database.run(sql, ...values)) > 0;
   }
@@ -291,13 +283,18 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     find,
     list,
     listEnded,
-    release: (ref) => deleteWith(ref, "creating"),
-    deleteEnded: (ref) => deleteWith(ref, "ended"),
+    release: (ref) => database.mutate(() => deleteRow(database, ref, "creating")),
+    deleteEnded: (ref) => database.mutate(() => deleteRow(database, ref, "ended")),
     // Asked by every command, and hardly ever there: found out without the long row.
     creating: () =>
       database.get("SELECT 1 FROM sessions WHERE lifecycle = 'creating' LIMIT 1") === undefined
         ? []
         : list({ lifecycle: "creating" }),
+    // As above.
+    unfinished: () =>
+      database.get(`SELECT 1 FROM sessions s WHERE ${UNFINISHED} LIMIT 1`) === undefined
+        ? []
+        : understandable(database.all(`${SELECT_SESSION} WHERE ${UNFINISHED}`), parseSession, nameOf),
     markEnded,
     lifecycleOf,
     touch: (ref, at) =>
@@ -308,6 +305,31 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         ref.token,
       ),
   };
+}
+
+const UNFINISHED = "s.lifecycle = 'creating' OR s.resumer IS NOT NULL";
+
+/** Sessions that live, or are about to; only inside of a transaction. */
+export function countLive(database: Database): number {
+  const row = database.get(
+    "SELECT count(*) AS live FROM sessions WHERE lifecycle IN ('creating', 'active') OR resumer IS NOT NULL",
+  );
+  return Number(row?.["live"] ?? 0);
+}
+
+/** Forgets a row with its deliveries, unless it is being resumed; only inside of a transaction. */
+export function deleteRow(database: Database, ref: SessionRef, lifecycle: Lifecycle): boolean {
+  const changes = database.run(
+    "DELETE FROM sessions WHERE id = ? AND token = ? AND lifecycle = ? AND resumer IS NULL",
+    ref.id,
+    ref.token,
+    lifecycle,
+  );
+  if (changes > 0) {
+    database.run("DELETE FROM sends WHERE session_token = ?", ref.token);
+    database.run("DELETE FROM lifecycle WHERE session_token = ?", ref.token);
+  }
+  return changes > 0;
 }
 
 function nameOf(row: Row): string {

@@ -103,7 +103,11 @@ Deno.test("an agent that ends by itself is gone with its exit code, whoever look
   await using sandbox = await createSandbox({ agent: "stub" });
   const verbs: readonly (readonly [string, number, RegExp])[] = [
     ["status", 0, /^gone\n$/],
-    ["wait", 7, /^The agent of "[a-z-]+" is gone: exit 3\n$/],
+    [
+      "wait",
+      7,
+      /^The agent of "[a-z-]+" is gone: exit 3\. Bring it back with: dev-sessions resume [a-z-]+\n$/,
+    ],
   ];
   for (const [verb, code, text] of verbs) {
     const id = await created(sandbox);

@@ -194,8 +194,8 @@ Deno.test("wait says gone, and how, when the agent is killed in the middle of a 
     const waiting = startWait(session);
     await stillWaits(session, waiting);
     await session.killAgent();
-    match(await endsSoon(waiting, 7, "gone\n"), /is gone: signal 9\n$/);
-    match(await endsSoon(startWait(session), 7, "gone\n"), /is gone: signal 9\n$/);
+    match(await endsSoon(waiting, 7, "gone\n"), /is gone: signal 9\. Bring it back with: .*\n$/);
+    match(await endsSoon(startWait(session), 7, "gone\n"), /is gone: signal 9\. Bring it back with: .*\n$/);
     strictEqual((await session.json("wait")).json.reason, "signal 9");
     strictEqual((await session.run("status")).stdout, "gone\n");
   }));
@@ -206,7 +206,10 @@ Deno.test("wait says gone when the tmux server is killed in the middle of a turn
     const waiting = startWait(session);
     await stillWaits(session, waiting);
     await sandbox.tmux("kill-server");
-    match(await endsSoon(waiting, 7, "gone\n"), /is gone: its tmux session is gone\n$/);
+    match(
+      await endsSoon(waiting, 7, "gone\n"),
+      /is gone: its tmux session is gone\. Bring it back with: .*\n$/,
+    );
   }));
 
 Deno.test("wait on a session whose turn was complete before it died says so", () =>

@@ -137,7 +137,13 @@ Deno.test("ask prints the reply, or why there is none", async (t) => {
       'The turn of "fizz-top" failed: API 500\n',
     ),
     result("interrupted", { outcome: "interrupted" }, 6, "", 'The turn of "fizz-top" was interrupted\n'),
-    result("gone", { outcome: "gone", reason: "exit 1" }, 7, "", 'The agent of "fizz-top" is gone: exit 1\n'),
+    result(
+      "gone",
+      { outcome: "gone", reason: "exit 1" },
+      7,
+      "",
+      'The agent of "fizz-top" is gone: exit 1. Bring it back with: dev-sessions resume fizz-top\n',
+    ),
     result(
       "waits for input",
       { outcome: "waiting_for_input", pending: PERMISSION, others: [] },

@@ -4,8 +4,8 @@ import { call, checkRows, receipt, refused, session } from "./harness.ts";
 
 const REQUEST = {
   path: "/src/app",
-  agent: "claude",
-  mode: "yolo",
+  agent: null,
+  mode: null,
   description: null,
   model: null,
   group: null,
@@ -27,7 +27,7 @@ Deno.test("create makes a request of its arguments", async (t) => {
     asked: [{ create: { ...REQUEST, ...changes } }],
   });
   await checkRows(t, [
-    request("nothing: yolo Claude, here", [], {}),
+    request("nothing: what is configured, here", [], {}),
     request("a relative path is resolved", ["-p", "../api"], { path: "/src/api" }),
     request("an absolute path", ["--path=/tmp/x"], { path: "/tmp/x" }),
     request(

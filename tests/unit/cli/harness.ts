@@ -157,6 +157,13 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
     usage: (ids) => Promise.resolve((ids ?? []).map((id) => ({ id, usage: null }))),
     kill: (selector: KillSelector): Promise<KillResult> =>
       Promise.resolve({ killed: "ids" in selector ? selector.ids : [], failed: [] }),
+    resume: ({ id }) => Promise.resolve({ session: session({ id }), readyProven: true }),
+    prune: (selector) =>
+      Promise.resolve({
+        forgotten: "ids" in selector ? selector.ids.map((id) => ({ id, worktree: null })) : [],
+        failed: [],
+        keys: 0,
+      }),
     attachCommand: (id) => Promise.resolve({ command: "tmux", args: ["attach", "-t", `dev-${id}`], env: {} }),
     ...given,
   };

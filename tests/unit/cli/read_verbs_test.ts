@@ -371,6 +371,23 @@ Deno.test("list prints the table of 0.4.4, with the state as status", async (t) 
         "",
       ].join("\n"),
     },
+    {
+      name: "--all says what can be resumed",
+      argv: ["list", "--all"],
+      given: {
+        service: {
+          list: () =>
+            Promise.resolve([{ ...listed[0], resumable: true }, { ...listed[1], resumable: false }]),
+        },
+      },
+      stdout: [
+        "ID        CLI     MODE    HOST   STATUS             PATH      DESCRIPTION     LAST USED                 RESUME",
+        "--------  ------  ------  -----  -----------------  --------  --------------  ------------------------  ------",
+        "fizz-top  claude  yolo    local  working            /src/app  the login form  2026-01-02T03:05:05.000Z  yes   ",
+        "riven-jg  claude  native  local  waiting_for_input  /b                        2026-01-02T03:05:05.000Z  -     ",
+        "",
+      ].join("\n"),
+    },
     { name: "nothing", argv: ["list"], stdout: "No active sessions\n" },
     {
       name: "nothing at all",

@@ -113,7 +113,11 @@ Deno.test("wait prints one word for one id", async (t) => {
     result({ outcome: "idle" }, 0, ""),
     result({ outcome: "failed", error: "overloaded" }, 6, 'The turn of "fizz-top" failed: overloaded\n'),
     result({ outcome: "interrupted" }, 6, 'The turn of "fizz-top" was interrupted\n'),
-    result({ outcome: "gone", reason: "signal 9" }, 7, 'The agent of "fizz-top" is gone: signal 9\n'),
+    result(
+      { outcome: "gone", reason: "signal 9" },
+      7,
+      'The agent of "fizz-top" is gone: signal 9. Bring it back with: dev-sessions resume fizz-top\n',
+    ),
     result({ outcome: "timed_out", state: "working" }, 124, "Timed out waiting for fizz-top\n"),
     result(
       {
@@ -170,7 +174,7 @@ Deno.test("wait prints a line per id for several, and the worst counts", async (
       stdout:
         '{"id":"riven-jg","outcome":"completed"}\n{"id":"fizz-top","outcome":"gone","reason":"exit 1"}\n',
       stderr:
-        '{"error":{"code":"agent_gone","message":"The agent of \\"fizz-top\\" is gone: exit 1","exitCode":7,"detail":null}}\n',
+        '{"error":{"code":"agent_gone","message":"The agent of \\"fizz-top\\" is gone: exit 1. Bring it back with: dev-sessions resume fizz-top","exitCode":7,"detail":null}}\n',
     },
   ]);
 });

@@ -1,0 +1,130 @@
+/** `~/.dev-sessions/config.json`: a missing file means the defaults, and a wrong one changes nothing. */
+
+import * as v from "valibot";
+import { parseDuration } from "./duration.ts";
+import { AppError } from "./errors.ts";
+import type { CreateRequest, SettledCreateRequest } from "./service.ts";
+import { type AgentKind, type Mode, OFFERED_AGENTS, OFFERED_MODES } from "./session.ts";
+
+export const DEFAULT_MAX_SESSIONS = 50;
+export const DEFAULT_MAX_DEPTH = 5;
+
+export interface Config {
+  /** Null: sessions are never ended for being idle. */
+  readonly endIdleAfter: { readonly ms: number; readonly text: string } | null;
+  /** Sessions that may live at once. */
+  readonly maxSessions: number;
+  /** How far from the first one of its family a session may be. */
+  readonly maxDepth: number;
+  /** For `create` where no flag says otherwise. */
+  readonly defaults: {
+    readonly cli: AgentKind | null;
+    readonly mode: Mode | null;
+    readonly model: string | null;
+  };
+}
+
+const count = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(least));
+
+/** To a schema of objects a list is one, too. */
+const isNoList = v.custom<Record<string, unknown>>((input) => !Array.isArray(input));
+
+const DEFAULTS = {
+  cli: v.optional(v.picklist(OFFERED_AGENTS)),
+  mode: v.optional(v.picklist(OFFERED_MODES)),
+  model: v.optional(v.pipe(v.string(), v.check((text) => text.trim() !== ""))),
+};
+const KEYS = {
+  endIdleAfter: v.optional(v.pipe(v.string(), v.check((text) => parseDuration(text) !== null))),
+  maxSessions: v.optional(count(1)),
+  maxDepth: v.optional(count(0)),
+  defaults: v.optional(v.pipe(isNoList, v.strictObject(DEFAULTS))),
+};
+const ConfigSchema = v.pipe(isNoList, v.strictObject(KEYS));
+
+const DEFAULTS_KEYS = Object.keys(DEFAULTS).join(", ");
+const TOP_KEYS = Object.keys(KEYS).join(", ");
+
+/** What each key may be, for errors. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  "endIdleAfter": 'a duration such as "30m", "48h" or "7d"',
+  "maxSessions": "a whole number from 1 on",
+  "maxDepth": "a whole number from 0 on",
+  "defaults": `an object with ${DEFAULTS_KEYS}`,
+  "defaults.cli": quoted(OFFERED_AGENTS),
+  "defaults.mode": quoted(OFFERED_MODES),
+  "defaults.model": "the name of a model, as the agent names it",
+};
+
+/** @throws AppError when the file is there and can't be read or is not valid. */
+export function readConfig(file: string): Config {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return parseConfig("{}", file);
+    throw wrong(file, (error as Error).message, "Make it readable for you, or remove it");
+  }
+  return parseConfig(text, file);
+}
+
+/**
+ * @param file named in errors only.
+ * @throws AppError that names the file, the key and what it may be. Pure.
+ */
+export function parseConfig(text: string, file: string): Config {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw wrong(file, `it is not valid JSON (${(error as Error).message})`, "Correct or remove it");
+  }
+  const parsed = v.safeParse(ConfigSchema, json, { abortEarly: true });
+  if (!parsed.success) throw explained(parsed.issues[0], file);
+  const { endIdleAfter, maxSessions, maxDepth, defaults } = parsed.output;
+  return {
+    endIdleAfter: endIdleAfter === undefined
+      ? null
+      : { ms: parseDuration(endIdleAfter)!, text: endIdleAfter },
+    maxSessions: maxSessions ?? DEFAULT_MAX_SESSIONS,
+    maxDepth: maxDepth ?? DEFAULT_MAX_DEPTH,
+    defaults: { cli: defaults?.cli ?? null, mode: defaults?.mode ?? null, model: defaults?.model ?? null },
+  };
+}
+
+/** What the request leaves open is as the user has set it, or as it usually is. Pure. */
+export function withDefaults(
+  request: CreateRequest,
+  { defaults }: Pick<Config, "defaults">,
+): SettledCreateRequest {
+  return {
+    ...request,
+    agent: request.agent ?? defaults.cli ?? "claude",
+    mode: request.mode ?? defaults.mode ?? "yolo",
+    model: request.model ?? defaults.model,
+  };
+}
+
+function explained(issue: v.InferIssue<typeof ConfigSchema>, file: string): AppError {
+  const path = v.getDotPath(issue);
+  const allowed = path !== null && Object.hasOwn(ALLOWED, path) ? ALLOWED[path] : undefined;
+  if (path === null) return wrong(file, "it is no JSON object", `Its keys may be ${TOP_KEYS}`);
+  if (allowed !== undefined) {
+    return wrong(file, `"${path}" is ${shown(issue.input)}`, `It must be ${allowed}`);
+  }
+  const keys = path.startsWith("defaults.") ? DEFAULTS_KEYS : TOP_KEYS;
+  return wrong(file, `there is no key "${path}"`, `The keys are ${keys}`);
+}
+
+function shown(input: unknown): string {
+  const text = JSON.stringify(input) ?? String(input);
+  return text.length <= 60 ? text : `${text.slice(0, 60)}...`;
+}
+
+function quoted(values: readonly string[]): string {
+  return values.map((value) => `"${value}"`).join(" or ");
+}
+
+function wrong(file: string, why: string, help: string): AppError {
+  return new AppError("failure", `Cannot use the configuration "${file}": ${why}. ${help}`);
+}

@@ -1,0 +1,126 @@
+/** The configuration file: what it may say, and what is said of everything else. */
+
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { parseConfig, readConfig, withDefaults } from "../../lib/config.ts";
+import { parseDuration } from "../../lib/duration.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { CreateRequest } from "../../lib/service.ts";
+
+const FILE = "/home/u/.dev-sessions/config.json";
+const USUAL = {
+  endIdleAfter: null,
+  maxSessions: 50,
+  maxDepth: 5,
+  defaults: { cli: null, mode: null, model: null },
+};
+
+Deno.test("parseConfig() takes each key by itself, and defaults for the rest", () => {
+  const table: [json: unknown, changes: object][] = [
+    [{}, {}],
+    [{ endIdleAfter: "48h" }, { endIdleAfter: { ms: 172_800_000, text: "48h" } }],
+    [{ maxSessions: 1 }, { maxSessions: 1 }],
+    [{ maxDepth: 0 }, { maxDepth: 0 }],
+    [{ defaults: {} }, {}],
+    [{ defaults: { mode: "native", model: "opus" } }, {
+      defaults: { cli: null, mode: "native", model: "opus" },
+    }],
+    [{ defaults: { cli: "claude" } }, { defaults: { cli: "claude", mode: null, model: null } }],
+  ];
+  for (const [json, changes] of table) {
+    deepStrictEqual(parseConfig(JSON.stringify(json), FILE), { ...USUAL, ...changes });
+  }
+});
+
+Deno.test("parseConfig() names the key that is wrong and what it may be", () => {
+  const keys = "The keys are endIdleAfter, maxSessions, maxDepth, defaults";
+  const duration = 'It must be a duration such as "30m", "48h" or "7d"';
+  const table: [text: string, complaint: string][] = [
+    ['{"maxSession": 3}', `there is no key "maxSession". ${keys}`],
+    ['{"toString": 3}', `there is no key "toString". ${keys}`],
+    ['{"defaults": {"agent": "claude"}}', 'there is no key "defaults.agent". The keys are cli, mode, model'],
+    ['{"maxSessions": "many"}', '"maxSessions" is "many". It must be a whole number from 1 on'],
+    ['{"maxSessions": 0}', '"maxSessions" is 0. It must be a whole number from 1 on'],
+    ['{"maxSessions": 2.5}', '"maxSessions" is 2.5. It must be a whole number from 1 on'],
+    ['{"maxDepth": -1}', '"maxDepth" is -1. It must be a whole number from 0 on'],
+    ['{"maxDepth": null}', '"maxDepth" is null. It must be a whole number from 0 on'],
+    ['{"endIdleAfter": 48}', `"endIdleAfter" is 48. ${duration}`],
+    ['{"endIdleAfter": "48"}', `"endIdleAfter" is "48". ${duration}`],
+    ['{"endIdleAfter": "0h"}', `"endIdleAfter" is "0h". ${duration}`],
+    ['{"defaults": []}', '"defaults" is []. It must be an object with cli, mode, model'],
+    ['{"defaults": "yolo"}', '"defaults" is "yolo". It must be an object with cli, mode, model'],
+    ['{"defaults": {"mode": "docker"}}', '"defaults.mode" is "docker". It must be "yolo" or "native"'],
+    ['{"defaults": {"cli": "codex"}}', '"defaults.cli" is "codex". It must be "claude"'],
+    [
+      '{"defaults": {"model": ""}}',
+      '"defaults.model" is "". It must be the name of a model, as the agent names it',
+    ],
+    ["[]", "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, defaults"],
+    ["3", "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, defaults"],
+  ];
+  for (const [text, complaint] of table) {
+    throws(() => parseConfig(text, FILE), {
+      name: "AppError",
+      code: "failure",
+      message: `Cannot use the configuration "${FILE}": ${complaint}`,
+    }, text);
+  }
+  for (const text of ["", "{", '{"maxDepth": 1,}', "maxDepth: 1"]) {
+    throws(
+      () => parseConfig(text, FILE),
+      (error) =>
+        error instanceof AppError &&
+        /^Cannot use the configuration ".*config\.json": it is not valid JSON \(.+\)\. Correct or remove it$/
+          .test(error.message),
+      text,
+    );
+  }
+});
+
+Deno.test("readConfig() takes a missing file for the defaults, and one that can't be read for an error", () => {
+  const folder = Deno.makeTempDirSync({ prefix: "ds-config-" });
+  try {
+    deepStrictEqual(readConfig(`${folder}/config.json`), USUAL);
+    Deno.writeTextFileSync(`${folder}/config.json`, '{"maxSessions": 7}');
+    strictEqual(readConfig(`${folder}/config.json`).maxSessions, 7);
+    throws(() => readConfig(folder), /^AppError: Cannot use the configuration ".*": .*\. Make it readable/);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("withDefaults() fills in only what the request leaves open", () => {
+  const open = { agent: null, mode: null, model: null, path: "/work" } as CreateRequest;
+  const defaults = { cli: "claude", mode: "native", model: "opus" } as const;
+  const choices = (request: CreateRequest, given: Parameters<typeof withDefaults>[1]["defaults"]) => {
+    const { agent, mode, model } = withDefaults(request, { defaults: given });
+    return { agent, mode, model };
+  };
+  deepStrictEqual(choices(open, USUAL.defaults), { agent: "claude", mode: "yolo", model: null });
+  deepStrictEqual(choices(open, defaults), { agent: "claude", mode: "native", model: "opus" });
+  deepStrictEqual(choices({ ...open, mode: "yolo", model: "haiku" }, defaults), {
+    agent: "claude",
+    mode: "yolo",
+    model: "haiku",
+  });
+});
+
+Deno.test("parseDuration() reads minutes, hours and days, and nothing else", () => {
+  const table: [text: string, ms: number | null][] = [
+    ["1m", 60_000],
+    ["48h", 172_800_000],
+    ["7d", 604_800_000],
+    ["0m", null],
+    ["1w", null],
+    ["1", null],
+    ["h", null],
+    ["1.5h", null],
+    ["-1h", null],
+    [" 1h", null],
+    ["1h ", null],
+    ["1H", null],
+    ["99999999999999999d", null],
+    ["1toString", null],
+    ["", null],
+  ];
+  deepStrictEqual(table.map(([text]) => [text, parseDuration(text)]), table);
+});
