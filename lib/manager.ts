@@ -4,16 +4,19 @@ import type { Backend } from "../backends/backend.ts";
 import { BACKENDS } from "../backends/registry.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
+import type { EventRecord } from "./events.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
 import { assertNoLaxer, descendsFrom } from "./families.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
+import { baseName } from "./posix_path.ts";
 import { Deliveries } from "./deliveries.ts";
 import { openStore, type Store } from "./store.ts";
 import { waitForTurns, type WaitTarget } from "./wait.ts";
 import type {
   CreateRequest,
   CreateResult,
+  EventsRequest,
   KillResult,
   KillSelector,
   ListedSession,
@@ -140,9 +143,44 @@ export class Manager implements SessionService {
     return await (await this.#backend(session.agent)).messages(session, count, anchor);
   }
 
-  async *logs(id: SessionId): AsyncGenerator<LogEntry> {
+  async *logs(
+    id: SessionId,
+    options = { follow: false },
+    signal: AbortSignal = new AbortController().signal,
+  ): AsyncGenerator<LogEntry> {
     const session = await this.#reach(id);
-    yield* (await this.#backend(session.agent)).log(session);
+    const backend = await this.#backend(session.agent);
+    if (!options.follow) return yield* backend.log(session);
+    const log = await backend.openLog(session);
+    for await (const _ of backend.watch(session, null, signal)) {
+      // Looked at first, so that what was said before the end is read below.
+      const now = await this.#noticeDeath(this.#find(id)) ?? session;
+      yield* log.read();
+      if (now.lifecycle === "ended") return yield* log.end();
+      if (signal.aborted) return;
+    }
+  }
+
+  async *events(request: EventsRequest, signal: AbortSignal): AsyncGenerator<EventRecord> {
+    const refs = request.ids?.map((id) => this.#find(id)) ?? null;
+    const [{ feed }, { openEventStore }] = await Promise.all([
+      import("./event_feed.ts"),
+      import("./store/events.ts"),
+    ]);
+    const log = openEventStore(this.paths);
+    try {
+      const world = {
+        registry: this.store,
+        log,
+        clock: this.deps.clock,
+        watched: { folder: this.paths.state, prefix: baseName(this.paths.database) },
+        backendOf: (session: Session) => this.#backendOrNull(session.agent),
+        noticeDeaths: (sessions: readonly Session[]) => this.#noticeDeaths(sessions),
+      };
+      yield* feed(request, refs, world, signal);
+    } finally {
+      log.close();
+    }
   }
 
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
@@ -239,6 +277,13 @@ export class Manager implements SessionService {
     if ((await backend.liveness([session])).get(session.id) !== "dead") return null;
     this.#markEnded(session, await backend.reap(session));
     return this.store.find(session.id);
+  }
+
+  async #noticeDeaths(sessions: readonly Session[]): Promise<void> {
+    for (const [agent, group] of Map.groupBy(sessions, (session) => session.agent)) {
+      const liveness = await (await this.#backendOrNull(agent))?.liveness(group);
+      for (const session of group) if (liveness?.get(session.id) === "dead") await this.#noticeDeath(session);
+    }
   }
 
   #markEnded(session: Session, reason: string): void {

@@ -21,6 +21,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "status": { brief: "Print what a session does", load: () => import("./status.ts") },
   "last-message": { brief: "Print an agent's last message", load: () => import("./last_message.ts") },
   "logs": { brief: "Print the conversation", load: () => import("./logs.ts") },
+  "events": { brief: "Print what happens, as JSON lines", load: () => import("./events.ts") },
   "list": { brief: "List sessions", load: () => import("./list.ts") },
   "inspect": { brief: "Print a session's stored record", load: () => import("./inspect.ts") },
   "attach": { brief: "Join a session in this terminal", load: () => import("./attach.ts") },
