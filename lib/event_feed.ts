@@ -4,29 +4,34 @@ import type { Backend } from "../backends/backend.ts";
 import type { Clock } from "./deps.ts";
 import { endOf, type Progress, readOn } from "./event_log.ts";
 import { assertCursor, type EventRecord } from "./events.ts";
-import { watchFolder } from "./folder_watch.ts";
 import type { EventsRequest } from "./service.ts";
 import type { Session, SessionSummary } from "./session.ts";
 import type { Store } from "./store.ts";
 import type { EventStore } from "./store/events.ts";
 import type { SessionRef } from "./store/sessions.ts";
 
-/** The net below the watches: notices new sessions and dead agents. */
+/** The net below the watches: notices dead agents. */
 const NET_POLL_MS = 1_000;
+/**
+ * How often the registry is asked whether another process has written to it. Its folder must not be watched: Deno opens
+ * and closes each file that its watcher tells of, and with that this process loses its locks on the database.
+ */
+const REGISTRY_POLL_MS = 200;
+const DEATH_PATIENCE_MS = 900;
 /** For what the records have announced (it takes 0.15 s, measured); after that it comes with a later call. */
 const SETTLE_MS = 600;
 const SETTLE_POLL_MS = 20;
 
 export interface FeedWorld {
-  readonly registry: Pick<Store, "find" | "list" | "listEnded" | "lifecycleOf">;
+  readonly registry: Pick<Store, "find" | "list" | "listEnded" | "lifecycleOf" | "version">;
   readonly log: EventStore;
   readonly clock: Clock;
-  /** The folder and the names' beginning of the registry's files. */
-  readonly watched: { readonly folder: string; readonly prefix: string };
   /** Null for an agent that this version can't drive. */
   readonly backendOf: (session: Session) => Promise<Backend | null>;
-  /** Marks those as ended whose agents are proven to be dead. */
-  readonly noticeDeaths: (sessions: readonly Session[]) => Promise<void>;
+  /** Those whose agents are proven to be dead. */
+  readonly dead: (sessions: readonly Session[]) => Promise<readonly Session[]>;
+  /** Marks one of them as ended. */
+  readonly markDead: (session: Session) => Promise<void>;
 }
 
 /** @throws AppError (usage) for a cursor that is none of this log's. */
@@ -51,7 +56,7 @@ export async function* feed(
     if (follow) wakes.watchRegistry();
     for (;;) {
       if (due === "all") {
-        const live = await sessions.live();
+        const live = await sessions.live({ patient: follow });
         if (follow) wakes.watchSessions(live);
       }
       for await (const _ of sessions.readOn(due, { settle: !follow }, over)) {
@@ -79,11 +84,23 @@ export async function* feed(
 
 /** The sessions of one feed, and how far they were read. */
 class FeedSessions {
+  /** When each was first seen dead. */
+  #dying = new Map<string, number>();
+
   constructor(private readonly refs: readonly SessionRef[] | null, private readonly world: FeedWorld) {}
 
-  /** The sessions that live, after those that have died were marked as ended. */
-  async live(): Promise<Session[]> {
-    await this.world.noticeDeaths(this.#active());
+  /**
+   * The sessions that live, after those that have died were marked as ended: a follower looks twice, since its first
+   * look may fall between the end of an agent and the word of the `kill` that has ended it.
+   */
+  async live({ patient }: { readonly patient: boolean }): Promise<Session[]> {
+    const now = this.world.clock.monotonic();
+    const dead = await this.world.dead(this.#active());
+    for (const session of dead) {
+      const known = this.#dying.get(session.token) ?? now;
+      if (!patient || now - known >= DEATH_PATIENCE_MS) await this.world.markDead(session);
+      this.#dying.set(session.token, known);
+    }
     return this.#active();
   }
 
@@ -151,12 +168,21 @@ class Wakes {
   }
 
   watchRegistry(): void {
-    const { folder, prefix } = this.world.watched;
-    const changed = () => {
+    this.#pumps.push(this.#pollRegistry().catch(() => {}));
+  }
+
+  async #pollRegistry(): Promise<void> {
+    const { registry, clock } = this.world;
+    let seen = registry.version();
+    while (!this.over.aborted) {
+      await clock.sleep(REGISTRY_POLL_MS, this.over);
+      if (this.over.aborted) return;
+      const version = registry.version();
+      if (version === seen) continue;
+      seen = version;
       this.#all = true;
       this.#wake?.();
-    };
-    this.#pumps.push(watchFolder(folder, (name) => name.startsWith(prefix), changed, this.over));
+    }
   }
 
   watchSessions(live: readonly Session[]): void {
@@ -166,9 +192,11 @@ class Wakes {
     for (const [key, session] of keys) {
       if (this.#watches.has(key)) continue;
       const end = new AbortController();
-      const done = this.#pump(session, AbortSignal.any([this.over, end.signal]));
+      // A watch that fails leaves the net.
+      const done = this.#pump(session, AbortSignal.any([this.over, end.signal])).catch(() => {}).then(() => {
+        this.#watches.delete(key);
+      });
       this.#watches.set(key, { end, done });
-      void done.finally(() => this.#watches.delete(key));
     }
   }
 

@@ -9,7 +9,6 @@ import { AppError, sessionNotFound } from "./errors.ts";
 import { assertNoLaxer, descendsFrom } from "./families.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
-import { baseName } from "./posix_path.ts";
 import { Deliveries } from "./deliveries.ts";
 import { openStore, type Store } from "./store.ts";
 import { waitForTurns, type WaitTarget } from "./wait.ts";
@@ -173,9 +172,9 @@ export class Manager implements SessionService {
         registry: this.store,
         log,
         clock: this.deps.clock,
-        watched: { folder: this.paths.state, prefix: baseName(this.paths.database) },
         backendOf: (session: Session) => this.#backendOrNull(session.agent),
-        noticeDeaths: (sessions: readonly Session[]) => this.#noticeDeaths(sessions),
+        dead: (sessions: readonly Session[]) => this.#dead(sessions),
+        markDead: async (session: Session) => void await this.#noticeDeath(session),
       };
       yield* feed(request, refs, world, signal);
     } finally {
@@ -279,11 +278,13 @@ export class Manager implements SessionService {
     return this.store.find(session.id);
   }
 
-  async #noticeDeaths(sessions: readonly Session[]): Promise<void> {
+  async #dead(sessions: readonly Session[]): Promise<Session[]> {
+    const dead: Session[] = [];
     for (const [agent, group] of Map.groupBy(sessions, (session) => session.agent)) {
       const liveness = await (await this.#backendOrNull(agent))?.liveness(group);
-      for (const session of group) if (liveness?.get(session.id) === "dead") await this.#noticeDeath(session);
+      dead.push(...group.filter((session) => liveness?.get(session.id) === "dead"));
     }
+    return dead;
   }
 
   #markEnded(session: Session, reason: string): void {

@@ -12,6 +12,8 @@ import { type SessionStore, sessionStore } from "./store/sessions.ts";
 export type { KeyClaim, KeyRef } from "./store/keys.ts";
 
 export type Store = SessionStore & SendStore & KeyStore & {
+  /** Another number after another process has written. */
+  version(): number;
   /** Must be called once nothing uses the store any more. */
   close(): void;
 };
@@ -61,6 +63,7 @@ export function openStore(
       ...sessionStore(database, { now, random, randomUuid, warn }),
       ...sendStore(database),
       ...keyStore(database, { now, randomUuid }),
+      version: () => Number(database.get("PRAGMA data_version")?.["data_version"]),
       close: () => database.close(),
     };
   } catch (error) {

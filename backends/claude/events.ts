@@ -44,7 +44,11 @@ export function readEvents(
   const unread = newHooks(before, names).filter((name) => HOOK_KINDS.has(outline(name)?.event ?? ""));
   const hooks = readHooks(new HookLog(events), unread.slice(0, BATCH_HOOKS));
   const hooksUntil = unread.length > BATCH_HOOKS ? hooks.at(-1)!.at : Infinity;
-  const marks = readMarks(filesAfter(before, observer, session, hooks, names.length > 0), before.clock, hooksUntil);
+  const marks = readMarks(
+    filesAfter(before, observer, session, hooks, names.length > 0),
+    before.clock,
+    hooksUntil,
+  );
   const until = marks.stopped === "full" ? marks.clock : hooksUntil;
   const ready = hooks.filter(({ at }) => at <= until);
 
@@ -98,7 +102,9 @@ function readHooks(log: HookLog, names: readonly string[]): HookItem[] {
       const input = body?.tool_input ?? null;
       return { name, at, start: null, recorded: { kind: "request", id: requestId(name), tool, input, ask } };
     }
-    if (event?.event !== "SessionStart" || !body?.session_id) return { name, at, start: null, recorded: null };
+    if (event?.event !== "SessionStart" || !body?.session_id) {
+      return { name, at, start: null, recorded: null };
+    }
     const start = {
       session: body.session_id,
       path: body.transcript_path ?? null,

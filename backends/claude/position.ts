@@ -65,11 +65,12 @@ export function withHooks(
   left: readonly string[],
   now: number,
 ): Pick<ClaudePosition, "hooksUpTo" | "hooksBehind"> {
-  if (read.length === 0) return position;
-  const known = [...position.hooksBehind, ...read].sort();
+  const { hooksUpTo: before, hooksBehind } = position;
+  if (read.length === 0) return { hooksUpTo: before, hooksBehind };
+  const known = [...hooksBehind, ...read].sort();
   const old = known.filter((name) =>
     (outline(name)?.at ?? 0) < now - HOOK_APPEARS_WITHIN_MS && name < (left[0] ?? "~")
   );
-  const hooksUpTo = old.at(-1) ?? position.hooksUpTo;
+  const hooksUpTo = old.at(-1) ?? before;
   return { hooksUpTo, hooksBehind: known.filter((name) => name > hooksUpTo) };
 }

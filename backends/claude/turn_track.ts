@@ -106,7 +106,10 @@ function stepMark(track: Track, mark: Mark): Step {
         events: [{ type: "message", text: mark.text }],
       }));
     case "tool_use":
-      return inTurn(track, (working) => called(working, { id: mark.id, key: callKey(mark.name, mark.input) }));
+      return inTurn(
+        track,
+        (working) => called(working, { id: mark.id, key: callKey(mark.name, mark.input) }),
+      );
     case "tool_result":
       return answered(track, mark.id);
     case "turn_end":
