@@ -4,7 +4,7 @@ import { AppError, EXIT_CODES } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import type { SessionService } from "../service.ts";
 import type { Command } from "@stricli/core";
-import { type OutputOptions, printError, printResult, type Result } from "./output.ts";
+import { clearProgress, type OutputOptions, printError, printResult, type Result } from "./output.ts";
 import { answer, type CliContext, type Invocation, type ParseContext, usageError } from "./verb.ts";
 
 interface Verb {
@@ -117,6 +117,7 @@ async function execute(invocation: Invocation, cli: CliDeps, options: OutputOpti
     exitCode = worse(exitCode, printError(deps.terminal, interruption(error, stop.signal), options));
   } finally {
     stopListening();
+    clearProgress(deps.terminal);
     await closeQuietly(opened);
   }
   return exitCode;

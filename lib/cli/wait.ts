@@ -3,10 +3,11 @@
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
 import type { SessionId } from "../session.ts";
-import type { WaitRequest, WaitResult } from "../service.ts";
+import type { SessionService, WaitRequest, WaitResult } from "../service.ts";
 import { outcomeDetails, outcomeFailure } from "./outcome.ts";
 import type { Result } from "./output.ts";
 import { callingSession, milliseconds, nonEmpty, sessionId } from "./parsers.ts";
+import { showsProgress, withProgress } from "./ticker.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -46,21 +47,41 @@ export function waitOptions(
   };
 }
 
-export async function* run(request: WaitRequest, context: CliContext): AsyncIterable<Result> {
+export async function* run(
+  request: WaitRequest,
+  json: boolean,
+  context: CliContext,
+): AsyncIterable<Result> {
   const service = await context.service();
   const done = new Map<SessionId, string>();
-  try {
-    for await (const result of service.wait(request, context.signal)) {
-      done.set(result.id, result.outcome.outcome);
-      yield waitResult(result, request.ids.length > 1);
-    }
-  } catch (error) {
-    if (!context.signal.aborted) throw error;
+  const results = outcomes(request, done, service, context.signal);
+  if (!showsProgress(context.deps, json)) yield* results;
+  else {
+    // What waits for an answer may hold up the others.
+    const shown = () =>
+      request.ids.filter((id) => (done.get(id) ?? "waiting_for_input") === "waiting_for_input");
+    yield* withProgress(results, shown, service, context.deps, context.signal);
   }
   const left = request.any && done.size > 0 ? [] : request.ids.filter((id) => !done.has(id));
   if (left.length === 0) return;
   if (context.signal.aborted) throw new AppError("interrupted", `Interrupted: ${progress(left, done)}`);
   throw new Error(`the wait ended without an outcome: ${progress(left, done)}`);
+}
+
+async function* outcomes(
+  request: WaitRequest,
+  done: Map<SessionId, string>,
+  service: SessionService,
+  signal: AbortSignal,
+): AsyncGenerator<Result> {
+  try {
+    for await (const result of service.wait(request, signal)) {
+      done.set(result.id, result.outcome.outcome);
+      yield waitResult(result, request.ids.length > 1);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }
 
 function waitResult({ id, outcome }: WaitResult, several: boolean): Result {
@@ -148,6 +169,6 @@ Examples:
   },
   func(flags, ...ids) {
     const request = waitOptions(flags, ids, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(request, context) });
+    this.accept({ json: flags.json, long: true, run: (context) => run(request, flags.json, context) });
   },
 });

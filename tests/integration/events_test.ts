@@ -169,7 +169,7 @@ Deno.test("a follower is told of everything as it happens, of new sessions, too"
     const followed = parse(stopped.stdout);
     ok(!told(followed).some((entry) => Array.isArray(entry) && entry[1] === "before"));
     deepStrictEqual(followed, all.slice(all.length - followed.length));
-  ok(followed.some(({ id, text }) => id === other.id && text === "elsewhere"));
+    ok(followed.some(({ id, text }) => id === other.id && text === "elsewhere"));
   }));
 
 Deno.test("a follower notices an agent that dies, and ends with it", () =>
