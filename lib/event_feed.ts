@@ -19,7 +19,7 @@ const NET_POLL_MS = 1_000;
 const REGISTRY_POLL_MS = 200;
 const DEATH_PATIENCE_MS = 900;
 /** For what the records have announced (it takes 0.15 s, measured); after that it comes with a later call. */
-const SETTLE_MS = 600;
+const SETTLE_MS = 1_200;
 const SETTLE_POLL_MS = 20;
 
 export interface FeedWorld {

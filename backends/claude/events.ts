@@ -9,14 +9,14 @@ import { type ClaudePosition, newHooks, positionOf, withHooks } from "./position
 import type { Mark } from "./transcript.ts";
 import { readForwards } from "./transcript_file.ts";
 import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
-import { type Recorded, type Step, step, stepRegistry } from "./turn_track.ts";
+import { callOf, type Recorded, type Step, step, stepRegistry } from "./turn_track.ts";
 
 /** Of one reading; about 40 MB of memory at most, unless a single line is longer. */
 const BATCH_MARKS = 2_000;
 const BATCH_UNITS = 8 * 1024 * 1024;
 const BATCH_HOOKS = 200;
-/** The transcript lags behind the Stop hook (measured: 40 to 140 ms). */
-const WRITE_LAG_MS = 600;
+/** The transcript lags behind the hooks (measured: 40 to 140 ms, on a machine at its limits more than that). */
+const WRITE_LAG_MS = 1_000;
 
 /** Events of other kinds say nothing that the transcript does not say, too. */
 const HOOK_KINDS: ReadonlySet<string> = new Set(["PermissionRequest", "SessionStart"]);
@@ -58,20 +58,33 @@ export function readEvents(
     track = next.track;
     for (const body of next.events) happened.push({ at, body });
   };
-  for (const { at, recorded } of inOrder(marks.items, ready)) {
+  // A request stands behind what led to it, though its hook is seen first.
+  const early: HookItem[] = [];
+  const isEarly = ({ at, recorded, ofSubagent }: HookItem) =>
+    recorded?.kind === "request" && !ofSubagent && now - at < WRITE_LAG_MS &&
+    callOf(track, recorded) === null;
+  for (const item of inOrder(marks.items, ready)) {
+    if ("name" in item && isEarly(item)) early.push(item);
     // A hook that was held up tells of a start after which the conversation went on already.
-    if (recorded.kind !== "fresh" || at >= before.clock) take(at, step(track, recorded, at));
+    else if (item.recorded !== null && (item.recorded.kind !== "fresh" || item.at >= before.clock)) {
+      take(item.at, step(track, item.recorded, item.at));
+    }
   }
+  const held = early.filter((item) => {
+    if (item.recorded === null || isEarly(item)) return true;
+    take(item.at, step(track, item.recorded, item.at));
+    return false;
+  });
 
   const more = marks.stopped !== null || hooksUntil < Infinity;
   // Read last, so that it speaks of everything above.
   const registry = more || session.lifecycle !== "active" ? null : observer.registry();
   if (registry !== null) take(registry.statusUpdatedAt, stepRegistry(track, registry, now));
-  const read = ready.map(({ name }) => name);
+  const read = ready.filter((item) => !held.includes(item)).map(({ name }) => name);
   const position: ClaudePosition = {
     v: 1,
     files: marks.files,
-    ...withHooks(before, read, unread.slice(read.length), now),
+    ...withHooks(before, read, unread.filter((name) => !read.includes(name)), now),
     clock: marks.clock,
     track: { ...track },
   };
@@ -79,7 +92,7 @@ export function readEvents(
     events: happened,
     position,
     moreAfter: more ? until : null,
-    settling: !more && track.turn === "open" && stopIsAnnounced(names, now),
+    settling: !more && (held.length > 0 || (track.turn === "open" && stopIsAnnounced(names, now))),
   };
 }
 
@@ -87,6 +100,8 @@ interface HookItem {
   readonly name: string;
   readonly at: number;
   readonly recorded: Recorded | null;
+  /** Its tool calls stand in a transcript of its own. */
+  readonly ofSubagent: boolean;
   readonly start: { readonly session: string; readonly path: string | null; readonly source: string } | null;
 }
 
@@ -100,11 +115,11 @@ function readHooks(log: HookLog, names: readonly string[]): HookItem[] {
       const { kind, summary, options } = describe(tool, body?.tool_input);
       const ask = { kind, tool, summary, options };
       const input = body?.tool_input ?? null;
-      return { name, at, start: null, recorded: { kind: "request", id: requestId(name), tool, input, ask } };
+      const recorded = { kind: "request", id: requestId(name), tool, input, ask } as const;
+      return { name, at, start: null, recorded, ofSubagent: body?.agent_id !== undefined };
     }
-    if (event?.event !== "SessionStart" || !body?.session_id) {
-      return { name, at, start: null, recorded: null };
-    }
+    const nothing = { name, at, start: null, recorded: null, ofSubagent: false };
+    if (event?.event !== "SessionStart" || !body?.session_id) return nothing;
     const start = {
       session: body.session_id,
       path: body.transcript_path ?? null,
@@ -112,7 +127,7 @@ function readHooks(log: HookLog, names: readonly string[]): HookItem[] {
     };
     // After /clear the other transcript tells; compaction happens within a turn.
     const anew = start.source === "startup" || start.source === "resume";
-    return { name, at, start, recorded: anew ? { kind: "fresh" } : null };
+    return { ...nothing, start, recorded: anew ? { kind: "fresh" } : null };
   });
 }
 
@@ -210,13 +225,10 @@ function unitsOf(mark: Mark): number {
 }
 
 /** By time; where it is the same, lines before hooks. */
-function* inOrder(marks: readonly Item[], hooks: readonly HookItem[]): Generator<Item> {
+function* inOrder(marks: readonly Item[], hooks: readonly HookItem[]): Generator<Item | HookItem> {
   let next = 0;
-  const before = function* (at: number): Generator<Item> {
-    for (; next < hooks.length && hooks[next]!.at < at; next++) {
-      const { recorded, at } = hooks[next]!;
-      if (recorded !== null) yield { at, recorded };
-    }
+  const before = function* (at: number): Generator<HookItem> {
+    for (; next < hooks.length && hooks[next]!.at < at; next++) yield hooks[next]!;
   };
   for (const item of marks) {
     yield* before(item.at);

@@ -66,27 +66,45 @@ export interface Step {
 export function step(track: Track, recorded: Recorded, at: number): Step {
   switch (recorded.kind) {
     case "fresh":
-      return { track: NO_TURN, events: [] };
+      return { track: { ...NO_TURN, requests: since(track, at) }, events: [] };
     case "request": {
-      const key = callKey(recorded.tool, recorded.input);
-      const claimed = new Set(track.requests.map((request) => request.call));
-      const call = track.calls.find((open) => open.key === key && !claimed.has(open.id))?.id ?? null;
-      const request: Request = { id: recorded.id, key, at, call };
+      const request: Request = {
+        id: recorded.id,
+        key: callKey(recorded.tool, recorded.input),
+        at,
+        call: callOf(track, recorded),
+      };
       return {
         track: { ...track, requests: [...track.requests, request] },
         events: [{ type: "input_requested", ...recorded.ask, requestId: recorded.id }],
       };
     }
     case "mark":
-      return stepMark(track, recorded.mark);
+      return stepMark(track, recorded.mark, at);
   }
 }
 
-function stepMark(track: Track, mark: Mark): Step {
-  if (isEndMark(mark)) return ended(track, mark);
+/** The tool call that a request is for; null while the transcript, which lags behind the hooks, does not have it. */
+export function callOf(
+  track: Track,
+  request: Pick<Extract<Recorded, { kind: "request" }>, "tool" | "input">,
+) {
+  const key = callKey(request.tool, request.input);
+  const claimed = new Set(track.requests.map(({ call }) => call));
+  return track.calls.find((open) => open.key === key && !claimed.has(open.id))?.id ?? null;
+}
+
+/** Requests that are newer than a record: the hook that asks may be seen before it. */
+function since(track: Track, at: number): Track["requests"] {
+  return track.requests.filter((request) => request.at >= at);
+}
+
+function stepMark(track: Track, mark: Mark, at: number): Step {
+  if (isEndMark(mark)) return ended(track, mark, at);
+  const started = (source: TurnSource, text: string | null) => begin(track, source, text, at);
   switch (mark.kind) {
     case "prompt":
-      return prompted(track, mark);
+      return prompted(track, mark, at);
     case "absorbed_prompt":
       return track.turn === "none"
         ? started("message", mark.text)
@@ -101,13 +119,14 @@ function stepMark(track: Track, mark: Mark): Step {
         ? started("agent", mark.text)
         : { track: { ...track, turn: "open" }, events: [joined("agent", mark.text)] };
     case "assistant_text":
-      return inTurn(track, (working) => ({
+      return inTurn(track, at, (working) => ({
         track: working,
         events: [{ type: "message", text: mark.text }],
       }));
     case "tool_use":
       return inTurn(
         track,
+        at,
         (working) => called(working, { id: mark.id, key: callKey(mark.name, mark.input) }),
       );
     case "tool_result":
@@ -116,7 +135,7 @@ function stepMark(track: Track, mark: Mark): Step {
       // Not an end: sub-agents are pending.
       return { track: track.turn === "none" ? track : { ...track, turn: "resting" }, events: [] };
     case "informational":
-      return { track: mark.text === CRASH_PLACEHOLDER ? NO_TURN : track, events: [] };
+      return mark.text === CRASH_PLACEHOLDER ? step(track, { kind: "fresh" }, at) : { track, events: [] };
     case "interrupted":
     case "api_error":
     case "compact":
@@ -127,9 +146,9 @@ function stepMark(track: Track, mark: Mark): Step {
   }
 }
 
-function started(source: TurnSource, text: string | null): Step {
+function begin(track: Track, source: TurnSource, text: string | null, at: number): Step {
   return {
-    track: { ...NO_TURN, turn: "open", starting: true },
+    track: { ...NO_TURN, turn: "open", starting: true, requests: since(track, at) },
     events: [{ type: "turn_started", source, text }],
   };
 }
@@ -139,18 +158,18 @@ function joined(source: TurnSource, text: string): AgentEventBody {
 }
 
 /** Messages that were dequeued together start one turn together. */
-function prompted(track: Track, mark: Extract<Mark, { kind: "prompt" }>): Step {
+function prompted(track: Track, mark: Extract<Mark, { kind: "prompt" }>, at: number): Step {
   // A prompt of its own proves that the turn before it is over, however that one ended.
   const own = track.turn === "none" || (track.turn === "open" && !track.starting && mark.source !== "other");
-  if (own) return started("message", mark.text);
+  if (own) return begin(track, "message", mark.text, at);
   return { track: { ...track, turn: "open" }, events: [joined("message", mark.text)] };
 }
 
 /** What the agent says or does without a prompt on record: a command that was typed, or its own doing. */
-function inTurn(track: Track, then: (working: Track) => Step): Step {
-  const begin = track.turn === "none" ? started("other", null) : { track, events: [] };
-  const { track: after, events } = then({ ...begin.track, turn: "open", starting: false });
-  return { track: after, events: [...begin.events, ...events] };
+function inTurn(track: Track, at: number, then: (working: Track) => Step): Step {
+  const before = track.turn === "none" ? begin(track, "other", null, at) : { track, events: [] };
+  const { track: after, events } = then({ ...before.track, turn: "open", starting: false });
+  return { track: after, events: [...before.events, ...events] };
 }
 
 function called(track: Track, call: Call): Step {
@@ -169,11 +188,11 @@ function answered(track: Track, id: string): Step {
   );
 }
 
-function ended(track: Track, mark: Mark): Step {
+function ended(track: Track, mark: Mark, at: number): Step {
   if (track.turn === "none") return { track, events: [] };
-  const { events } = resolve(track, () => true);
+  const { track: after, events } = resolve(track, (request) => request.at <= at);
   const { kind, error } = endOfMark(mark);
-  return { track: NO_TURN, events: [...events, endBody(kind, error)] };
+  return { track: { ...NO_TURN, requests: after.requests }, events: [...events, endBody(kind, error)] };
 }
 
 function endBody(kind: "completed" | "failed" | "interrupted", error: string | null): AgentEventBody {
@@ -208,7 +227,10 @@ export function stepRegistry(track: Track, registry: RegistryEntry, now: number)
   };
   const resolved = resolve(track, answered);
   if (track.turn !== "resting" || !resting || now - since < SUBAGENT_IDLE_MS) return resolved;
-  return { track: NO_TURN, events: [...resolved.events, { type: "turn_completed" }] };
+  return {
+    track: { ...NO_TURN, requests: resolved.track.requests },
+    events: [...resolved.events, { type: "turn_completed" }],
+  };
 }
 
 function summaryOf(notification: string): string {

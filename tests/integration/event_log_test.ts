@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { AppError } from "../../lib/errors.ts";
 import { endOf, readOn } from "../../lib/event_log.ts";
 import type { Happened } from "../../lib/events.ts";
+import { Database } from "../../lib/store/database.ts";
 import { type EventStore, openEventStore } from "../../lib/store/events.ts";
 import { DRAFT, NOON, StoreHome } from "../support/store_home.ts";
 
@@ -126,7 +127,6 @@ Deno.test("a log of a newer version, and one of another program, are refused and
   const log = openEventStore(home.paths);
   add(log, REF.token, "a");
   log.close();
-  home.put("other.db", new Uint8Array());
   const refused = (path: string, message: RegExp) => {
     const before = Deno.readFileSync(path);
     assert.throws(
@@ -137,6 +137,11 @@ Deno.test("a log of a newer version, and one of another program, are refused and
   };
   const garbage = home.put("garbage.db", "x".repeat(5_000));
   refused(garbage, /^Cannot read the event log ".*garbage\.db": it is damaged/);
+  const newer = new Database(home.paths.state, home.paths.events);
+  newer.run("UPDATE meta SET value = '9' WHERE key = 'min_reader'");
+  newer.run("PRAGMA user_version = 9");
+  newer.close();
+  refused(home.paths.events, /^Cannot read the event log .* newer version\. Upgrade dev-sessions$/);
   refused(home.put("foreign.db", foreignDatabase()), /^Cannot use the event log .* another program/);
 });
 

@@ -204,6 +204,11 @@ const ROWS: [
     ["turn_started a", "input_requested q", "input_resolved q", "turn_interrupted"],
   ],
   [
+    "a request that is seen before its turn",
+    [asks("q", "rm"), prompt("a"), calls("t", "rm"), result("t"), end()],
+    ["input_requested q", "turn_started a", "input_resolved q", "turn_completed"],
+  ],
+  [
     "a sub-agent's request has no call on record: the turn's end answers it",
     [prompt("a"), asks("q", "rm"), end()],
     ["turn_started a", "input_requested q", "input_resolved q", "turn_completed"],
