@@ -50,6 +50,9 @@ export async function openService(deps: Deps): Promise<SessionService & { close(
   }
 }
 
+/** From the end of an agent to the word of the `kill` that has ended it, with room for a busy machine. */
+const DEATH_PATIENCE_MS = 900;
+
 export class Manager implements SessionService {
   readonly #backends = new Map<AgentKind, Backend>();
   readonly #deliveries: Deliveries;
@@ -151,12 +154,19 @@ export class Manager implements SessionService {
     const backend = await this.#backend(session.agent);
     if (!options.follow) return yield* backend.log(session);
     const log = await backend.openLog(session);
+    let deadSince: number | null = null;
     for await (const _ of backend.watch(session, null, signal)) {
       // Looked at first, so that what was said before the end is read below.
-      const now = await this.#noticeDeath(this.#find(id)) ?? session;
+      const now = this.#find(id);
+      const dead = now.lifecycle === "ended" || (await this.#dead([now])).length > 0;
       yield* log.read();
-      if (now.lifecycle === "ended") return yield* log.end();
       if (signal.aborted) return;
+      if (!dead) continue;
+      deadSince ??= this.deps.clock.monotonic();
+      // Whoever has ended it says so in a moment.
+      if (now.lifecycle === "active" && this.deps.clock.monotonic() - deadSince < DEATH_PATIENCE_MS) continue;
+      await this.#noticeDeath(now);
+      return yield* log.end();
     }
   }
 

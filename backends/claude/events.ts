@@ -11,7 +11,7 @@ import { readForwards } from "./transcript_file.ts";
 import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
 import { callOf, type Recorded, type Step, step, stepRegistry } from "./turn_track.ts";
 
-/** Of one reading; about 40 MB of memory at most, unless a single line is longer. */
+/** Of one reading, to bound what is held in memory. */
 const BATCH_MARKS = 2_000;
 const BATCH_UNITS = 8 * 1024 * 1024;
 const BATCH_HOOKS = 200;

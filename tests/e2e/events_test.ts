@@ -24,6 +24,7 @@ interface Event {
 class Reader implements AsyncDisposable {
   readonly seen: Event[] = [];
   #taken = 0;
+  #stopped = false;
   #running: RunningCommand;
 
   constructor(private readonly sandbox: Sandbox, private readonly ids: readonly string[]) {
@@ -43,9 +44,13 @@ class Reader implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.stop();
     this.#running = this.#start();
+    this.#stopped = false;
   }
 
+  /** Stopped twice is once. */
   async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
     this.#running.kill("SIGKILL");
     const { stdout } = await this.#running.done();
     this.seen.push(...stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line)));

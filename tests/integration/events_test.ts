@@ -347,6 +347,9 @@ Deno.test("a reader of events that goes away ends them quietly", async () => {
   const main = new URL("../../main.ts", import.meta.url).pathname;
   const piped = `'${Deno.execPath()}' run -A --quiet '${main}' events --follow 2>err | head -n 1; cat err`;
   const running = sandbox.spawn("sh", ["-c", piped]);
+  // It is noticed by the next event.
+  await sandbox.eventually(() => running.stdout !== "", { what: "the first event" });
+  await turn(session, "again");
   const { stdout } = await running.doneWithin(END_MS, "events | head");
   strictEqual(parse(stdout).length, 1);
 });
