@@ -18,6 +18,7 @@ import type {
   TurnState,
   WaitOutcome,
 } from "../lib/session.ts";
+import type { EventBatch } from "../lib/events.ts";
 import type { TerminalCommand } from "../lib/service.ts";
 import type { EndedPlace } from "../lib/store/revival.ts";
 
@@ -56,6 +57,14 @@ export interface SendHooks {
   /** Immediately before the first keystroke; what it throws ends the send with nothing typed. */
   readonly beforeTyping: (anchor: unknown) => void;
   readonly finished: (receipt: Receipt) => void;
+}
+
+/** A conversation that is read on as it grows. */
+export interface LogReader {
+  /** What became complete since the last call. */
+  read(): AsyncIterable<LogEntry>;
+  /** What is left when nothing more will come. */
+  end(): LogEntry[];
 }
 
 export interface Backend {
@@ -119,6 +128,12 @@ export interface Backend {
   /** Newest last; with an anchor only what was said in the turn of that message. */
   messages(session: Session, count: number, anchor: unknown): Promise<string[]>;
   log(session: Session): AsyncIterable<LogEntry>;
+  openLog(session: Session): LogReader | Promise<LogReader>;
+  /**
+   * What the agent's records hold after a position that an earlier call returned (null: from their start), oldest
+   * first and at most so much as memory should hold; reads only what is new and changes nothing.
+   */
+  eventsSince(session: Session, position: unknown): Promise<EventBatch>;
   /** One call for all. */
   liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>>;
   /** Cheap states of many sessions, for `list`. */

@@ -29,6 +29,8 @@ export interface Terminal {
   readonly stdinIsTerminal: () => boolean;
   readonly stdoutIsTerminal: () => boolean;
   readonly stderrIsTerminal: () => boolean;
+  /** Of the terminal, in cells; left out where there is none. */
+  readonly columns?: () => number;
   readonly readStdin: () => Promise<Uint8Array>;
   readonly writeOut: (text: string) => void;
   readonly writeErr: (text: string) => void;

@@ -6,6 +6,7 @@ import type { Admission } from "./admission.ts";
 import type { Config } from "./config.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
+import type { EventRecord } from "./events.ts";
 import { AppError, sessionNotFound } from "./errors.ts";
 import { assertMayAnswer, assertMayInterrupt, assertNoLaxer, descendsFrom } from "./families.ts";
 import { type Expanded, type ExpandRequest, expandTargets } from "./groups.ts";
@@ -20,6 +21,7 @@ import { waitForTurns, type WaitTarget } from "./wait.ts";
 import type {
   CreateRequest,
   CreateResult,
+  EventsRequest,
   InterruptOutcome,
   InterruptRequest,
   KillResult,
@@ -63,6 +65,9 @@ export async function openService(deps: Deps): Promise<SessionService & { close(
     throw error;
   }
 }
+
+/** From the end of an agent to the word of the `kill` that has ended it, with room for a busy machine. */
+const DEATH_PATIENCE_MS = 900;
 
 export class Manager implements SessionService {
   readonly #backends = new Map<AgentKind, Backend>();
@@ -205,9 +210,51 @@ export class Manager implements SessionService {
     return await (await this.#backend(session.agent)).messages(session, count, anchor);
   }
 
-  async *logs(id: SessionId): AsyncGenerator<LogEntry> {
+  async *logs(
+    id: SessionId,
+    options = { follow: false },
+    signal: AbortSignal = new AbortController().signal,
+  ): AsyncGenerator<LogEntry> {
     const session = await this.#reach(id);
-    yield* (await this.#backend(session.agent)).log(session);
+    const backend = await this.#backend(session.agent);
+    if (!options.follow) return yield* backend.log(session);
+    const log = await backend.openLog(session);
+    let deadSince: number | null = null;
+    for await (const _ of backend.watch(session, null, signal)) {
+      // Looked at first, so that what was said before the end is read below.
+      const now = this.#find(id);
+      const dead = now.lifecycle === "ended" || (await this.#dead([now])).length > 0;
+      yield* log.read();
+      if (signal.aborted) return;
+      if (!dead) continue;
+      deadSince ??= this.deps.clock.monotonic();
+      // Whoever has ended it says so in a moment.
+      if (now.lifecycle === "active" && this.deps.clock.monotonic() - deadSince < DEATH_PATIENCE_MS) continue;
+      await this.#noticeDeath(now);
+      return yield* log.end();
+    }
+  }
+
+  async *events(request: EventsRequest, signal: AbortSignal): AsyncGenerator<EventRecord> {
+    const refs = request.ids?.map((id) => this.#find(id)) ?? null;
+    const [{ feed }, { openEventStore }] = await Promise.all([
+      import("./event_feed.ts"),
+      import("./store/events.ts"),
+    ]);
+    const log = openEventStore(this.paths);
+    try {
+      const world = {
+        registry: this.store,
+        log,
+        clock: this.deps.clock,
+        backendOf: (session: Session) => this.#backendOrNull(session.agent),
+        dead: (sessions: readonly Session[]) => this.#dead(sessions),
+        markDead: async (session: Session) => void await this.#noticeDeath(session),
+      };
+      yield* feed(request, refs, world, signal);
+    } finally {
+      log.close();
+    }
   }
 
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
@@ -384,6 +431,15 @@ export class Manager implements SessionService {
         }
       },
     });
+  }
+
+  async #dead(sessions: readonly Session[]): Promise<Session[]> {
+    const dead: Session[] = [];
+    for (const [agent, group] of Map.groupBy(sessions, (session) => session.agent)) {
+      const liveness = await (await this.#backendOrNull(agent))?.liveness(group);
+      dead.push(...group.filter((session) => liveness?.get(session.id) === "dead"));
+    }
+    return dead;
   }
 
   async #config(): Promise<Config> {

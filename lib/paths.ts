@@ -13,6 +13,8 @@ export interface Paths {
   readonly config: string;
   /** The registry. */
   readonly database: string;
+  /** What happened to the sessions, in order; built from the agents' records by its readers. */
+  readonly events: string;
   /** 0.4.4's registry: imported once, never written. */
   readonly legacyRegistry: string;
   /** A session's own folder: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
@@ -36,6 +38,7 @@ export function pathsFrom(env: Env): Paths {
     state,
     config: `${state}/config.json`,
     database: `${state}/dev-sessions.db`,
+    events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
     sessionFolder: (token) => {
       if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);

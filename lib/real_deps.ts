@@ -7,6 +7,8 @@ import { readBounded } from "./read_bounded.ts";
 
 /** The longest delay that timers know; longer ones would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Of a terminal that does not tell its width. */
+const USUAL_COLUMNS = 80;
 /** Pause before writing again to a pipe that is full and does not block. */
 const FULL_PIPE_PAUSE_MS = 5;
 
@@ -58,6 +60,13 @@ const realTerminal: Terminal = {
   stdinIsTerminal: () => Deno.stdin.isTerminal(),
   stdoutIsTerminal: () => Deno.stdout.isTerminal(),
   stderrIsTerminal: () => Deno.stderr.isTerminal(),
+  columns: () => {
+    try {
+      return Deno.consoleSize().columns || USUAL_COLUMNS;
+    } catch {
+      return USUAL_COLUMNS;
+    }
+  },
   // One byte more than a message may have, so that the caller sees that there is more.
   readStdin: () => readBounded(Deno.stdin, MESSAGE_LIMIT_BYTES + 1),
   writeOut: (text) => writeAll(Deno.stdout, text),

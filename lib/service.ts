@@ -1,5 +1,6 @@
 /** SessionService: the one interface that the CLI speaks, whoever carries it (this machine, a gateway, ssh). */
 
+import type { Cursor, EventRecord } from "./events.ts";
 import type { Expanded, ExpandRequest } from "./groups.ts";
 import type {
   AgentKind,
@@ -126,6 +127,15 @@ export interface WaitResult {
   readonly state: TurnState | null;
 }
 
+export interface EventsRequest {
+  /** Null: all sessions, also those that come later. */
+  readonly ids: readonly SessionId[] | null;
+  /** Only what comes after this one; `now`: only what comes from now on; null: everything. */
+  readonly since: Cursor | "now" | null;
+  /** Goes on as more happens, until the signal or until all named sessions have ended. */
+  readonly follow: boolean;
+}
+
 export interface ListedSession {
   readonly session: SessionSummary;
   readonly state: StateName;
@@ -232,7 +242,14 @@ export interface SessionService {
   status(id: SessionId, options?: { readonly explain: boolean }): Promise<TurnState>;
   /** Newest last; with a receipt only what the agent said in that message's turn. */
   lastMessages(id: SessionId, count: number, receipt?: string | null): Promise<string[]>;
-  logs(id: SessionId): AsyncIterable<LogEntry>;
+  /** With `follow` it goes on as the conversation grows, until the session ends or the signal. */
+  logs(
+    id: SessionId,
+    options?: { readonly follow: boolean },
+    signal?: AbortSignal,
+  ): AsyncIterable<LogEntry>;
+  /** What happened, in one order for every reader. */
+  events(request: EventsRequest, signal: AbortSignal): AsyncIterable<EventRecord>;
   list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]>;
   inspect(id: SessionId): Promise<Session>;
   /** Answers what the session waits for; returns when the agent's record proves it. */

@@ -14,6 +14,8 @@ import { type UpkeepStore, upkeepStore } from "./store/upkeep.ts";
 export type { KeyClaim, KeyRef } from "./store/keys.ts";
 
 export type Store = SessionStore & RevivalStore & SendStore & KeyStore & UpkeepStore & {
+  /** Another number after another process has written. */
+  version(): number;
   /** Must be called once nothing uses the store any more. */
   close(): void;
 };
@@ -66,6 +68,7 @@ export function openStore(
       ...upkeepStore(database, options.now),
       ...sendStore(database),
       ...keyStore(database, { now, randomUuid }),
+      version: () => Number(database.get("PRAGMA data_version")?.["data_version"]),
       close: () => database.close(),
     };
   } catch (error) {

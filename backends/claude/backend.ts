@@ -1,8 +1,17 @@
 /** The Claude Code backend: ties its parts together, decides nothing by itself. */
 
-import type { AgentHandle, Backend, CreateSpec, ResumePlan, ResumeSpec, SendHooks } from "../backend.ts";
+import type {
+  AgentHandle,
+  Backend,
+  CreateSpec,
+  LogReader,
+  ResumePlan,
+  ResumeSpec,
+  SendHooks,
+} from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import type { EventBatch } from "../../lib/events.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
@@ -260,6 +269,17 @@ export class ClaudeBackend implements Backend {
       const { usage } = sessionFolder(this.paths.sessionFolder(session.token));
       return [session.id, sessionUsage(usage, conversationPaths(this.#observer(session)))];
     }));
+  }
+
+  async openLog(session: Session): Promise<LogReader> {
+    const { ConversationReader } = await import("./messages.ts");
+    return new ConversationReader(this.#observer(session));
+  }
+
+  async eventsSince(session: Session, position: unknown): Promise<EventBatch> {
+    const { readEvents } = await import("./events.ts");
+    const { events } = sessionFolder(this.paths.sessionFolder(session.token));
+    return readEvents(this.#observer(session), session, events, position, this.deps.clock.now());
   }
 
   async liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>> {

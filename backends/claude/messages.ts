@@ -4,15 +4,18 @@ import type { Clock } from "../../lib/deps.ts";
 import type { LogEntry } from "../../lib/session.ts";
 import type { Anchor } from "./evidence.ts";
 import { conversationPaths } from "./conversation_paths.ts";
-import { lastAssistantTexts, logEntries } from "./conversation.ts";
+import { lastAssistantTexts, LogBuilder, logEntries } from "./conversation.ts";
 import { type HookEvent, outline } from "./hook_log.ts";
 import type { Observer } from "./observe.ts";
+import { readForwards } from "./transcript_file.ts";
 import { saidInTurn } from "./turn.ts";
 import { isEndEvent } from "./turn_end.ts";
 
 /** The transcript lags behind the Stop hook (measured: 40 to 140 ms). */
 const WRITE_LAG_MS = 600;
 const WRITE_LAG_POLL_MS = 20;
+/** Held in memory at once while a conversation is followed. */
+const READ_ENTRIES = 500;
 /** Text blocks that one message may have, to find the hook's text among them. */
 const HOOK_BLOCKS = 20;
 
@@ -79,4 +82,45 @@ function endsWith(texts: readonly string[], text: string): boolean {
 /** All conversations of the session in order: `/clear` starts another transcript. */
 export async function* conversationLog(observer: Observer): AsyncGenerator<LogEntry> {
   for (const path of conversationPaths(observer)) yield* logEntries(path, { tools: true });
+}
+
+/** The same, read on as it grows. */
+export class ConversationReader {
+  readonly #log = new LogBuilder(true);
+  readonly #offsets = new Map<string, number>();
+
+  constructor(private readonly observer: Observer) {}
+
+  *#read(): Generator<LogEntry> {
+    for (const path of conversationPaths(this.observer)) {
+      let offset = this.#offsets.get(path) ?? 0;
+      for (let more = true; more;) {
+        const found: LogEntry[] = [];
+        let line = -1;
+        let end: number | null = null;
+        const read = readForwards(path, offset, (mark, at) => {
+          if (at !== line && found.length >= READ_ENTRIES) {
+            end = at;
+            return "stop";
+          }
+          line = at;
+          found.push(...this.#log.push(mark));
+          return "continue";
+        });
+        more = end !== null;
+        if (read.result === "read") offset = end ?? read.offset;
+        else if (read.result === "rewritten") offset = read.size;
+        this.#offsets.set(path, offset);
+        yield* found;
+      }
+    }
+  }
+
+  async *read(): AsyncGenerator<LogEntry> {
+    yield* this.#read();
+  }
+
+  end(): LogEntry[] {
+    return this.#log.end();
+  }
 }

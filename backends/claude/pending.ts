@@ -164,11 +164,16 @@ function requestOf(event: HookEvent): OpenRequest {
   return {
     tool: event.body.tool_name ?? "tool",
     input: event.body.tool_input ?? null,
-    id: event.name.replace(/\.json$/, ""),
+    id: requestId(event.name),
     since: new Date(event.at).toISOString(),
     suggestions: event.body.permission_suggestions,
     subagent: isSubagents(event) ? event.body.agent_type ?? "sub-agent" : null,
   };
+}
+
+/** Names a request after its hook event's file. */
+export function requestId(eventName: string): string {
+  return eventName.replace(/\.json$/, "");
 }
 
 /** By the result of that tool call; where the transcript does not have the call, by anything that came later. */

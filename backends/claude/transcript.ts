@@ -68,7 +68,7 @@ const COMMAND_RECORD =
 const INTERRUPT_LINE = /^\[Request interrupted by user(?: for tool use)?\]$/;
 const TASK_NOTIFICATION = "<task-notification>";
 /** Stands where a crash cut a turn off; appended when the conversation is resumed. */
-const CRASH_PLACEHOLDER = "No response requested.";
+export const CRASH_PLACEHOLDER = "No response requested.";
 const SILENT_SUBTYPES: ReadonlySet<string> = new Set(["stop_hook_summary", "local_command", "api_error"]);
 
 /** The marks of one line, in order. Usually none or one; a reply that was not streamed has one for each block. */

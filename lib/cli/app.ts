@@ -4,7 +4,7 @@ import { AppError, EXIT_CODES, WORST_FIRST } from "../errors.ts";
 import type { Deps } from "../deps.ts";
 import type { SessionService } from "../service.ts";
 import type { Command } from "@stricli/core";
-import { type OutputOptions, printError, printResult, type Result } from "./output.ts";
+import { clearProgress, type OutputOptions, printError, printResult, type Result } from "./output.ts";
 import { answer, type CliContext, type Invocation, type ParseContext, usageError } from "./verb.ts";
 
 interface Verb {
@@ -23,6 +23,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "status": { brief: "Print what a session does", load: () => import("./status.ts") },
   "last-message": { brief: "Print an agent's last message", load: () => import("./last_message.ts") },
   "logs": { brief: "Print the conversation", load: () => import("./logs.ts") },
+  "events": { brief: "Print what happens, as JSON lines", load: () => import("./events.ts") },
   "list": { brief: "List sessions", load: () => import("./list.ts") },
   "inspect": { brief: "Print a session's stored record", load: () => import("./inspect.ts") },
   "usage": { brief: "Print the tokens that sessions have used", load: () => import("./usage.ts") },
@@ -112,6 +113,7 @@ async function execute(invocation: Invocation, cli: CliDeps, options: OutputOpti
     exitCode = worse(exitCode, printError(deps.terminal, interruption(error, stop.signal), options));
   } finally {
     stopListening();
+    clearProgress(deps.terminal);
     await closeQuietly(opened);
   }
   return exitCode;

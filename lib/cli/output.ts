@@ -16,6 +16,8 @@ export interface Result {
   readonly layout?: "indented" | "compact";
   /** Lines for stderr, printed before the result. */
   readonly notes?: readonly string[];
+  /** One line, safe for a terminal, that stands on stderr until anything else is printed; terminals only. */
+  readonly progress?: string;
   /** Printed on stderr after the result; its code makes the exit code. */
   readonly failure?: AppError | null;
 }
@@ -88,8 +90,25 @@ export function table(
   return [line(header), line(widths.map((width) => "-".repeat(width))), ...cells.map(line)].join("\n");
 }
 
+/** Where a progress line stands. */
+const inProgress = new WeakSet<Terminal>();
+const ERASE_LINE = "\r\x1b[2K";
+
+function showProgress(terminal: Terminal, line: string): void {
+  if (!terminal.stderrIsTerminal()) return;
+  terminal.writeErr(`${ERASE_LINE}${forTerminal(line)}`);
+  inProgress.add(terminal);
+}
+
+/** Removes the progress line, if there is one. */
+export function clearProgress(terminal: Terminal): void {
+  if (inProgress.delete(terminal)) terminal.writeErr(ERASE_LINE);
+}
+
 /** @throws Deno.errors.BrokenPipe when stdout's reader has gone. */
 export function printResult(terminal: Terminal, result: Result, options: OutputOptions): void {
+  if (result.progress !== undefined) return showProgress(terminal, result.progress);
+  clearProgress(terminal);
   for (const note of result.notes ?? []) writeErr(terminal, `${note}\n`);
   const text = options.json ? jsonText(result) : result.text;
   if (text !== null && text !== undefined) writeOut(terminal, `${text}\n`);
@@ -98,6 +117,7 @@ export function printResult(terminal: Terminal, result: Result, options: OutputO
 
 /** Returns the exit code that belongs to the error. */
 export function printError(terminal: Terminal, error: unknown, options: OutputOptions): number {
+  clearProgress(terminal);
   const known = error instanceof AppError ? error : unexpected(error, options.debug);
   const exitCode = EXIT_CODES[known.code];
   if (options.json) {

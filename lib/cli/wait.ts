@@ -4,11 +4,12 @@ import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
 import type { Target } from "../groups.ts";
 import type { SessionId } from "../session.ts";
-import type { WaitRequest, WaitResult } from "../service.ts";
+import type { SessionService, WaitRequest, WaitResult } from "../service.ts";
 import { outcomeDetails, outcomeFailure } from "./outcome.ts";
 import { note, type Result } from "./output.ts";
 import { callingSession, milliseconds, nonEmpty, target } from "./parsers.ts";
 import { namedIds, namesGroup, sessionsOf } from "./targets.ts";
+import { showsProgress, withProgress } from "./ticker.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const TIMEOUT_MS = 300_000;
@@ -54,7 +55,11 @@ export function waitOptions(
   };
 }
 
-export async function* run(options: WaitOptions, context: CliContext): AsyncIterable<Result> {
+export async function* run(
+  options: WaitOptions,
+  json: boolean,
+  context: CliContext,
+): AsyncIterable<Result> {
   const { targets, caller, ...rest } = options;
   const { ids, notes } = await sessionsOf(targets, "wait", caller, context);
   if (notes.length > 0) yield note(...notes);
@@ -62,18 +67,34 @@ export async function* run(options: WaitOptions, context: CliContext): AsyncIter
   const several = ids.length > 1 || namesGroup(targets);
   const service = await context.service();
   const done = new Map<SessionId, string>();
-  try {
-    for await (const result of service.wait(request, context.signal)) {
-      done.set(result.id, result.outcome.outcome);
-      yield waitResult(result, several);
-    }
-  } catch (error) {
-    if (!context.signal.aborted) throw error;
+  const results = outcomes(request, several, done, service, context.signal);
+  if (!showsProgress(context.deps, json)) yield* results;
+  else {
+    // What waits for an answer may hold up the others.
+    const shown = () => ids.filter((id) => (done.get(id) ?? "waiting_for_input") === "waiting_for_input");
+    yield* withProgress(results, shown, service, context.deps, context.signal);
   }
   const left = request.any && done.size > 0 ? [] : request.ids.filter((id) => !done.has(id));
   if (left.length === 0) return;
   if (context.signal.aborted) throw new AppError("interrupted", `Interrupted: ${progress(left, done)}`);
   throw new Error(`the wait ended without an outcome: ${progress(left, done)}`);
+}
+
+async function* outcomes(
+  request: WaitRequest,
+  several: boolean,
+  done: Map<SessionId, string>,
+  service: SessionService,
+  signal: AbortSignal,
+): AsyncGenerator<Result> {
+  try {
+    for await (const result of service.wait(request, signal)) {
+      done.set(result.id, result.outcome.outcome);
+      yield waitResult(result, several);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }
 
 function waitResult({ id, outcome }: WaitResult, several: boolean): Result {
@@ -165,6 +186,6 @@ Examples:
   },
   func(flags, ...targets) {
     const options = waitOptions(flags, targets, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
+    this.accept({ json: flags.json, long: true, run: (context) => run(options, flags.json, context) });
   },
 });

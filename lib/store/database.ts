@@ -4,7 +4,7 @@
  */
 
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { isBusy, storeError } from "./errors.ts";
+import { isBusy, REGISTRY, storeError, type StoreSubject } from "./errors.ts";
 
 export type Row = Record<string, SQLOutputValue>;
 export type SqlValue = SQLInputValue;
@@ -24,10 +24,13 @@ const JOURNAL_RETRY_MS = 5;
 
 export interface DatabaseOptions {
   readonly busyTimeoutMs?: number;
+  /** What its errors call it; the default is the session registry. */
+  readonly subject?: StoreSubject;
 }
 
 export class Database {
   readonly path: string;
+  readonly subject: StoreSubject;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #busyTimeoutMs: number;
@@ -35,8 +38,9 @@ export class Database {
   /** @throws AppError when the file can't be created or opened. */
   constructor(folder: string, path: string, options: DatabaseOptions = {}) {
     this.path = path;
+    this.subject = options.subject ?? REGISTRY;
     this.#busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
-    this.#database = guard(path, () => {
+    this.#database = guard(this, () => {
       ensureFolder(folder);
       ensureFile(path);
       return new DatabaseSync(path, { timeout: Math.min(ATTEMPT_TIMEOUT_MS, this.#busyTimeoutMs) });
@@ -99,7 +103,7 @@ export class Database {
         return;
       } catch (error) {
         const busy = error instanceof Error && error.message.includes("locked");
-        if (!busy || performance.now() > deadline) throw storeError(this.path, error);
+        if (!busy || performance.now() > deadline) throw storeError(this.path, error, this.subject);
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, JOURNAL_RETRY_MS);
       }
     }
@@ -108,7 +112,7 @@ export class Database {
   /** Closing twice is once. */
   close(): void {
     this.#statements.clear();
-    if (this.#database.isOpen) guard(this.path, () => this.#database.close());
+    if (this.#database.isOpen) guard(this, () => this.#database.close());
   }
 
   /** Within a transaction only its COMMIT can be tried again; the rest has the lock already. */
@@ -122,7 +126,7 @@ export class Database {
         return action();
       } catch (error) {
         const waiting = retryable && isBusy(error) && performance.now() < deadline;
-        if (!waiting) throw storeError(this.path, error);
+        if (!waiting) throw storeError(this.path, error, this.subject);
       }
     }
   }
@@ -146,11 +150,11 @@ export class Database {
   }
 }
 
-function guard<T>(path: string, action: () => T): T {
+function guard<T>({ path, subject }: Pick<Database, "path" | "subject">, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    throw storeError(path, error);
+    throw storeError(path, error, subject);
   }
 }
 

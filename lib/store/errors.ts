@@ -2,6 +2,15 @@
 
 import { AppError, messageOf } from "../errors.ts";
 
+/** Which file it is about, for people. */
+export interface StoreSubject {
+  readonly name: string;
+  /** What happens once a damaged one was moved away. */
+  readonly afterwards: string;
+}
+
+export const REGISTRY: StoreSubject = { name: "session registry", afterwards: "" };
+
 type Trouble = "damaged" | "busy" | "full" | "read_only" | "unreachable" | "other";
 
 /** Primary result codes. Source: https://sqlite.org/rescode.html */
@@ -26,10 +35,10 @@ const TROUBLE_BY_MESSAGE: readonly (readonly [RegExp, Trouble])[] = [
 ];
 
 /** An error that is an AppError already is returned as it is. */
-export function storeError(path: string, error: unknown): AppError {
+export function storeError(path: string, error: unknown, subject: StoreSubject = REGISTRY): AppError {
   if (error instanceof AppError) return error;
   const { trouble, text } = diagnose(error);
-  return new AppError("failure", explain(path, trouble, text), null, { cause: error });
+  return new AppError("failure", explain(path, subject, trouble, text), null, { cause: error });
 }
 
 /** Whether another connection holds the lock just now. */
@@ -37,20 +46,20 @@ export function isBusy(error: unknown): boolean {
   return !(error instanceof AppError) && diagnose(error).trouble === "busy";
 }
 
-/** The registry was written by a version with which this one can't share it. */
-export function registryTooNew(path: string): AppError {
+/** It was written by a version with which this one can't share it. */
+export function registryTooNew(path: string, subject: StoreSubject = REGISTRY): AppError {
   return new AppError(
     "failure",
-    `Cannot read the session registry "${path}": it belongs to a newer version. Upgrade dev-sessions`,
+    `Cannot read the ${subject.name} "${path}": it belongs to a newer version. Upgrade dev-sessions`,
   );
 }
 
-function explain(path: string, trouble: Trouble, text: string): string {
-  const registry = `the session registry "${path}"`;
+function explain(path: string, subject: StoreSubject, trouble: Trouble, text: string): string {
+  const registry = `the ${subject.name} "${path}"`;
   switch (trouble) {
     case "damaged":
       return `Cannot read ${registry}: it is damaged (${text}). Nothing was changed. To start anew, move it away ` +
-        `together with its -wal and -shm files: mv ${shellQuote(path)}* <folder>`;
+        `together with its -wal and -shm files: mv ${shellQuote(path)}* <folder>${subject.afterwards}`;
     case "busy":
       return `Cannot use ${registry}: another process keeps it locked (${text}). Try again; ` +
         `find the process with: fuser ${shellQuote(path)}`;

@@ -107,7 +107,7 @@ function migrate(database: Database, migrations: readonly Migration[], target: n
   if (version === 0 && !isEmpty(database)) {
     throw new AppError(
       "failure",
-      `Cannot use the session registry "${database.path}": it is a database of another program. Move it away`,
+      `Cannot use the ${database.subject.name} "${database.path}": it is a database of another program. Move it away`,
     );
   }
   for (const migration of migrations) {
@@ -121,7 +121,7 @@ function migrate(database: Database, migrations: readonly Migration[], target: n
 
 function checkReader(database: Database, ours: number): void {
   const required = Number(getMeta(database, "min_reader") ?? Number.POSITIVE_INFINITY);
-  if (!(required <= ours)) throw registryTooNew(database.path);
+  if (!(required <= ours)) throw registryTooNew(database.path, database.subject);
 }
 
 function isEmpty(database: Database): boolean {

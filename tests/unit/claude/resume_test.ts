@@ -157,7 +157,7 @@ Deno.test("a turn that its agent did not live to end has failed, whatever other 
       marks: [mark.prompt(2_700, "go")],
     }, null],
     ["not on record yet", { events: [again], marks: [] }, null],
-    ["a start that is none of another agent", { events: [go, cleared], marks: [prompt] }, null],
+    ["a start that is none of another agent", { events: [go, cleared], marks: [prompt] }, "interrupted"],
   ];
   for (const [holds, since, outcome] of table) {
     const live = evidence({ registry: idle, at: T0 + 10_000, ...since });

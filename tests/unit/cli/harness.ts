@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { type CliDeps, runCli } from "../../../lib/cli/app.ts";
 import type { Deps } from "../../../lib/deps.ts";
+import type { EventRecord } from "../../../lib/events.ts";
 import type {
   CreateRequest,
   CreateResult,
@@ -143,6 +144,7 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
     status: () => Promise.resolve(IDLE),
     lastMessages: () => Promise.resolve(["done"]),
     async *logs(): AsyncIterable<LogEntry> {},
+    async *events(): AsyncIterable<EventRecord> {},
     list: (): Promise<ListedSession[]> => Promise.resolve([]),
     inspect: (id) => Promise.resolve(session({ id })),
     respond: (request: RespondRequest): Promise<RespondResult> =>

@@ -1,0 +1,250 @@
+/**
+ * Makes events of what Claude Code records, one record after the other: which turn begins, goes on or ends with it, and
+ * which request for input it answers. Pure.
+ */
+
+import * as v from "valibot";
+import type { AgentEventBody, TurnSource } from "../../lib/events.ts";
+import type { PendingKind } from "../../lib/session.ts";
+import type { RegistryEntry } from "./live_registry.ts";
+import { CRASH_PLACEHOLDER, type Mark } from "./transcript.ts";
+import { endOfMark, isEndMark } from "./turn_end.ts";
+
+/** The registry is busy while sub-agents run; idle for so long, those that a turn's end has counted left no report. */
+const SUBAGENT_IDLE_MS = 3_000;
+
+const CallSchema = v.object({ id: v.string(), key: v.string() });
+const RequestSchema = v.object({
+  id: v.string(),
+  key: v.string(),
+  at: v.number(),
+  /** The tool call that it is for, once the transcript has it. */
+  call: v.nullable(v.string()),
+});
+
+/** What must be known of the past to understand the next record. */
+export const TrackSchema = v.object({
+  /** `resting`: the agent has said its last word, but sub-agents of the turn still run. */
+  turn: v.picklist(["none", "open", "resting"]),
+  /** Nothing but what started the turn was recorded in it yet. */
+  starting: v.boolean(),
+  /** Tool calls without a result. */
+  calls: v.array(CallSchema),
+  /** Requests for input that nothing has answered. */
+  requests: v.array(RequestSchema),
+});
+export type Track = Readonly<v.InferOutput<typeof TrackSchema>>;
+type Call = v.InferOutput<typeof CallSchema>;
+type Request = v.InferOutput<typeof RequestSchema>;
+
+export const NO_TURN: Track = { turn: "none", starting: false, calls: [], requests: [] };
+
+export type Recorded =
+  | { readonly kind: "mark"; readonly mark: Mark }
+  /** The PermissionRequest hook: the agent asks. */
+  | {
+    readonly kind: "request";
+    readonly id: string;
+    readonly tool: string;
+    readonly input: unknown;
+    readonly ask: {
+      readonly kind: PendingKind;
+      readonly tool: string | null;
+      readonly summary: string;
+      readonly options: readonly string[];
+    };
+  }
+  /** The agent was started anew or began another conversation: whatever ran before is over. */
+  | { readonly kind: "fresh" };
+
+export interface Step {
+  readonly track: Track;
+  readonly events: readonly AgentEventBody[];
+}
+
+/** @param at milliseconds since the epoch. */
+export function step(track: Track, recorded: Recorded, at: number): Step {
+  switch (recorded.kind) {
+    case "fresh":
+      return { track: { ...NO_TURN, requests: since(track, at) }, events: [] };
+    case "request": {
+      const request: Request = {
+        id: recorded.id,
+        key: callKey(recorded.tool, recorded.input),
+        at,
+        call: callOf(track, recorded),
+      };
+      return {
+        track: { ...track, requests: [...track.requests, request] },
+        events: [{ type: "input_requested", ...recorded.ask, requestId: recorded.id }],
+      };
+    }
+    case "mark":
+      return stepMark(track, recorded.mark, at);
+  }
+}
+
+/** The tool call that a request is for; null while the transcript, which lags behind the hooks, does not have it. */
+export function callOf(
+  track: Track,
+  request: Pick<Extract<Recorded, { kind: "request" }>, "tool" | "input">,
+) {
+  const key = callKey(request.tool, request.input);
+  const claimed = new Set(track.requests.map(({ call }) => call));
+  return track.calls.find((open) => open.key === key && !claimed.has(open.id))?.id ?? null;
+}
+
+/** Requests that are newer than a record: the hook that asks may be seen before it. */
+function since(track: Track, at: number): Track["requests"] {
+  return track.requests.filter((request) => request.at >= at);
+}
+
+function stepMark(track: Track, mark: Mark, at: number): Step {
+  if (isEndMark(mark)) return ended(track, mark, at);
+  const started = (source: TurnSource, text: string | null) => begin(track, source, text, at);
+  switch (mark.kind) {
+    case "prompt":
+      return prompted(track, mark, at);
+    case "absorbed_prompt":
+      return track.turn === "none"
+        ? started("message", mark.text)
+        : { track, events: [joined("message", mark.text)] };
+    case "task_notification":
+      // A sub-agent's report goes on with its turn.
+      return track.turn === "none"
+        ? started("background_task", summaryOf(mark.text))
+        : { track: { ...track, turn: "open" }, events: [] };
+    case "peer_message":
+      return track.turn === "none"
+        ? started("agent", mark.text)
+        : { track: { ...track, turn: "open" }, events: [joined("agent", mark.text)] };
+    case "assistant_text":
+      return inTurn(track, at, (working) => ({
+        track: working,
+        events: [{ type: "message", text: mark.text }],
+      }));
+    case "tool_use":
+      return inTurn(
+        track,
+        at,
+        (working) => called(working, { id: mark.id, key: callKey(mark.name, mark.input) }),
+      );
+    case "tool_result":
+      return answered(track, mark.id);
+    case "turn_end":
+      // Not an end: sub-agents are pending.
+      return { track: track.turn === "none" ? track : { ...track, turn: "resting" }, events: [] };
+    case "informational":
+      return mark.text === CRASH_PLACEHOLDER ? step(track, { kind: "fresh" }, at) : { track, events: [] };
+    case "interrupted":
+    case "api_error":
+    case "compact":
+    case "enqueued":
+    case "dequeued":
+    case "removed":
+      return { track, events: [] };
+  }
+}
+
+function begin(track: Track, source: TurnSource, text: string | null, at: number): Step {
+  return {
+    track: { ...NO_TURN, turn: "open", starting: true, requests: since(track, at) },
+    events: [{ type: "turn_started", source, text }],
+  };
+}
+
+function joined(source: TurnSource, text: string): AgentEventBody {
+  return { type: "turn_joined", source, text };
+}
+
+/** Messages that were dequeued together start one turn together. */
+function prompted(track: Track, mark: Extract<Mark, { kind: "prompt" }>, at: number): Step {
+  // A prompt of its own proves that the turn before it is over, however that one ended.
+  const own = track.turn === "none" || (track.turn === "open" && !track.starting && mark.source !== "other");
+  if (own) return begin(track, "message", mark.text, at);
+  return { track: { ...track, turn: "open" }, events: [joined("message", mark.text)] };
+}
+
+/** What the agent says or does without a prompt on record: a command that was typed, or its own doing. */
+function inTurn(track: Track, at: number, then: (working: Track) => Step): Step {
+  const before = track.turn === "none" ? begin(track, "other", null, at) : { track, events: [] };
+  const { track: after, events } = then({ ...before.track, turn: "open", starting: false });
+  return { track: after, events: [...before.events, ...events] };
+}
+
+function called(track: Track, call: Call): Step {
+  // The hook that asks for it may have been seen first.
+  const waiting = track.requests.find((request) => request.call === null && request.key === call.key);
+  const requests = track.requests.map((request) =>
+    request === waiting ? { ...request, call: call.id } : request
+  );
+  return { track: { ...track, calls: [...track.calls, call], requests }, events: [] };
+}
+
+function answered(track: Track, id: string): Step {
+  return resolve(
+    { ...track, calls: track.calls.filter((call) => call.id !== id) },
+    (request) => request.call === id,
+  );
+}
+
+function ended(track: Track, mark: Mark, at: number): Step {
+  if (track.turn === "none") return { track, events: [] };
+  const { track: after, events } = resolve(track, (request) => request.at <= at);
+  const { kind, error } = endOfMark(mark);
+  return { track: { ...NO_TURN, requests: after.requests }, events: [...events, endBody(kind, error)] };
+}
+
+function endBody(kind: "completed" | "failed" | "interrupted", error: string | null): AgentEventBody {
+  switch (kind) {
+    case "completed":
+      return { type: "turn_completed" };
+    case "interrupted":
+      return { type: "turn_interrupted" };
+    case "failed":
+      return { type: "turn_failed", error: error ?? "unknown error" };
+  }
+}
+
+function resolve(track: Track, over: (request: Request) => boolean): Step {
+  return {
+    track: { ...track, requests: track.requests.filter((request) => !over(request)) },
+    events: track.requests.filter(over).map(({ id }) => ({ type: "input_resolved", requestId: id })),
+  };
+}
+
+/**
+ * What the live registry proves beyond the records that were read before it: an answer is on record only when its tool
+ * has ended, that of a sub-agent never; and a turn whose sub-agents leave no report has no last line.
+ */
+export function stepRegistry(track: Track, registry: RegistryEntry, now: number): Step {
+  const since = registry.statusUpdatedAt;
+  const resting = registry.status === "idle" || registry.status === "shell";
+  const answered = (request: Request) => {
+    if (registry.status === "waiting" || since <= request.at) return false;
+    // Between two requests it may be busy for a moment, so that with several only rest proves anything.
+    return resting || track.requests.length === 1;
+  };
+  const resolved = resolve(track, answered);
+  if (track.turn !== "resting" || !resting || now - since < SUBAGENT_IDLE_MS) return resolved;
+  return {
+    track: { ...NO_TURN, requests: resolved.track.requests },
+    events: [...resolved.events, { type: "turn_completed" }],
+  };
+}
+
+function summaryOf(notification: string): string {
+  return /<summary>([\s\S]*?)<\/summary>/.exec(notification)?.[1]?.trim() ?? notification;
+}
+
+/** Tells tool calls apart without keeping their inputs, which may be whole files. */
+function callKey(tool: string, input: unknown): string {
+  const text = JSON.stringify(input) ?? "";
+  let [a, b] = [0x811c9dc5, 0x01234567];
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    a = Math.imul(a ^ unit, 0x01000193);
+    b = Math.imul(b ^ unit, 0x85ebca6b) + i | 0;
+  }
+  return `${tool} ${text.length} ${(a >>> 0).toString(36)}${(b >>> 0).toString(36)}`;
+}
