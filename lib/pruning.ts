@@ -1,5 +1,5 @@
 /**
- * Forgets ended sessions: row, deliveries, folder. Never one that lives or whose state is unknown, and nothing of the
+ * Forgets ended sessions: row, deliveries, folder, events. Never one that lives or whose state is unknown, and nothing of the
  * agent's own records.
  */
 
@@ -80,6 +80,7 @@ export function endedBefore(
 async function forgetFolders({ paths, store }: PruneContext): Promise<void> {
   const tokens = store.leftToForget();
   if (tokens.length === 0) return;
+  await forgetEvents(paths, tokens);
   for (const token of tokens) {
     try {
       await Deno.remove(paths.sessionFolder(token), { recursive: true });
@@ -88,6 +89,25 @@ async function forgetFolders({ paths, store }: PruneContext): Promise<void> {
     }
   }
   store.forgotten(tokens);
+}
+
+async function forgetEvents(paths: Paths, tokens: readonly string[]): Promise<void> {
+  if (!isFile(paths.events)) return;
+  const { openEventStore } = await import("./store/events.ts");
+  const log = openEventStore(paths);
+  try {
+    for (const token of tokens) log.forget(token);
+  } finally {
+    log.close();
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 function isThere(path: string): boolean {
