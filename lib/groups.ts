@@ -14,6 +14,7 @@ export type GroupAction =
   | "wait"
   | "interrupt"
   | "respond"
+  | "resume"
   | "attach"
   | "kill"
   /** `kill --tree`: an ended session may have left some that it started. */
@@ -52,6 +53,7 @@ const RULES: Readonly<Record<GroupAction, Rule>> = {
   "wait": { cannot: "wait for", ended: false, spares: "caller", mayBeNone: false },
   "interrupt": { cannot: "interrupt", ended: false, spares: "caller and ancestors", mayBeNone: false },
   "respond": { cannot: "respond to", ended: false, spares: "caller and ancestors", mayBeNone: false },
+  "resume": { cannot: "resume", ended: true, spares: "nobody", mayBeNone: false },
   "attach": { cannot: "attach to", ended: false, spares: "nobody", mayBeNone: false },
   "kill": { cannot: "kill", ended: false, spares: "caller and ancestors", mayBeNone: true },
   "kill tree": { cannot: "kill", ended: true, spares: "caller and ancestors", mayBeNone: true },
@@ -60,6 +62,7 @@ const RULES: Readonly<Record<GroupAction, Rule>> = {
 
 const IS_CALLER = "it runs this command";
 const IS_ANCESTOR = "it is an ancestor of the session that runs this command";
+const IS_LIVE = "it is live";
 const IS_CREATING = "it is still being created";
 const GROUPS_NAMED = 10;
 /** Later than every ISO 8601 time. */
@@ -86,7 +89,11 @@ export function expandTargets(
         break;
       case "group":
         for (const member of membersOf(target.group, rule, sessions)) {
-          const why = member.lifecycle === "creating" ? IS_CREATING : spared.get(member.id);
+          const why = member.lifecycle === "creating"
+            ? IS_CREATING
+            : action === "resume" && member.lifecycle === "active"
+            ? IS_LIVE
+            : spared.get(member.id);
           if (why === undefined) ids.add(member.id);
           else leftOut.set(member.id, why);
         }

@@ -3,10 +3,11 @@
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
 import { type EventRecord, parseCursor } from "../events.ts";
+import type { Target } from "../groups.ts";
 import type { EventsRequest } from "../service.ts";
-import type { SessionId } from "../session.ts";
 import type { Result } from "./output.ts";
-import { sessionId } from "./parsers.ts";
+import { target } from "./parsers.ts";
+import { sessionsOf } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 interface Flags {
@@ -15,8 +16,18 @@ interface Flags {
   readonly json: boolean;
 }
 
-export async function* run(request: EventsRequest, context: CliContext): AsyncIterable<Result> {
+export interface EventsOptions extends Omit<EventsRequest, "ids"> {
+  /** None: all sessions. */
+  readonly targets: readonly Target[];
+}
+
+export async function* run(
+  { targets, ...options }: EventsOptions,
+  context: CliContext,
+): AsyncIterable<Result> {
   const service = await context.service();
+  const { ids } = await sessionsOf(targets, "read", null, context);
+  const request: EventsRequest = { ids: targets.length === 0 ? null : ids, ...options };
   let last: string | null = null;
   try {
     for await (const event of service.events(request, context.signal)) {
@@ -46,7 +57,7 @@ function cursor(input: string): NonNullable<EventsRequest["since"]> {
   );
 }
 
-export const command = buildCommand<Flags, SessionId[], ParseContext>({
+export const command = buildCommand<Flags, Target[], ParseContext>({
   docs: {
     brief: "Print what happens, as JSON lines",
     fullDescription:
@@ -76,14 +87,13 @@ Examples:
       },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print errors as JSON, too" },
     },
-    positional: { kind: "array", parameter: { parse: sessionId, brief: "Sessions", placeholder: "id" } },
+    positional: {
+      kind: "array",
+      parameter: { parse: target, brief: "Sessions or @groups", placeholder: "id" },
+    },
   },
-  func(flags, ...ids) {
-    const request: EventsRequest = {
-      ids: ids.length === 0 ? null : [...new Set(ids)],
-      since: flags.since ?? null,
-      follow: flags.follow,
-    };
-    this.accept({ json: flags.json, long: true, run: (context) => run(request, context) });
+  func(flags, ...targets) {
+    const options: EventsOptions = { targets, since: flags.since ?? null, follow: flags.follow };
+    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
   },
 });

@@ -2,10 +2,11 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
+import type { Target } from "../groups.ts";
 import type { InterruptOutcome, InterruptRequest } from "../service.ts";
 import type { SessionId } from "../session.ts";
 import { oneLine, type Result } from "./output.ts";
-import { callingSession, sessionId } from "./parsers.ts";
+import { callingSession, target } from "./parsers.ts";
 import { answerHint, optionLines, pendingPhrase } from "./pending.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
@@ -14,21 +15,32 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** @throws AppError (usage) for a session that would stop itself. */
-export function interruptRequest(
-  flags: Omit<Flags, "json">,
-  id: SessionId,
-  env: ParseContext["env"],
-): InterruptRequest {
-  const sender = callingSession(env);
-  if (id === sender) {
-    throw usageError(`Cannot interrupt "${id}": it is the session that runs this command`);
-  }
-  return { id, allQueued: flags.allQueued, sender };
+export interface InterruptOptions extends Omit<InterruptRequest, "id"> {
+  readonly target: Target;
 }
 
-export async function run(request: InterruptRequest, context: CliContext): Promise<Result> {
-  return interruptResult(await (await context.service()).interrupt(request, context.signal));
+/** @throws AppError (usage) for a session that would stop itself. */
+export function interruptOptions(
+  flags: Omit<Flags, "json">,
+  target: Target,
+  env: ParseContext["env"],
+): InterruptOptions {
+  const sender = callingSession(env);
+  if (target.kind === "session" && target.id === sender) {
+    throw usageError(`Cannot interrupt "${sender}": it is the session that runs this command`);
+  }
+  return { target, allQueued: flags.allQueued, sender };
+}
+
+export async function* run(
+  { target, ...options }: InterruptOptions,
+  context: CliContext,
+): AsyncIterable<Result> {
+  const stop = async (id: SessionId) =>
+    interruptResult(await (await context.service()).interrupt({ id, ...options }, context.signal));
+  if (target.kind === "session") return yield await stop(target.id);
+  const { actOnEach } = await import("./act_on_each.ts");
+  yield* actOnEach(target, "interrupt", options.sender, context, stop);
 }
 
 function interruptResult(outcome: InterruptOutcome): Result {
@@ -91,7 +103,7 @@ function interruptFailure({ id, result, reason, pending }: InterruptOutcome): Ap
   }
 }
 
-export const command = buildCommand<Flags, [SessionId], ParseContext>({
+export const command = buildCommand<Flags, [Target], ParseContext>({
   docs: {
     brief: "Stop an agent's running turn",
     fullDescription: `Stop an agent's running turn and return when its own record says that it has stopped.
@@ -117,10 +129,13 @@ Examples:
       },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print what was stopped as JSON" },
     },
-    positional: { kind: "tuple", parameters: [{ parse: sessionId, brief: "Session", placeholder: "id" }] },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: target, brief: "Session or @group", placeholder: "id" }],
+    },
   },
-  func(flags, id) {
-    const request = interruptRequest(flags, id, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(request, context) });
+  func(flags, target) {
+    const options = interruptOptions(flags, target, this.env);
+    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
   },
 });

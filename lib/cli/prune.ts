@@ -2,10 +2,11 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
-import type { PruneResult, PruneSelector } from "../service.ts";
-import type { SessionId } from "../session.ts";
+import type { Target } from "../groups.ts";
+import type { PruneResult } from "../service.ts";
 import type { Result } from "./output.ts";
-import { age, sessionId } from "./parsers.ts";
+import { age, target } from "./parsers.ts";
+import { sessionsOf } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 const OLDER_THAN_MS = 30 * 86_400_000;
@@ -15,16 +16,21 @@ interface Flags {
   readonly json: boolean;
 }
 
+export type PruneOptions = { readonly targets: readonly Target[] } | { readonly olderThanMs: number };
+
 /** @throws AppError (usage) for ids together with an age. */
-export function pruneSelector(flags: Omit<Flags, "json">, ids: readonly SessionId[]): PruneSelector {
-  if (ids.length === 0) return { olderThanMs: flags.olderThan ?? OLDER_THAN_MS };
+export function pruneOptions(flags: Omit<Flags, "json">, targets: readonly Target[]): PruneOptions {
+  if (targets.length === 0) return { olderThanMs: flags.olderThan ?? OLDER_THAN_MS };
   if (flags.olderThan !== undefined) {
     throw usageError("Provide either <id> or --older-than <duration>, not both");
   }
-  return { ids: [...new Set(ids)] };
+  return { targets };
 }
 
-export async function run(selector: PruneSelector, context: CliContext): Promise<Result> {
+export async function run(options: PruneOptions, context: CliContext): Promise<Result> {
+  const selector = "targets" in options
+    ? { ids: (await sessionsOf(options.targets, "read", null, context)).ids }
+    : options;
   return pruneResult(await (await context.service()).prune(selector));
 }
 
@@ -44,7 +50,7 @@ function pruneResult({ forgotten, failed, keys }: PruneResult): Result {
   };
 }
 
-export const command = buildCommand<Flags, SessionId[], ParseContext>({
+export const command = buildCommand<Flags, Target[], ParseContext>({
   docs: {
     brief: "Forget ended sessions",
     fullDescription:
@@ -74,11 +80,11 @@ Examples:
     },
     positional: {
       kind: "array",
-      parameter: { parse: sessionId, brief: "Sessions", placeholder: "id" },
+      parameter: { parse: target, brief: "Sessions or @groups", placeholder: "id" },
     },
   },
-  func(flags, ...ids) {
-    const selector = pruneSelector(flags, ids);
-    this.accept({ json: flags.json, long: false, run: (context) => run(selector, context) });
+  func(flags, ...targets) {
+    const options = pruneOptions(flags, targets);
+    this.accept({ json: flags.json, long: false, run: (context) => run(options, context) });
   },
 });

@@ -1,10 +1,11 @@
 /** `respond`: answers what a session waits for, and returns when the agent's own record proves it. */
 
 import { buildCommand } from "@stricli/core";
+import type { Target } from "../groups.ts";
 import type { RespondRequest, RespondResult } from "../service.ts";
 import type { Answer, FittingAnswer, PendingInput, SessionId } from "../session.ts";
 import { oneLine, type Result } from "./output.ts";
-import { anyText, callingSession, nonEmpty, sessionId } from "./parsers.ts";
+import { anyText, callingSession, nonEmpty, target } from "./parsers.ts";
 import { pendingPhrase } from "./pending.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
@@ -18,13 +19,17 @@ interface Flags {
   readonly json: boolean;
 }
 
+export interface RespondOptions extends Omit<RespondRequest, "id"> {
+  readonly target: Target;
+}
+
 /** @throws AppError (usage) unless exactly one kind of answer is given. */
 export function respondOptions(
   flags: Omit<Flags, "json">,
-  id: SessionId,
+  target: Target,
   text: string | undefined,
   env: ParseContext["env"],
-): RespondRequest {
+): RespondOptions {
   const { option = [], message = null } = flags;
   const given: Answer[] = [
     ...(flags.approve ? [{ kind: "approve" } as const] : []),
@@ -38,11 +43,21 @@ export function respondOptions(
     throw usageError("Provide exactly one of --approve, --always, --deny, --option, or a text");
   }
   if (message !== null && answer.kind !== "deny") throw usageError("--message belongs to --deny");
-  return { id, answer, request: flags.request ?? null, caller: callingSession(env) };
+  if (flags.request !== undefined && target.kind === "group") {
+    throw usageError("--request names the request of one session: provide its <id>");
+  }
+  return { target, answer, request: flags.request ?? null, caller: callingSession(env) };
 }
 
-export async function run(request: RespondRequest, context: CliContext): Promise<Result> {
-  return respondResult(await (await context.service()).respond(request, context.signal));
+export async function* run(
+  { target, ...options }: RespondOptions,
+  context: CliContext,
+): AsyncIterable<Result> {
+  const answerOne = async (id: SessionId) =>
+    respondResult(await (await context.service()).respond({ id, ...options }, context.signal));
+  if (target.kind === "session") return yield await answerOne(target.id);
+  const { actOnEach } = await import("./act_on_each.ts");
+  yield* actOnEach(target, "respond", options.caller, context, answerOne);
 }
 
 function respondResult({ id, pending, answer, by, evidence, note }: RespondResult): Result {
@@ -69,7 +84,7 @@ function sentence(id: SessionId, pending: PendingInput, answer: FittingAnswer): 
   }
 }
 
-export const command = buildCommand<Flags, [SessionId, string?], ParseContext>({
+export const command = buildCommand<Flags, [Target, string?], ParseContext>({
   docs: {
     brief: "Answer what a session waits for",
     fullDescription:
@@ -136,7 +151,7 @@ Examples:
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: sessionId, brief: "Session", placeholder: "id" },
+        { parse: target, brief: "Session or @group", placeholder: "id" },
         {
           parse: (input: string) => nonEmpty("The answer")(anyText(input)),
           optional: true,
@@ -146,8 +161,8 @@ Examples:
       ],
     },
   },
-  func(flags, id, text) {
-    const request = respondOptions(flags, id, text, this.env);
-    this.accept({ json: flags.json, long: true, run: (context) => run(request, context) });
+  func(flags, target, text) {
+    const options = respondOptions(flags, target, text, this.env);
+    this.accept({ json: flags.json, long: true, run: (context) => run(options, context) });
   },
 });

@@ -1,10 +1,12 @@
 /** `usage`: tokens that sessions have used, from the agents' own records. */
 
 import { buildCommand } from "@stricli/core";
+import type { Target } from "../groups.ts";
 import type { SessionUsage } from "../service.ts";
-import type { SessionId, TokenUsage } from "../session.ts";
+import type { TokenUsage } from "../session.ts";
 import { type Result, table } from "./output.ts";
-import { sessionId } from "./parsers.ts";
+import { target } from "./parsers.ts";
+import { sessionsOf } from "./targets.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 const HEADER = ["ID", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "TOTAL"] as const;
@@ -14,7 +16,8 @@ interface Flags {
   readonly json: boolean;
 }
 
-export async function run(ids: readonly SessionId[], context: CliContext): Promise<Result> {
+export async function run(targets: readonly Target[], context: CliContext): Promise<Result> {
+  const { ids } = await sessionsOf(targets, "read", null, context);
   const found = await (await context.service()).usage(ids.length === 0 ? null : ids);
   return { text: found.length === 0 ? "No active sessions" : usageTable(found), json: found };
 }
@@ -42,7 +45,7 @@ function sum(all: readonly TokenUsage[]): TokenUsage {
   };
 }
 
-export const command = buildCommand<Flags, SessionId[], ParseContext>({
+export const command = buildCommand<Flags, Target[], ParseContext>({
   docs: {
     brief: "Print the tokens that sessions have used",
     fullDescription:
@@ -59,9 +62,12 @@ Examples:
     flags: {
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print an array" },
     },
-    positional: { kind: "array", parameter: { parse: sessionId, brief: "Sessions", placeholder: "id" } },
+    positional: {
+      kind: "array",
+      parameter: { parse: target, brief: "Sessions or @groups", placeholder: "id" },
+    },
   },
-  func(flags, ...ids) {
-    this.accept({ json: flags.json, long: false, run: (context) => run(ids, context) });
+  func(flags, ...targets) {
+    this.accept({ json: flags.json, long: false, run: (context) => run(targets, context) });
   },
 });
