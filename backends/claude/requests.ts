@@ -30,6 +30,15 @@ const PROOF_TIMEOUT_MS = 15_000;
 const SETTLING_MS = 2_000;
 const POLL_MS = 100;
 
+/** An answer on its way to its hook. */
+interface GivenAnswer {
+  readonly id: string;
+  readonly file: string;
+  /** When it was given, milliseconds since the epoch. */
+  readonly at: number;
+  readonly interrupts: boolean;
+}
+
 export class Requests {
   readonly #folder: SessionFolder;
 
@@ -67,7 +76,8 @@ export class Requests {
   }
 
   /**
-   * Denies a request whose hook waits; with `interrupt` Claude also ends the turn, as after Escape.
+   * Denies a request whose hook waits; with `interrupt` Claude also ends the turn, as after Escape, and the model does
+   * not get the message (measured).
    *
    * @throws AppError as `answer`, and when no hook waits for this request.
    */
@@ -129,7 +139,8 @@ export class Requests {
     const at = this.deps.clock.now();
     this.#write(file, hookOutput(decision));
     if (!await this.#wake(id) && withdrawn(file)) throw this.#gone(request);
-    const evidence = await this.#prove(request, { id, file, at }, records, signal);
+    const interrupts = decision.behavior === "deny" && decision.interrupt === true;
+    const evidence = await this.#prove(request, { id, file, at, interrupts }, records, signal);
     return { by: "direct", evidence, note: null };
   }
 
@@ -161,7 +172,7 @@ export class Requests {
   /** Returns what proves it. An answer that the hook does not take is withdrawn, so that it can't be given later. */
   async #prove(
     request: PendingInput,
-    { id, file, at }: { readonly id: string; readonly file: string; readonly at: number },
+    { id, file, at, interrupts }: GivenAnswer,
     records: CallRecords,
     signal: AbortSignal,
   ): Promise<string> {
@@ -183,7 +194,8 @@ export class Requests {
       decision ??= records.news();
       const taken = !exists(file);
       if (decision !== null) {
-        if (decision.by === "other") {
+        const isOurs = decision.by === "hook" || (decision.by === "rejected" && interrupts && taken);
+        if (!isOurs) {
           withdrawn(file);
           throw this.#someoneElse(request);
         }

@@ -1,7 +1,14 @@
 /** `respond` where no hook waits (one key, if that), where a person is faster, and where nothing proves an answer. */
 
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { handleOf } from "../../backends/claude/handle.ts";
+import { Observer } from "../../backends/claude/observe.ts";
+import { Requests } from "../../backends/claude/requests.ts";
+import { Tmux } from "../../backends/claude/tmux.ts";
+import { pathsFrom } from "../../lib/paths.ts";
+import { realDeps } from "../../lib/real_deps.ts";
+import { openStore } from "../../lib/store.ts";
 import { type StubSession, withSession } from "../support/stub_session.ts";
 
 const asking = async (session: StubSession, script: string) => {
@@ -68,6 +75,30 @@ Deno.test("without hooks one key answers what the screen shows, and only what a 
     deepStrictEqual((await pressedBy(session, "--option", "Blue")).keys.length, 1);
     strictEqual((await session.run("wait")).stdout, "completed\n");
     match((await session.run("last-message")).stdout, /"Which colour\?"="Blue"/);
+  }));
+
+Deno.test("Requests.deny() with interrupt ends the turn, too, without a key", () =>
+  withSession({}, async (session, sandbox) => {
+    await asking(session, "SCRIPT:permission touch refused");
+    const deps = { ...realDeps(), env: sandbox.env };
+    const paths = pathsFrom(sandbox.env);
+    const store = openStore(paths, {
+      now: Date.now,
+      randomUuid: () => crypto.randomUUID(),
+      warn: () => {},
+    });
+    const row = store.find(session.id)!;
+    store.close();
+    const tmux = new Tmux(deps, handleOf(row).socket);
+    const requests = new Requests(deps, paths, row, new Observer(deps, paths, row), tmux);
+    const before = (await session.keys()).length;
+    const [open] = await requests.open();
+    const { signal } = new AbortController();
+    const proof = await requests.deny(open!, { message: "stop", interrupt: true }, signal);
+    strictEqual(proof.by, "direct");
+    strictEqual((await session.run("wait")).stdout, "interrupted\n");
+    deepStrictEqual((await session.keys()).length, before);
+    await rejects(requests.deny(open!, { message: "stop", interrupt: true }, signal), /not pending any more/);
   }));
 
 Deno.test("a dialog that is not the request's own gets no key", () =>
