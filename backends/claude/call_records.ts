@@ -8,9 +8,12 @@ import { parseObject } from "./transcript.ts";
 /** Of the transcript's end, in which the call stands: it was made just before its permission was asked. */
 const TAIL_BYTES = 2 * 1024 * 1024;
 
-/** `hook`: a hook's decision was taken; `other`: a person, or anything else. */
+/**
+ * `hook`: a hook's decision was taken; `rejected`: as by a person's Escape, which is also how a hook's denial stands
+ * there that ends the turn; `other`: a person, or anything else.
+ */
 export interface CallDecision {
-  readonly by: "hook" | "other";
+  readonly by: "hook" | "rejected" | "other";
   /** For people: which record says so. */
   readonly evidence: string;
 }
@@ -72,10 +75,12 @@ export class CallState {
       if (block["type"] !== "tool_result" || !this.#open.delete(String(block["tool_use_id"]))) continue;
       this.#overAt = Date.parse(String(line["timestamp"])) || -Infinity;
       const source = objectOf(line["permissionDecision"])["source"];
-      decision = {
-        by: source === "hook" ? "hook" : "other",
-        evidence: "the tool's result in the transcript",
-      };
+      const by = source === "hook"
+        ? "hook"
+        : line["toolDenialKind"] === "user-rejected"
+        ? "rejected"
+        : "other";
+      decision = { by, evidence: "the tool's result in the transcript" };
     }
     return decision;
   }

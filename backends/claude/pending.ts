@@ -4,6 +4,7 @@ import type { PendingInput, PendingKind, Question } from "../../lib/session.ts";
 import { suggestionInWords, usableSuggestions } from "./decision.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import type { HookEvent } from "./hook_log.ts";
+import { isEndEvent } from "./turn_end.ts";
 
 const SUMMARY_UNITS = 200;
 /** From the hook to the registry's word (measured: under 0.5 s), with room for a busy machine. */
@@ -29,8 +30,10 @@ export function openInputs(evidence: ClaudeEvidence): PendingInput[] {
 }
 
 /** Answered at the terminal, it is over: the hook that still waits has not noticed yet. */
-function isHeldOpen(event: HookEvent, { registry }: ClaudeEvidence): boolean {
-  if (isSubagents(event) || registry === null || registry.statusUpdatedAt < event.at) return true;
+function isHeldOpen(event: HookEvent, { registry, events }: ClaudeEvidence): boolean {
+  if (isSubagents(event)) return true;
+  if (events.some((later) => isEndEvent(later) && later.name > event.name)) return false;
+  if (registry === null || registry.statusUpdatedAt < event.at) return true;
   return registry.status === "waiting" && hasHook(registry.waitingFor);
 }
 

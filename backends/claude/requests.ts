@@ -31,6 +31,14 @@ const PROOF_TIMEOUT_MS = 15_000;
 const SETTLING_MS = 2_000;
 const POLL_MS = 100;
 
+/** An answer on its way to its hook. */
+interface GivenAnswer {
+  readonly id: string;
+  readonly file: string;
+  /** When it was given, milliseconds since the epoch. */
+  readonly at: number;
+}
+
 export class Requests {
   readonly #folder: SessionFolder;
 
@@ -68,8 +76,9 @@ export class Requests {
   }
 
   /**
-   * Under the session's lock: has a request whose hook waits denied, upon which Claude ends the turn, as after Escape.
-   * Returns when the hook has taken the denial; that the turn has ended is for the caller to prove.
+   * Under the session's lock: has a request whose hook waits denied, upon which Claude ends the turn, as after Escape;
+   * the model does not get the message (measured). Returns when the hook has taken the denial; that the turn has ended is
+   * for the caller to prove.
    *
    * @throws AppError (failure) when the request is gone, and as `answer` for a folder that can't be used.
    */
@@ -170,7 +179,7 @@ export class Requests {
   /** Returns what proves it. An answer that the hook does not take is withdrawn, so that it can't be given later. */
   async #prove(
     request: PendingInput,
-    { id, file, at }: { readonly id: string; readonly file: string; readonly at: number },
+    { id, file, at }: GivenAnswer,
     records: CallRecords,
     signal: AbortSignal,
   ): Promise<string> {
@@ -192,7 +201,7 @@ export class Requests {
       decision ??= records.news();
       const taken = !exists(file);
       if (decision !== null) {
-        if (decision.by === "other") {
+        if (decision.by !== "hook") {
           withdrawn(file);
           throw this.#someoneElse(request);
         }

@@ -154,6 +154,31 @@ Deno.test("respond answers permissions in native mode", async (t) => {
     deepStrictEqual([await made("g"), await made("h")], [true, false]);
   });
 
+  await step(
+    t,
+    "tools that only read ask side by side, answered in any order or at the terminal",
+    async () => {
+      const open = async () => {
+        const status = JSON.parse(await session.expect(0, "status", ["--json"]));
+        return [status.pending, ...status.others].sort((a, b) =>
+          a?.input.file_path < b?.input.file_path ? -1 : 1
+        );
+      };
+      for (const name of ["/etc/group", "/etc/passwd"]) {
+        await session.send(`SCRIPT:reads /etc/group && /etc/passwd`);
+        const [one, two] = await sandbox.eventually(async () => {
+          const found = await open();
+          return found.length === 2 ? found : null;
+        }, { what: "two open requests" });
+        const [first, second] = name === one.input.file_path ? [one, two] : [two, one];
+        await session.expect(0, "respond", ["--approve", "--request", first.requestId]);
+        await sandbox.eventually(async () => (await open()).length === 1, { what: "one open request" });
+        await session.expect(0, "respond", ["--deny", "--request", second.requestId]);
+        await session.completed();
+      }
+    },
+  );
+
   await step(t, "sub-agents ask at the same time, and each gets its own answer", async () => {
     await session.send(`SCRIPT:agents bash touch ${file("i")} && bash touch ${file("j")}`);
     const status = await sandbox.eventually(async () => {

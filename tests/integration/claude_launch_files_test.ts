@@ -213,6 +213,10 @@ Deno.test("settingsJson() has one hook for each event, and the bypass dialog's a
   const yolo = JSON.parse(settingsJson("/a 'b'/hook.sh", "yolo"));
   deepStrictEqual(Object.keys(yolo.hooks), [...HOOK_EVENTS]);
   strictEqual(yolo.hooks.Stop[0].hooks[0].command, `exec /bin/sh '/a '\\''b'\\''/hook.sh' Stop`);
+  deepStrictEqual([yolo.hooks.Stop[0].hooks[0].timeout, yolo.hooks.PermissionRequest[0].hooks[0].timeout], [
+    30,
+    1_728_000,
+  ]);
   strictEqual(yolo.skipDangerousModePermissionPrompt, true);
   strictEqual("skipDangerousModePermissionPrompt" in JSON.parse(settingsJson("/h", "native")), false);
 });

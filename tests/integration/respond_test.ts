@@ -70,6 +70,22 @@ Deno.test("without hooks one key answers what the screen shows, and only what a 
     match((await session.run("last-message")).stdout, /"Which colour\?"="Blue"/);
   }));
 
+Deno.test("interrupt stops a turn that asks, without a key, and send --interrupt goes on from there", () =>
+  withSession({}, async (session) => {
+    await asking(session, "SCRIPT:permission touch refused");
+    const before = (await session.keys()).length;
+    const stopped = await session.json("interrupt");
+    deepStrictEqual([stopped.code, stopped.json.result, stopped.json.interrupted], [0, "interrupted", 1]);
+    strictEqual((await session.run("wait")).stdout, "interrupted\n");
+    deepStrictEqual((await session.keys()).length, before);
+    strictEqual((await session.run("respond", "--approve")).code, 1);
+
+    await asking(session, "SCRIPT:ask");
+    const instead = await session.json("send", "--interrupt", "instead");
+    deepStrictEqual([instead.code, instead.json.result], [0, "submitted"]);
+    strictEqual((await session.run("wait")).stdout, "completed\n");
+  }));
+
 Deno.test("a dialog that is not the request's own gets no key", () =>
   withSession({}, async (session) => {
     await session.type("/model");

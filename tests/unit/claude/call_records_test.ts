@@ -30,6 +30,10 @@ Deno.test("CallState tells who decided, of this call and no other", () => {
     ["a hook's result", [use("a"), result("a", "hook")], [null, "hook"]],
     ["a person's", [use("a"), result("a", "user_temporary")], [null, "other"]],
     ["a person's Escape", [use("a"), result("a", null)], [null, "other"]],
+    ["an Escape that is named", [use("a"), { ...result("a", null), toolDenialKind: "user-rejected" }], [
+      null,
+      "rejected",
+    ]],
     ["another call's", [use("a"), use("b", { command: "rm" }), decided("b"), result("b", "hook")], [
       null,
       null,

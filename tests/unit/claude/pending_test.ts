@@ -222,6 +222,11 @@ Deno.test("openInputs() lists what is open now, what the screen shows first", ()
       registry: prompt,
       marks: [mark.use(190, "u", "Bash", { command: "rm -rf dist" }), mark.result(260, "u")],
     }, ["direct Write: /a"]],
+    ["one of an earlier turn, beside that of the next", {
+      held: [own, second],
+      events: [own, stopped(220), second],
+      registry: registry("waiting", 260, "permission prompt"),
+    }, ["direct Write: /a"]],
     ["a dialog of another kind, after one that was answered", {
       held: [own],
       registry: registry("waiting", 300, "dialog open"),
