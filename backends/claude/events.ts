@@ -60,8 +60,8 @@ export function readEvents(
   };
   // A request stands behind what led to it, though its hook is seen first.
   const early: HookItem[] = [];
-  const isEarly = ({ at, recorded, ofSubagent }: HookItem) =>
-    recorded?.kind === "request" && !ofSubagent && now - at < WRITE_LAG_MS &&
+  const isEarly = ({ at, recorded }: HookItem) =>
+    recorded?.kind === "request" && !recorded.ofSubagent && now - at < WRITE_LAG_MS &&
     callOf(track, recorded) === null;
   for (const item of inOrder(marks.items, ready)) {
     if ("name" in item && isEarly(item)) early.push(item);
@@ -100,8 +100,6 @@ interface HookItem {
   readonly name: string;
   readonly at: number;
   readonly recorded: Recorded | null;
-  /** Its tool calls stand in a transcript of its own. */
-  readonly ofSubagent: boolean;
   readonly start: { readonly session: string; readonly path: string | null; readonly source: string } | null;
 }
 
@@ -115,10 +113,11 @@ function readHooks(log: HookLog, names: readonly string[]): HookItem[] {
       const { kind, summary, options } = describe(tool, body?.tool_input);
       const ask = { kind, tool, summary, options };
       const input = body?.tool_input ?? null;
-      const recorded = { kind: "request", id: requestId(name), tool, input, ask } as const;
-      return { name, at, start: null, recorded, ofSubagent: body?.agent_id !== undefined };
+      const ofSubagent = body?.agent_id !== undefined;
+      const recorded = { kind: "request", id: requestId(name), tool, input, ofSubagent, ask } as const;
+      return { name, at, start: null, recorded };
     }
-    const nothing = { name, at, start: null, recorded: null, ofSubagent: false };
+    const nothing = { name, at, start: null, recorded: null };
     if (event?.event !== "SessionStart" || !body?.session_id) return nothing;
     const start = {
       session: body.session_id,

@@ -20,6 +20,8 @@ const RequestSchema = v.object({
   at: v.number(),
   /** The tool call that it is for, once the transcript has it. */
   call: v.nullable(v.string()),
+  /** Its calls stand in a transcript of its own, and the live registry may be busy while it waits. */
+  ofSubagent: v.boolean(),
 });
 
 /** What must be known of the past to understand the next record. */
@@ -47,6 +49,7 @@ export type Recorded =
     readonly id: string;
     readonly tool: string;
     readonly input: unknown;
+    readonly ofSubagent: boolean;
     readonly ask: {
       readonly kind: PendingKind;
       readonly tool: string | null;
@@ -72,7 +75,8 @@ export function step(track: Track, recorded: Recorded, at: number): Step {
         id: recorded.id,
         key: callKey(recorded.tool, recorded.input),
         at,
-        call: callOf(track, recorded),
+        call: recorded.ofSubagent ? null : callOf(track, recorded),
+        ofSubagent: recorded.ofSubagent,
       };
       return {
         track: { ...track, requests: [...track.requests, request] },
@@ -174,7 +178,9 @@ function inTurn(track: Track, at: number, then: (working: Track) => Step): Step 
 
 function called(track: Track, call: Call): Step {
   // The hook that asks for it may have been seen first.
-  const waiting = track.requests.find((request) => request.call === null && request.key === call.key);
+  const waiting = track.requests.find((request) =>
+    request.call === null && request.key === call.key && !request.ofSubagent
+  );
   const requests = track.requests.map((request) =>
     request === waiting ? { ...request, call: call.id } : request
   );
@@ -215,18 +221,20 @@ function resolve(track: Track, over: (request: Request) => boolean): Step {
 
 /**
  * What the live registry proves beyond the records that were read before it: an answer is on record only when its tool
- * has ended, that of a sub-agent never; and a turn whose sub-agents leave no report has no last line.
+ * has ended; and a turn whose sub-agents leave no report has no last line.
  */
 export function stepRegistry(track: Track, registry: RegistryEntry, now: number): Step {
   const since = registry.statusUpdatedAt;
   const resting = registry.status === "idle" || registry.status === "shell";
+  const own = track.requests.filter((request) => !request.ofSubagent);
   const answered = (request: Request) => {
-    if (registry.status === "waiting" || since <= request.at) return false;
+    if (registry.status === "waiting" || since <= request.at || request.ofSubagent) return false;
     // Between two requests it may be busy for a moment, so that with several only rest proves anything.
-    return resting || track.requests.length === 1;
+    return resting || own.length === 1;
   };
-  const resolved = resolve(track, answered);
-  if (track.turn !== "resting" || !resting || now - since < SUBAGENT_IDLE_MS) return resolved;
+  const over = track.turn === "resting" && resting && now - since >= SUBAGENT_IDLE_MS;
+  if (!over) return resolve(track, answered);
+  const resolved = resolve(track, (request) => request.at < since);
   return {
     track: { ...NO_TURN, requests: resolved.track.requests },
     events: [...resolved.events, { type: "turn_completed" }],

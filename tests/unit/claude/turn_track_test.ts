@@ -36,11 +36,12 @@ const report: Mark = {
   text: "<task-notification>\n<summary>Agent done</summary>\n</task-notification>",
 };
 const notice = (text: string): Mark => ({ ...AT, kind: "informational", text });
-const asks = (id: string, command: string): Recorded => ({
+const asks = (id: string, command: string, ofSubagent = false): Recorded => ({
   kind: "request",
   id,
   tool: "Bash",
   input: { command },
+  ofSubagent,
   ask: { kind: "permission", tool: "Bash", summary: `Bash: ${command}`, options: [] },
 });
 const fresh: Recorded = { kind: "fresh" };
@@ -210,7 +211,7 @@ const ROWS: [
   ],
   [
     "a sub-agent's request has no call on record: the turn's end answers it",
-    [prompt("a"), asks("q", "rm"), end()],
+    [prompt("a"), calls("t", "rm"), asks("q", "rm", true), result("t"), end(1), end()],
     ["turn_started a", "input_requested q", "input_resolved q", "turn_completed"],
   ],
 ];
@@ -240,9 +241,16 @@ Deno.test("stepRegistry() believes the live registry where the records are silen
     turn: "open",
     starting: false,
     calls: [],
-    requests: [{ id: "q", key: "k", at: 1_000, call: null }],
+    requests: [{ id: "q", key: "k", at: 1_000, call: null, ofSubagent: false }],
   };
-  const twice = { ...asked, requests: [...asked.requests, { id: "r", key: "l", at: 1_001, call: null }] };
+  const twice = {
+    ...asked,
+    requests: [...asked.requests, { id: "r", key: "l", at: 1_001, call: null, ofSubagent: false }],
+  };
+  const bySubagent = {
+    ...asked,
+    requests: asked.requests.map((request) => ({ ...request, ofSubagent: true })),
+  };
   const resting: Track = { ...NO_TURN, turn: "resting" };
   const rows: [string, Track, RegistryEntry, now: number, told: readonly string[]][] = [
     ["waiting", asked, entry("waiting", 1_100), 9_000, []],
@@ -250,6 +258,14 @@ Deno.test("stepRegistry() believes the live registry where the records are silen
     ["busy again", asked, entry("busy", 1_100), 9_000, ["input_resolved"]],
     ["busy between two requests", twice, entry("busy", 1_100), 9_000, []],
     ["at rest after two requests", twice, entry("idle", 1_100), 9_000, ["input_resolved", "input_resolved"]],
+    ["busy while a sub-agent's request waits", bySubagent, entry("busy", 1_100), 9_000, []],
+    [
+      "a sub-agent's request that its turn has outlived",
+      { ...bySubagent, turn: "resting" },
+      entry("idle", 1_100),
+      9_000,
+      ["input_resolved", "turn_completed"],
+    ],
     ["sub-agents run", resting, entry("busy", 1_100), 9_000, []],
     ["idle for a moment", resting, entry("idle", 8_000), 9_000, []],
     ["sub-agents that left no report", resting, entry("shell", 1_100), 9_000, ["turn_completed"]],
