@@ -20,7 +20,7 @@ import type {
 } from "../lib/session.ts";
 import type { EventBatch } from "../lib/events.ts";
 import type { TerminalCommand } from "../lib/service.ts";
-import type { EndedPlace } from "../lib/store/revival.ts";
+import type { EndedSession } from "../lib/store/revival.ts";
 
 export interface CreateSpec {
   /** The row as it stands, lifecycle `creating`. */
@@ -92,7 +92,7 @@ export interface Backend {
   /** As `rollback`, of a `resume`: what there was before it stays. */
   rollBackResume(session: Session): Promise<"removed" | "unknown">;
   /** Tokens of those ended sessions that nothing known keeps from being resumed; cheap. */
-  resumable(ended: readonly EndedPlace[]): ReadonlySet<string>;
+  resumable(ended: readonly EndedSession[]): ReadonlySet<string>;
   /** Ends the agent when it is proven to be at rest for so long, with nobody at it and nothing in its input box. */
   endIfIdle(session: Session, idleMs: number): Promise<boolean>;
   send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt>;

@@ -42,7 +42,15 @@ import type {
   WaitResult,
   WorktreeRemoval,
 } from "./service.ts";
-import type { AgentKind, LogEntry, Session, SessionId, TokenUsage, TurnState } from "./session.ts";
+import type {
+  AgentKind,
+  LogEntry,
+  Session,
+  SessionId,
+  SessionSummary,
+  TokenUsage,
+  TurnState,
+} from "./session.ts";
 
 /**
  * Opens the registry of this user and finishes what killed `create`s left.
@@ -268,8 +276,9 @@ export class Manager implements SessionService {
       if (found.state !== "gone") listed.set(found.session.id, found);
     }
     if (options.all) {
-      const resumable = await this.#resumable();
-      for (const session of this.store.listEnded()) {
+      const ended = this.store.listEnded();
+      const resumable = await this.#resumable(ended);
+      for (const session of ended) {
         const known = { state: "gone", pending: null, resumable: resumable.has(session.token) } as const;
         listed.set(session.id, { session, ...known });
       }
@@ -457,11 +466,13 @@ export class Manager implements SessionService {
     });
   }
 
-  async #resumable(): Promise<ReadonlySet<string>> {
+  /** Tokens of those that can be resumed, as far as is cheaply known. */
+  async #resumable(ended: readonly SessionSummary[]): Promise<ReadonlySet<string>> {
     const tokens = new Set<string>();
-    for (const [agent, places] of Map.groupBy(this.store.endedPlaces(), (place) => place.agent)) {
-      const backend = await this.#backendOrNull(agent as AgentKind);
-      for (const token of backend?.resumable(places) ?? []) tokens.add(token);
+    const byAgent = Map.groupBy(this.store.resumeFacts(ended), ({ session }) => session.agent);
+    for (const [agent, sessions] of byAgent) {
+      const backend = await this.#backendOrNull(agent);
+      for (const token of backend?.resumable(sessions) ?? []) tokens.add(token);
     }
     return tokens;
   }

@@ -31,7 +31,7 @@ import type {
   WaitOutcome,
 } from "../../lib/session.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
-import type { EndedPlace } from "../../lib/store/revival.ts";
+import type { EndedSession } from "../../lib/store/revival.ts";
 import { withoutOuterAgent } from "./environment.ts";
 import { type Anchor, anchorOf } from "./evidence.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
@@ -128,7 +128,7 @@ export class ClaudeBackend implements Backend {
     return await (await this.#ending(session)).rollBackResume(session);
   }
 
-  resumable(ended: readonly EndedPlace[]): ReadonlySet<string> {
+  resumable(ended: readonly EndedSession[]): ReadonlySet<string> {
     const configFolder = claudeConfigFolder(this.deps.env, this.paths.home);
     return resumable(ended, configFolder, (token) => sessionFolder(this.paths.sessionFolder(token)).events);
   }

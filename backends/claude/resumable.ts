@@ -1,6 +1,7 @@
 /** Which ended sessions can be resumed, for lists of a thousand: folders are read once, and hardly any session's own. */
 
-import type { EndedPlace } from "../../lib/store/revival.ts";
+import type { EndedSession } from "../../lib/store/revival.ts";
+import type { SessionSummary } from "../../lib/session.ts";
 import { HookLog } from "./hook_log.ts";
 import { projectFolderName } from "./transcript_path.ts";
 
@@ -12,32 +13,34 @@ import { projectFolderName } from "./transcript_path.ts";
  * @param eventsOf the folder of a session's hook events.
  */
 export function resumable(
-  ended: readonly EndedPlace[],
+  ended: readonly EndedSession[],
   configFolder: string,
   eventsOf: (token: string) => string,
 ): ReadonlySet<string> {
-  const folders = new Map<string, ReadonlySet<string>>();
-  const transcripts = (place: Place) => {
-    const path = `${place.configFolder}/projects/${projectFolderName(place.realPath)}`;
-    let names = folders.get(path);
-    if (names === undefined) folders.set(path, names = namesIn(path));
-    return names;
-  };
-  const workspaces = new Map<string, boolean>();
-  const hasWorkspace = ({ path }: EndedPlace) => {
-    let known = workspaces.get(path);
-    if (known === undefined) workspaces.set(path, known = isFolder(path));
-    return known;
-  };
-  const canBe = (session: EndedPlace) => {
-    if (session.mode === "docker" || !hasWorkspace(session)) return false;
-    const place = placeOf(session.handle) ?? { configFolder, realPath: session.path };
-    const names = transcripts(place);
+  const transcriptsIn = remembered(namesIn);
+  const transcriptsOf = remembered((realPath: string) =>
+    remembered((config: string) => transcriptsIn(`${config}/projects/${projectFolderName(realPath)}`))
+  );
+  const hasFolder = remembered(isFolder);
+  const canBe = ({ session, handle, everSent }: EndedSession) => {
+    if (session.mode === "docker" || !hasFolder(session.path)) return false;
+    const place = handle === null ? null : placeOf(handle);
+    const names = transcriptsOf(place?.realPath ?? session.path)(place?.configFolder ?? configFolder);
     if (names.has(`${session.agentSessionId}.jsonl`)) return true;
-    if (session.handle === null) return false;
-    return !session.everSent || continuesElsewhere(names, session, eventsOf(session.token));
+    if (handle === null) return false;
+    return !everSent || continuesElsewhere(names, session, eventsOf(session.token));
   };
-  return new Set(ended.filter(canBe).map(({ token }) => token));
+  return new Set(ended.filter(canBe).map(({ session }) => session.token));
+}
+
+/** Most sessions have the same few folders. */
+function remembered<T>(find: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>();
+  return (key) => {
+    let value = known.get(key);
+    if (value === undefined) known.set(key, value = find(key));
+    return value;
+  };
 }
 
 interface Place {
@@ -45,8 +48,8 @@ interface Place {
   readonly realPath: string;
 }
 
-function placeOf(handle: string | null): Place | null {
-  if (handle === null) return null;
+/** Null for a handle that is none of ours. */
+function placeOf(handle: string): Place | null {
   try {
     const { configFolder, realPath } = JSON.parse(handle);
     return typeof configFolder === "string" && typeof realPath === "string"
@@ -58,7 +61,7 @@ function placeOf(handle: string | null): Place | null {
 }
 
 /** `/clear` begins another conversation, which has no transcript before its first prompt. */
-function continuesElsewhere(names: ReadonlySet<string>, session: EndedPlace, events: string): boolean {
+function continuesElsewhere(names: ReadonlySet<string>, session: SessionSummary, events: string): boolean {
   const log = new HookLog(events);
   const current = log.newest("SessionStart")?.body.session_id;
   if (current === undefined || current === session.agentSessionId) return false;

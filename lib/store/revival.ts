@@ -1,7 +1,7 @@
 /** Ended sessions that may live again: one process at most is at work on each, and its row stays `ended` meanwhile. */
 
 import { AppError, sessionNotFound } from "../errors.ts";
-import type { ProcessIdentity, Session, SessionId } from "../session.ts";
+import type { ProcessIdentity, Session, SessionId, SessionSummary } from "../session.ts";
 import type { Database } from "./database.ts";
 import { toJson } from "./rows.ts";
 import { type Admit, countLive, type SessionRef } from "./sessions.ts";
@@ -16,14 +16,9 @@ export interface ResumeClaim {
   readonly admit?: Admit;
 }
 
-/** What tells whether an ended session can be resumed, as cheaply as a thousand of them need it. */
-export interface EndedPlace {
-  readonly id: SessionId;
-  readonly token: string;
-  readonly agent: string;
-  readonly mode: string;
-  readonly path: string;
-  readonly agentSessionId: string | null;
+/** An ended session with what tells whether it can be resumed, as cheaply as a thousand of them need it. */
+export interface EndedSession {
+  readonly session: SessionSummary;
   /** JSON text; the backend's own. */
   readonly handle: string | null;
   /** Whether a message was ever delivered to it. */
@@ -41,8 +36,8 @@ export interface RevivalStore {
   takeOverResume(ref: SessionRef, from: ProcessIdentity, to: ProcessIdentity): boolean;
   /** The session can be resumed anew; false when this process is not at it. */
   releaseResume(ref: SessionRef, resumer: ProcessIdentity): boolean;
-  /** All ended sessions that nobody is resuming. */
-  endedPlaces(): EndedPlace[];
+  /** Those of the ended sessions that nobody is resuming. */
+  resumeFacts(ended: readonly SessionSummary[]): EndedSession[];
 }
 
 export function revivalStore(
@@ -86,28 +81,23 @@ export function revivalStore(
     });
   }
 
-  function endedPlaces(): EndedPlace[] {
+  function resumeFacts(ended: readonly SessionSummary[]): EndedSession[] {
     const rows = database.allValues(
-      `SELECT id, token, agent, mode, path, agent_session_id, handle, last_send FROM sessions
-        WHERE lifecycle = 'ended' AND resumer IS NULL`,
+      `SELECT token, handle, last_send IS NOT NULL FROM sessions WHERE lifecycle = 'ended' AND resumer IS NULL`,
     );
-    return rows.map(([id, token, agent, mode, path, conversation, handle, lastSend]) => ({
-      id: String(id),
-      token: String(token),
-      agent: String(agent),
-      mode: String(mode),
-      path: String(path),
-      agentSessionId: typeof conversation === "string" ? conversation : null,
-      handle: typeof handle === "string" ? handle : null,
-      everSent: typeof lastSend === "string",
-    }));
+    const byToken = new Map(rows.map((row) => [row[0], row]));
+    return ended.flatMap((session) => {
+      const row = byToken.get(session.token);
+      if (row === undefined) return [];
+      return [{ session, handle: typeof row[1] === "string" ? row[1] : null, everSent: row[2] === 1 }];
+    });
   }
 
   return {
     claimResume,
     takeOverResume: change,
     releaseResume: (ref, resumer) => change(ref, resumer, null),
-    endedPlaces,
+    resumeFacts,
   };
 }
 

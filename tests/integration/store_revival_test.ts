@@ -37,7 +37,7 @@ Deno.test("store.claimResume() lets one process at an ended session, which stays
   );
   assert.equal(store.deleteEnded(session), false);
   assert.deepEqual(store.forget([session]), []);
-  assert.deepEqual(store.endedPlaces(), []);
+  assert.deepEqual(store.resumeFacts(store.listEnded()), []);
 
   const live = store.activate(session, { handle: { pane: "%1" }, process: ONE!, agentSessionId: "first" });
   assert.deepEqual([live.lifecycle, live.resumer, live.endReason], ["active", null, null]);
@@ -112,22 +112,24 @@ Deno.test("store.reserve() and claimResume() count what lives, is being created 
   assert.equal(store.find("fizz-top")?.lifecycle, "ended");
 });
 
-Deno.test("store.endedPlaces() tells of each ended session what resuming it needs", () => {
+Deno.test("store.resumeFacts() adds to each ended session what resuming it needs", () => {
   using home = new StoreHome();
   const store = home.open();
   const session = ended(store, "fizz-top");
   store.recordHandle(session, { handle: { socket: "/s" }, process: null, agentSessionId: "c" });
+  store.activate(session);
+  store.beginSend(session, { receipt: "r", at: NOON, anchor: null });
+  store.markEnded(session, { at: NOON, reason: "killed" });
+  ended(store, "zed-mid");
   store.reserve(DRAFT, { id: "riven-jg", exclude: new Set() });
-  assert.deepEqual(store.endedPlaces(), [{
-    id: "fizz-top",
-    token: session.token,
-    agent: "claude",
-    mode: "yolo",
-    path: "/work",
-    agentSessionId: "c",
-    handle: '{"socket":"/s"}',
-    everSent: false,
-  }]);
+  assert.deepEqual(
+    store.resumeFacts(store.listEnded()).map(({ session: { id }, ...facts }) => [id, facts]),
+    [
+      ["fizz-top", { handle: '{"socket":"/s"}', everSent: true }],
+      ["zed-mid", { handle: null, everSent: false }],
+    ],
+  );
+  assert.deepEqual(store.resumeFacts([]), []);
 });
 
 Deno.test("store.forget() forgets ended sessions together, and keeps their tokens until nothing is left", () => {
