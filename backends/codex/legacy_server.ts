@@ -1,6 +1,7 @@
 /** The server that 0.4.4 left running on a loopback port: taken only when it is our user's `codex app-server`. */
 
 import type { Deps } from "../../lib/deps.ts";
+import { baseName } from "../../lib/posix_path.ts";
 import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import type { LegacyServer } from "./metadata.ts";
 
@@ -12,7 +13,9 @@ const LISTENING = "0A";
 export async function legacyEndpoint(server: LegacyServer, deps: Deps): Promise<Endpoint | null> {
   const endpoint = parseEndpoint(server.url);
   const port = /^ws:\/\/127\.0\.0\.1:(\d+)\/$/.exec(endpoint?.kind === "ws" ? endpoint.url : "")?.[1];
-  if (endpoint === null || port === undefined || !Number.isSafeInteger(server.pid) || server.pid <= 1) return null;
+  if (endpoint === null || port === undefined || !Number.isSafeInteger(server.pid) || server.pid <= 1) {
+    return null;
+  }
   const uid = Deno.uid() ?? -1;
   const isOurs = Deno.build.os === "linux"
     ? isOurServerByProc(server.pid, uid) && listenerOf(await readText("/proc/net/tcp"), Number(port)) === uid
@@ -22,8 +25,8 @@ export async function legacyEndpoint(server: LegacyServer, deps: Deps): Promise<
 
 function isOurServerByProc(pid: number, uid: number): boolean {
   try {
-    const command = Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ");
-    return Deno.statSync(`/proc/${pid}`).uid === uid && isAppServer(command);
+    const command = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+    return Deno.statSync(`/proc/${pid}`).uid === uid && isAppServer(command.split("\0"));
   } catch {
     return false;
   }
@@ -34,11 +37,12 @@ async function isOurServerByPs(pid: number, uid: number, deps: Deps): Promise<bo
   const result = await deps.run("ps", args, { env: { ...deps.env }, timeoutMs: PS_TIMEOUT_MS });
   if (result.kind !== "exited") return false;
   const [, owner, command = ""] = /^\s*(\d+)\s+(.*)$/m.exec(result.stdout) ?? [];
-  return Number(owner) === uid && isAppServer(command);
+  return Number(owner) === uid && isAppServer(command.split(" "));
 }
 
-function isAppServer(command: string): boolean {
-  return /(^|\/)codex(\.js)? .*\bapp-server\b/.test(command) || /\bcodex\S* app-server\b/.test(command);
+/** Whether a command line is `codex app-server`, itself or through npm's wrapper. Pure. */
+export function isAppServer(args: readonly string[]): boolean {
+  return args.some((arg, at) => /^codex(\.js)?$/.test(baseName(arg)) && args[at + 1] === "app-server");
 }
 
 /** The user who listens at 127.0.0.1:port; null when nobody does. Pure. */

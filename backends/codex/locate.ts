@@ -23,7 +23,10 @@ export function locateCodex(env: Readonly<Record<string, string>>): string {
 }
 
 /** Where the wrapper `.../@openai/codex/bin/codex.js` looks for it. Pure; nothing for another program. */
-export function nativeCandidates(program: string, build: { readonly os: string; readonly arch: string }): string[] {
+export function nativeCandidates(
+  program: string,
+  build: { readonly os: string; readonly arch: string },
+): string[] {
   const scope = /^(.*)\/codex\/bin\/codex\.js$/.exec(program)?.[1];
   if (scope === undefined) return [];
   const [os, triple] = build.os === "darwin" ? ["darwin", "apple-darwin"] : ["linux", "unknown-linux-musl"];

@@ -71,6 +71,9 @@ export function withServer(before: Metadata, codexHome: string, server: StartedS
 export async function writeMetadata(path: string, content: Metadata): Promise<void> {
   const partial = `${path}.partial`;
   await Deno.remove(partial).catch(() => {});
-  await Deno.writeTextFile(partial, JSON.stringify(content, null, 2) + "\n", { mode: 0o600, createNew: true });
+  await Deno.writeTextFile(partial, JSON.stringify(content, null, 2) + "\n", {
+    mode: 0o600,
+    createNew: true,
+  });
   await Deno.rename(partial, path);
 }

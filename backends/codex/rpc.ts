@@ -104,9 +104,13 @@ export class Connection implements AsyncDisposable {
       // Not sent, they can't make us a slow reader, whom the server drops.
       optOutNotificationMethods: UNREAD_NOTIFICATIONS,
     };
-    const { userAgent, codexHome } = await this.call("initialize", { clientInfo: CLIENT_INFO, capabilities }, {
-      timeoutMs,
-    });
+    const { userAgent, codexHome } = await this.call(
+      "initialize",
+      { clientInfo: CLIENT_INFO, capabilities },
+      {
+        timeoutMs,
+      },
+    );
     this.#codexHome = codexHome;
     this.#version = versionOf(userAgent);
     this.#send({ method: "initialized" });
@@ -127,7 +131,9 @@ export class Connection implements AsyncDisposable {
     signal?.addEventListener("abort", abort);
     try {
       this.#send({ id, method, params });
-      void this.#clock.sleep(timeoutMs, over.signal).then(() => settle.reject(new NoAnswer(method, timeoutMs)));
+      void this.#clock.sleep(timeoutMs, over.signal).then(() =>
+        settle.reject(new NoAnswer(method, timeoutMs))
+      );
       const result = readResult(method, await settle.promise);
       if (result.ok) return result.value;
       throw new UnexpectedFrame(`the answer to ${method}`, result.why);

@@ -16,7 +16,8 @@ export class RpcError extends Error {
   /** SIGTERM has reached it: running turns end, new work needs another server. */
   get draining(): boolean {
     const { data } = this;
-    return typeof data === "object" && data !== null && "reason" in data && data.reason === "serverShuttingDown";
+    return typeof data === "object" && data !== null && "reason" in data &&
+      data.reason === "serverShuttingDown";
   }
 }
 

@@ -93,7 +93,9 @@ async function openConfigured(configured: Endpoint, options: ServerOptions): Pro
   if (endpoint !== null && connection !== null) return { connection, endpoint, origin: "configured" };
   throw new AppError(
     "transport",
-    `Cannot reach the Codex server of ${URL_NAME} (${describeEndpoint(configured)}): nothing listens there. ` +
+    `Cannot reach the Codex server of ${URL_NAME} (${
+      describeEndpoint(configured)
+    }): nothing listens there. ` +
       `Start it, or unset ${URL_NAME}`,
   );
 }
@@ -244,7 +246,11 @@ async function startServer(options: ServerOptions): Promise<CodexServer> {
   if (hasEnded) await writeMetadata(paths.metadata, withServer(metadata, codexHome, null));
   const said = await logTail(paths.log, launched.logStart);
   const why = hasEnded ? "it ended at once" : `it did not answer within ${START_TIMEOUT_MS / 1000} s`;
-  throw new AppError("failure", `Cannot start the Codex server: ${why}. Its log is ${paths.log}`, said || null);
+  throw new AppError(
+    "failure",
+    `Cannot start the Codex server: ${why}. Its log is ${paths.log}`,
+    said || null,
+  );
 }
 
 /** Codex makes its usual folder, but never one that is named to it. */
@@ -354,7 +360,9 @@ export async function stopIfOurs(
 }
 
 function isServersFault(error: unknown): boolean {
-  return [AppError, ConnectionLost, NoAnswer, RpcError, UnexpectedFrame].some((kind) => error instanceof kind);
+  return [AppError, ConnectionLost, NoAnswer, RpcError, UnexpectedFrame].some((kind) =>
+    error instanceof kind
+  );
 }
 
 /** Null when the server that answers is another process. */

@@ -8,7 +8,9 @@ const PACKAGE_FOLDER = "node_modules/@openai";
 
 /** The native executable below an npm prefix, or null. */
 async function executableIn(prefix: string): Promise<string | null> {
-  const [os, triple] = Deno.build.os === "darwin" ? ["darwin", "apple-darwin"] : ["linux", "unknown-linux-musl"];
+  const [os, triple] = Deno.build.os === "darwin"
+    ? ["darwin", "apple-darwin"]
+    : ["linux", "unknown-linux-musl"];
   const arch = Deno.build.arch === "aarch64" ? "arm64" : "x64";
   const target = `${Deno.build.arch}-${triple}`;
   const path = join(prefix, PACKAGE_FOLDER, `codex-${os}-${arch}`, "vendor", target, "bin", "codex");
