@@ -81,7 +81,9 @@ export class Connection implements AsyncDisposable {
     this.#wire = wire;
     this.#clock = clock;
     wire.socket.onmessage = (event) => this.#receive(event.data);
-    wire.socket.onclose = (event) => this.#end("closed", `the connection was closed (${event.code})`);
+    // Without a goodbye the code is 0 or 1006.
+    wire.socket.onclose = ({ code }) =>
+      this.#end("closed", `the connection was closed by the server (${code})`);
   }
 
   /** The server's CODEX_HOME, as an absolute path without symlinks. */
@@ -156,7 +158,7 @@ export class Connection implements AsyncDisposable {
   /** Hears everything that comes in from now on; end it with `using`. */
   listen(): Listener {
     const listener = new Listener((gone) => this.#listeners.delete(gone));
-    if (this.#loss !== null || this.#closing) listener.end(this.#loss);
+    if (this.#loss !== null || this.#closing) listener.end(this.#closing ? null : this.#loss);
     else this.#listeners.add(listener);
     return listener;
   }

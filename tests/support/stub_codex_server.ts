@@ -151,12 +151,11 @@ function serve(
         platformOs: "linux",
       };
     }
+    if (method === "stub/open") return threads.open(String(params["gate"]));
+    if (method === "stub/drop") return drop();
     if (!ready) throw new RpcFault(-32600, "Not initialized");
     if (method === "server/diagnostics") return { process: { id: Deno.pid }, gauges: [] };
-    if (method === "stub/open") threads.open(String(params["gate"]));
-    else if (method === "stub/drop") drop();
-    else return threads.call(method, params, client);
-    return {};
+    return threads.call(method, params, client);
   };
   socket.onopen = () => void clients.add(client);
   socket.onclose = () => {
@@ -172,7 +171,7 @@ function serve(
     if (method === undefined) return threads.answer(id, result);
     if (id === undefined) return;
     try {
-      client.send({ id, result: call(method, params) });
+      client.send({ id, result: call(method, params) ?? {} });
     } catch (error) {
       if (!(error instanceof RpcFault)) throw error;
       const { code, message, data } = error;
