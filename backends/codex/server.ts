@@ -40,6 +40,8 @@ export interface ServerOptions {
   readonly codexHome?: string;
   /** Default: CONNECT_TIMEOUT_MS. */
   readonly connectTimeoutMs?: number;
+  /** Default: START_TIMEOUT_MS. */
+  readonly startTimeoutMs?: number;
 }
 
 /** A server that answers, speaks a version that we know, and serves this CODEX_HOME. */
@@ -245,7 +247,9 @@ async function startServer(options: ServerOptions): Promise<CodexServer> {
   }
   if (hasEnded) await writeMetadata(paths.metadata, withServer(metadata, codexHome, null));
   const said = await logTail(paths.log, launched.logStart);
-  const why = hasEnded ? "it ended at once" : `it did not answer within ${START_TIMEOUT_MS / 1000} s`;
+  const why = hasEnded
+    ? "it ended at once"
+    : `it did not answer within ${(options.startTimeoutMs ?? START_TIMEOUT_MS) / 1000} s`;
   throw new AppError(
     "failure",
     `Cannot start the Codex server: ${why}. Its log is ${paths.log}`,
@@ -281,8 +285,8 @@ async function untilItAnswers(
   hasEnded: () => Promise<boolean>,
   options: ServerOptions,
 ): Promise<CodexServer | null> {
-  const { deps: { clock }, signal } = options;
-  const deadline = clock.monotonic() + START_TIMEOUT_MS;
+  const { deps: { clock }, signal, startTimeoutMs = START_TIMEOUT_MS } = options;
+  const deadline = clock.monotonic() + startTimeoutMs;
   while (clock.monotonic() < deadline) {
     const over = await hasEnded();
     const server = await openDefault(codexHome, options);

@@ -17,6 +17,10 @@ const metadataOf = async (codex: CodexSandbox) =>
   JSON.parse(await Deno.readTextFile(join(codex.state, "codex-appserver.json")));
 const ended = (pid: number) =>
   eventually(async () => !await isRunning(pid), { what: `the end of process ${pid}` });
+async function isLocked(path: string): Promise<boolean> {
+  using file = await Deno.open(path, { write: true });
+  return !file.tryLockSync(true);
+}
 /** What a command is told; it must not have connected. */
 async function refusal(promise: Promise<unknown>): Promise<AppError> {
   try {
@@ -133,15 +137,32 @@ Deno.test("a server of ours that has lost its socket is not doubled", async () =
   await using codex = await createStubCodexSandbox();
   const { pid } = await codex.connected();
   await Deno.remove(controlSocket(codex.codexHome));
-  const abort = new AbortController();
-  const waiting = connectServer({ deps: codex.deps(), signal: abort.signal }).catch((error) => error);
-  const second = codex.connect();
-  // It is there again before the time is up.
+  const waiting = connectServer({ deps: codex.deps(), signal });
+  const second = codex.connected();
+  await eventually(() => isLocked(join(codex.state, "codex-appserver.lock")), {
+    what: "a command that waits",
+  });
   await Deno.symlink(join(codex.codexHome, "stub", "s"), controlSocket(codex.codexHome));
   const server = await waiting;
-  deepStrictEqual([server.origin, (await second as { pid: number }).pid], ["found", pid]);
+  deepStrictEqual([server.origin, (await second).pid], ["found", pid]);
   await server.connection.close();
   deepStrictEqual(await codex.servers(), [pid]);
+});
+
+Deno.test("a server that never listens is told as such, and not doubled", async () => {
+  await using codex = await createStubCodexSandbox("nosocket");
+  const options = { deps: codex.deps(), signal, startTimeoutMs: 300 };
+  match(
+    (await refusal(connectServer(options))).message,
+    /^Cannot start the Codex server: it did not answer within 0\.3 s/,
+  );
+  const [pid] = await codex.servers();
+  const again = await refusal(connectServer(options));
+  match(again.message, new RegExp(`its process ${pid} runs but does not listen.*End it with: kill ${pid}$`));
+  deepStrictEqual(await codex.servers(), [pid]);
+  deepStrictEqual(await stopIfOurs(options, NOBODY), { kind: "unknown", why: "it runs but does not listen" });
+  Deno.kill(pid!, "SIGKILL");
+  await ended(pid!);
 });
 
 Deno.test("stopIfOurs() leaves a server to whoever works with it", async () => {
