@@ -10,17 +10,28 @@ export async function startThread(connection: Connection, params: Params<"thread
   return (await connection.call("thread/start", params)).thread.id;
 }
 
-/** What comes in until something fits, that included. */
+const HEAR_TIMEOUT_MS = 30_000;
+
+/** What comes in until something fits, that included. @throws Error after 30 s. */
 export async function hearUntil(
   listener: Listener,
   fits: (incoming: Incoming) => boolean,
 ): Promise<Incoming[]> {
   const heard: Incoming[] = [];
-  for (;;) {
-    const { done, value } = await listener.next();
-    ok(!done, `the connection was closed after ${JSON.stringify(heard)}`);
-    heard.push(value);
-    if (fits(value)) return heard;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    listener[Symbol.dispose]();
+  }, HEAR_TIMEOUT_MS);
+  try {
+    for (;;) {
+      const { done, value } = await listener.next();
+      ok(!done, `${late ? "too late" : "the connection was closed"} after ${JSON.stringify(heard)}`);
+      heard.push(value);
+      if (fits(value)) return heard;
+    }
+  } finally {
+    clearTimeout(timer);
   }
 }
 

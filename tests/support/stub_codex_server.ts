@@ -2,7 +2,7 @@
  * A stand-in for `codex`, for tests: `app-server --listen unix://|ws://127.0.0.1:PORT` speaks the app-server's protocol
  * on a real socket. What it says is in `stub_codex_threads.ts`. `STUB_CODEX` holds switches, separated by commas:
  * `version=0.1.0`, `refuse` (no `initialize`), `silent` (no answer at all), `garbled` (no JSON), `odd` (results of another
- * form), `slow=MS` (every answer), `late=MS` (listens only then), `broken` (ends at once), `nosocket` (listens nowhere).
+ * form), `slow=MS` (every answer), `lag=MS` (a turn that was started counts as running only then), `late=MS` (listens only then), `broken` (ends at once), `nosocket` (listens nowhere).
  * Further requests, for tests: `stub/open {gate}`, `stub/drop`.
  */
 
@@ -73,7 +73,7 @@ async function main(args: readonly string[]): Promise<void> {
     connections.clear();
   };
   const clients = new Set<StubClient>();
-  const threads = new StubThreads(`${home}/stub-threads.json`, clients, drop);
+  const threads = new StubThreads(`${home}/stub-threads.json`, clients, drop, Number(set.get("lag") ?? 0));
   const handle = (request: Request): Response => {
     if (token !== null && request.headers.get("authorization") !== `Bearer ${token}`) {
       return new Response("missing websocket bearer token", { status: 401 });

@@ -25,6 +25,12 @@ interface Input {
   readonly type: string;
   readonly text?: string;
 }
+type UserMessage = {
+  readonly type: "userMessage";
+  readonly id: string;
+  readonly clientId: unknown;
+  readonly content: readonly Input[];
+};
 interface Queued {
   id: string;
   input: readonly Input[];
@@ -64,6 +70,7 @@ interface Loaded {
 }
 type Params = Record<string, unknown>;
 
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const now = () => Math.floor(Date.now() / 1000);
 const textOf = (input: readonly Input[]) => input.map(({ text = "" }) => text).join("\n");
 
@@ -81,6 +88,8 @@ export class StubThreads {
     readonly file: string,
     readonly clients: ReadonlySet<StubClient>,
     readonly dropConnections: () => void,
+    /** Between the answer to `turn/start` and the turn's being told as running. */
+    readonly lagMs: number,
   ) {
     for (const stored of readThreads(file)) {
       for (const turn of stored.turns) if (turn.status === "inProgress") turn.status = "interrupted";
@@ -190,11 +199,11 @@ export class StubThreads {
       }
       case "turn/interrupt": {
         const running = this.#running(id);
-        if (running === null || (params["turnId"] !== "" && params["turnId"] !== running.id)) {
+        const loaded = this.#loaded.get(id)!;
+        if (params["turnId"] !== "" && (params["turnId"] !== running?.id || loaded.interrupt === null)) {
           throw new RpcFault(-32600, "no active turn to interrupt");
         }
-        const loaded = this.#loaded.get(id)!;
-        loaded.queueHeld = true;
+        if (loaded.interrupt !== null) loaded.queueHeld = true;
         loaded.interrupt?.();
         return {};
       }
@@ -388,7 +397,7 @@ export class StubThreads {
     const loaded = this.#loadedOr(stored.id);
     this.#settings(stored, params);
     const input = params["input"] as Input[];
-    const message = {
+    const message: UserMessage = {
       type: "userMessage",
       id: crypto.randomUUID(),
       clientId: params["clientUserMessageId"] ?? null,
@@ -414,24 +423,22 @@ export class StubThreads {
     stored.turns.push(turn);
     loaded.failed = false;
     loaded.queueHeld = false;
-    const interrupted = Promise.withResolvers<"interrupted">();
-    loaded.interrupt = () => interrupted.resolve("interrupted");
-    this.#statusChanged(stored.id);
-    this.#toSubscribers(stored.id, "turn/started", { threadId: stored.id, turn: { ...turn, items: [] } });
-    if (isFromPerson) this.#item(stored.id, turn, message);
-    const text = isFromPerson ? textOf(input) : stored.goal?.objective ?? "";
-    void this.#play(stored, turn, text, interrupted.promise);
+    void this.#play(stored, turn, isFromPerson ? message : null);
     return { ...turn, items: [] };
   }
 
-  async #play(
-    stored: Stored,
-    turn: StubTurn,
-    text: string,
-    interrupted: Promise<"interrupted">,
-  ): Promise<void> {
+  async #play(stored: Stored, turn: StubTurn, message: UserMessage | null): Promise<void> {
     const { id } = stored;
     const loaded = this.#loaded.get(id)!;
+    // The answer to whoever started it goes first; the real one then takes some ms, too.
+    await (this.lagMs === 0 ? Promise.resolve() : sleep(this.lagMs));
+    const interruption = Promise.withResolvers<"interrupted">();
+    const interrupted = interruption.promise;
+    loaded.interrupt = () => interruption.resolve("interrupted");
+    this.#statusChanged(id);
+    this.#toSubscribers(id, "turn/started", { threadId: id, turn: { ...turn, items: [] } });
+    if (message !== null) this.#item(id, turn, message);
+    const text = message === null ? stored.goal?.objective ?? "" : textOf(message.content);
     const [, verb = "", args = ""] = /STUB:(\w+)(?: ([^\n]*))?/.exec(text) ?? [];
     const [first = "", rest = ""] = args.split(" ", 2);
     const error = (word: string, willRetry: boolean) => {
@@ -444,8 +451,6 @@ export class StubThreads {
     const held = async (gate: string) => {
       outcome = await Promise.race([this.#gate(gate).promise.then(() => "completed" as const), interrupted]);
     };
-    // What the caller is told of the turn's start comes first.
-    await Promise.resolve();
     switch (verb) {
       case "hold":
         await held(first);
