@@ -31,6 +31,7 @@ export interface OpenOptions {
   readonly clock: Clock;
   /** Default: CONNECT_TIMEOUT_MS. */
   readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
 }
 export interface CallOptions {
   /** Default: CALL_TIMEOUT_MS. */
@@ -43,14 +44,18 @@ export type Incoming =
   | { readonly kind: "notification"; readonly notification: Notification }
   | { readonly kind: "request"; readonly request: ServerRequest };
 
-/** @throws ConnectionLost, RpcError when `initialize` is refused, UnexpectedFrame when it is answered strangely. */
+/**
+ * @throws ConnectionLost, RpcError when `initialize` is refused, UnexpectedFrame when it is answered strangely, the
+ * signal's reason.
+ */
 export async function openConnection(endpoint: Endpoint, options: OpenOptions): Promise<Connection> {
-  const { clock, timeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const { clock, timeoutMs = CONNECT_TIMEOUT_MS, signal = new AbortController().signal } = options;
+  signal.throwIfAborted();
   const deadline = clock.monotonic() + timeoutMs;
-  const wire = await openWire(endpoint, clock, timeoutMs);
+  const wire = await openWire(endpoint, clock, timeoutMs, signal);
   const connection = new Connection(wire, clock);
   try {
-    await connection.initialize(Math.max(1, deadline - clock.monotonic()));
+    await connection.initialize({ timeoutMs: Math.max(1, deadline - clock.monotonic()), signal });
     return connection;
   } catch (error) {
     await connection.close();
@@ -99,20 +104,15 @@ export class Connection implements AsyncDisposable {
     return this.#ended.promise;
   }
 
-  async initialize(timeoutMs: number): Promise<void> {
+  async initialize(options: CallOptions): Promise<void> {
     const capabilities = {
       experimentalApi: true,
       requestAttestation: false,
       // Not sent, they can't make us a slow reader, whom the server drops.
       optOutNotificationMethods: UNREAD_NOTIFICATIONS,
     };
-    const { userAgent, codexHome } = await this.call(
-      "initialize",
-      { clientInfo: CLIENT_INFO, capabilities },
-      {
-        timeoutMs,
-      },
-    );
+    const params = { clientInfo: CLIENT_INFO, capabilities };
+    const { userAgent, codexHome } = await this.call("initialize", params, options);
     this.#codexHome = codexHome;
     this.#version = versionOf(userAgent);
     this.#send({ method: "initialized" });
@@ -283,7 +283,12 @@ interface Wire {
   client: Deno.HttpClient | null;
 }
 
-async function openWire(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<Wire> {
+async function openWire(
+  endpoint: Endpoint,
+  clock: Clock,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Wire> {
   const wire = startWire(endpoint);
   const { socket } = wire;
   const opened = Promise.withResolvers<string | null>();
@@ -291,7 +296,7 @@ async function openWire(endpoint: Endpoint, clock: Clock, timeoutMs: number): Pr
   socket.onopen = () => opened.resolve(null);
   socket.onerror = (event) => why = event instanceof ErrorEvent ? event.message : "";
   socket.onclose = () => opened.resolve(why || "the connection was closed");
-  const result = await withDeadline(opened.promise, clock, timeoutMs);
+  const result = await withDeadline(opened.promise, clock, timeoutMs, signal);
   if (result === null) {
     socket.onopen = null;
     // The close event says it all.
@@ -303,6 +308,7 @@ async function openWire(endpoint: Endpoint, clock: Clock, timeoutMs: number): Pr
     await withDeadline(opened.promise, clock, CLOSE_TIMEOUT_MS);
   }
   wire.client?.close();
+  signal.throwIfAborted();
   if (result === LATE) throw new ConnectionLost("timeout", `no answer within ${timeoutMs} ms`, false);
   const message = result.replace(/^NetworkError: failed to connect to WebSocket: /, "");
   throw new ConnectionLost(await whyNot(endpoint, message), message, false);
@@ -349,12 +355,20 @@ function addressOf(url: string): { hostname: string; port: number } {
 const LATE = Symbol("late");
 type Late = typeof LATE;
 
-async function withDeadline<T>(promise: Promise<T>, clock: Clock, ms: number): Promise<T | Late> {
+/** `LATE` after the time, or when the signal aborts. */
+async function withDeadline<T>(
+  promise: Promise<T>,
+  clock: Clock,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<T | Late> {
   const over = new AbortController();
-  const late = clock.sleep(ms, over.signal).then((): Late => LATE);
+  const end = () => over.abort();
+  signal?.addEventListener("abort", end);
   try {
-    return await Promise.race<T | Late>([promise, late]);
+    return await Promise.race<T | Late>([promise, clock.sleep(ms, over.signal).then((): Late => LATE)]);
   } finally {
     over.abort();
+    signal?.removeEventListener("abort", end);
   }
 }

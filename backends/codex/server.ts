@@ -131,11 +131,12 @@ async function open(
   codexHome: string | null,
   options: ServerOptions,
 ): Promise<Connection | null> {
-  const { deps: { clock }, connectTimeoutMs: timeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const { deps: { clock }, signal, connectTimeoutMs: timeoutMs = CONNECT_TIMEOUT_MS } = options;
   let connection: Connection;
   try {
-    connection = await openConnection(endpoint, { clock, timeoutMs });
+    connection = await openConnection(endpoint, { clock, timeoutMs, signal });
   } catch (error) {
+    signal.throwIfAborted();
     if (error instanceof ConnectionLost && error.loss === "absent") return null;
     throw unreachable(endpoint, error);
   }

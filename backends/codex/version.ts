@@ -1,7 +1,10 @@
 /** Which version a server has, and whether it is enough. Pure. */
 
-/** The oldest whose protocol has every method and field that we use (0.140.0 has no message queue). */
-export const MINIMUM_VERSION = "0.150.0";
+/**
+ * The oldest that start, turns, queue, approval and stop were run with. 0.150.0 answers "not supported yet" to
+ * `thread/items/list`, 0.140.0 has no message queue.
+ */
+export const MINIMUM_VERSION = "0.155.0";
 
 /**
  * The version in `initialize`'s user agent, `<first client>/0.169.0 (Debian 12.0.0; x86_64) ...`; null when it names

@@ -224,6 +224,22 @@ Deno.test("close() ends listeners without an error, and may be repeated", async 
   deepStrictEqual(await late.next(), { done: true, value: undefined });
 });
 
+Deno.test("the stub can lag as the real server does: a turn that was started does not count as running yet", async () => {
+  await using codex = await createStubCodexSandbox("lag=300");
+  await codex.serve();
+  await using connection = await open(codex);
+  using listener = connection.listen();
+  const threadId = await start(connection);
+  const { turn } = await connection.call("turn/start", { threadId, input: text("STUB:hold never") });
+  strictEqual(turn.status, "inProgress");
+  deepStrictEqual((await connection.call("thread/read", { threadId })).thread.status, { type: "idle" });
+  const interrupt = () => connection.call("turn/interrupt", { threadId, turnId: turn.id });
+  await rejects(interrupt(), /no active turn to interrupt/);
+  await until(listener, "turn/started");
+  await interrupt();
+  await until(listener, "turn/completed");
+});
+
 Deno.test("a listener that nobody reads any more hears nothing more", async () => {
   await using codex = await createStubCodexSandbox();
   await codex.serve();
@@ -270,6 +286,10 @@ Deno.test("a frozen server costs the time limit and no more", async () => {
       return error instanceof ConnectionLost && error.loss === "timeout";
     });
     await connection.close();
+    const abort = new AbortController();
+    const opening = openConnection(endpointOf(codex), { clock, timeoutMs: 60_000, signal: abort.signal });
+    abort.abort(new Error("enough"));
+    await rejects(opening, /enough/);
   } finally {
     server.kill("SIGCONT");
   }

@@ -209,7 +209,7 @@ for (
       "too old",
       "version=0.140.0",
       "failure",
-      /is version 0\.140\.0, and 0\.150\.0 or newer is needed.*npm install/,
+      /is version 0\.140\.0, and 0\.155\.0 or newer is needed.*npm install/,
     ],
     ["of another form", "odd", "failure", /initialize has an unknown form/],
     ["against us", "refuse", "failure", /refuses us: stub refuses/],

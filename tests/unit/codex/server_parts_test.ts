@@ -25,10 +25,10 @@ for (
   const [version, tooOld] of [
     [MINIMUM_VERSION, false],
     ["0.169.0", false],
-    ["0.150.1", false],
+    ["0.155.1", false],
     ["1.0.0", false],
-    ["0.151.0-alpha.1", false],
-    ["0.149.9", true],
+    ["0.156.0-alpha.1", false],
+    ["0.154.9", true],
     ["0.140.0", true],
     ["0.9.0", true],
     [null, false],
