@@ -328,12 +328,13 @@ function startWire(endpoint: Endpoint): Wire {
 }
 
 async function whyNot(endpoint: Endpoint, message: string): Promise<Loss> {
-  if (await isAbsent(endpoint)) return "absent";
+  // A look alone would come too late where a server has just begun to listen.
+  if (NOBODY.test(message) || await isAbsent(endpoint)) return "absent";
   return /status code: 4/.test(message) ? "rejected" : "failed";
 }
 
 /** True only when nobody listens there. */
-export async function isAbsent(endpoint: Endpoint): Promise<boolean> {
+async function isAbsent(endpoint: Endpoint): Promise<boolean> {
   try {
     using _connection = endpoint.kind === "unix"
       ? await Deno.connect({ transport: "unix", path: endpoint.path })
@@ -352,6 +353,8 @@ function addressOf(url: string): { hostname: string; port: number } {
   };
 }
 
+/** ENOENT, and ECONNREFUSED of Linux and macOS. */
+const NOBODY = /\(os error (2|111|61)\)$/;
 const LATE = Symbol("late");
 type Late = typeof LATE;
 

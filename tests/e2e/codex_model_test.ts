@@ -152,10 +152,10 @@ async function story(
   using listener = connection.listen();
   const said: Record<string, unknown> = {};
   const input = textInput("hello");
-  /** Without what only the real one tells. */
+  /** Without what only the real one tells, or tells before or after an answer. */
   const methods = (heard: readonly { method: string }[]) =>
     heard.map(({ method }) => method).filter((method) =>
-      !["thread/tokenUsage/updated", "thread/settings/updated"].includes(method)
+      !["thread/started", "thread/tokenUsage/updated", "thread/settings/updated"].includes(method)
     );
   const refusal = (call: Promise<unknown>) =>
     call.then(

@@ -4,7 +4,9 @@ import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/st
 import { dirname, join } from "node:path";
 import type { Connection } from "../../backends/codex/rpc.ts";
 import { ConnectionLost } from "../../backends/codex/rpc_errors.ts";
-import { connectServer, findServer, stopIfOurs } from "../../backends/codex/server.ts";
+import { findServer } from "../../backends/codex/find_server.ts";
+import { connectServer } from "../../backends/codex/server.ts";
+import { stopIfOurs } from "../../backends/codex/stop_server.ts";
 import { AppError } from "../../lib/errors.ts";
 import { type CodexSandbox, createCodexSandbox } from "../support/codex_sandbox.ts";
 import { ensureCodex } from "../support/codex_install.ts";
@@ -45,11 +47,17 @@ Deno.test("a cold start, a second command, and a turn", async () => {
   deepStrictEqual(codex.model!.prompts(threadId), ["SCRIPT:plain hello"]);
 });
 
-Deno.test("eight commands at the same time start one server", async () => {
+Deno.test("eight commands at the same time start one server, also where a killed one has left its socket", async () => {
   await using codex = await createCodexSandbox();
-  const said = await Promise.all(Array.from({ length: 8 }, () => codex.connected()));
-  strictEqual(new Set(said.map(({ pid }) => pid)).size, 1);
-  deepStrictEqual(await codex.servers(), [said[0]!.pid]);
+  for (let round = 1; round <= 3; round++) {
+    const said = await Promise.all(Array.from({ length: 8 }, () => codex.connected()));
+    const pid = said[0]!.pid;
+    deepStrictEqual(said.map((each) => each.pid), Array.from(said, () => pid));
+    deepStrictEqual(await codex.servers(), [pid]);
+    strictEqual(said.filter(({ origin }) => origin === "started").length, 1);
+    Deno.kill(pid, "SIGKILL");
+    await eventually(async () => !await isRunning(pid), { what: "the end of the server" });
+  }
 });
 
 Deno.test("a server that is killed in a turn is noticed at once and replaced; the thread goes on", async () => {

@@ -6,6 +6,8 @@
  * codexErrorInfo. `retry <gate>`: says that it tries again, then as `hold`. `flicker <gate>`: idle already, completed
  * only at the gate. `drop <gate>`: breaks all connections, then as `hold`. `exit`: the server dies at once.
  * `long <n>`: a reply of n characters. Anything else comes back as `REPLY: ...`.
+ *
+ * Long, because every method works on the same few maps.
  */
 
 import { type Emit, RpcFault, type StubClient } from "./stub_codex_wire.ts";
