@@ -99,7 +99,7 @@ export function trustedSocket(
   path: string,
   uid: number | null,
   look: Look = lookAt,
-  readLink: (path: string) => string = Deno.readLinkSync,
+  readLink: (path: string) => string | null = linkAt,
 ): Endpoint | null {
   const found = look(path);
   if (found === null) return null;
@@ -118,6 +118,7 @@ export function trustedSocket(
   if (found.kind === "socket") return { kind: "unix", path };
   if (found.kind !== "symlink") throw refuse("it", "is not a socket");
   const target = readLink(path);
+  if (target === null) return null;
   if (!isPlainAbsolute(target)) throw refuse("its link", `leads to "${target}"`);
   const folder = look(folderOf(target));
   if (folder !== null && folder.kind !== "folder") throw refuse(`"${folderOf(target)}"`, "is not a folder");
@@ -127,6 +128,16 @@ export function trustedSocket(
   check(`"${target}"`, socket);
   if (socket.kind !== "socket") throw refuse(`"${target}"`, "is not a socket");
   return { kind: "unix", path: target };
+}
+
+/** Null when it has just been taken away, by a server that begins or ends. */
+function linkAt(path: string): string | null {
+  try {
+    return Deno.readLinkSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }
 
 function lookAt(path: string): Entry | null {

@@ -15,6 +15,7 @@ import { logTail } from "./server_log.ts";
 /** Measured: 0.2 s, on a busy machine with cold files 7 s. */
 const START_TIMEOUT_MS = 20_000;
 const START_POLL_MS = 5;
+const PS_TIMEOUT_MS = 5_000;
 /** Of those who wait for another process' start. */
 export const LOCK_TIMEOUT_MS = START_TIMEOUT_MS + CONNECT_TIMEOUT_MS;
 
@@ -60,25 +61,32 @@ export async function startServer(options: ServerOptions): Promise<CodexServer> 
   });
   let hasEnded = false;
   void launched.ended.then(() => hasEnded = true, () => hasEnded = true);
-  const process = await deps.identify(launched.pid);
-  const started: StartedServer | null = process === null ? null : {
-    codexHome,
-    socket: controlSocket(codexHome),
-    process,
-    version: null,
-    startedBy: `dev-sessions (process ${Deno.pid})`,
-    startedAt: new Date(deps.clock.now()).toISOString(),
+  const record = async (pid: number, version: string | null) => {
+    const process = await deps.identify(pid);
+    const started: StartedServer | null = process && {
+      codexHome,
+      socket: controlSocket(codexHome),
+      process,
+      version,
+      startedBy: `dev-sessions (process ${Deno.pid})`,
+      startedAt: new Date(deps.clock.now()).toISOString(),
+    };
+    await writeMetadata(paths.metadata, withServer(metadata, codexHome, started));
   };
-  await writeMetadata(paths.metadata, withServer(metadata, codexHome, started));
+  await record(launched.pid, null);
   try {
     const server = await untilItAnswers(codexHome, () => Promise.resolve(hasEnded), options);
-    if (server !== null && !hasEnded) {
-      const complete = started && { ...started, version: server.connection.version };
-      await writeMetadata(paths.metadata, withServer(metadata, codexHome, complete));
-      return { ...server, origin: "started" };
+    if (server !== null) {
+      const { process: { id: pid } } = await server.connection.call("server/diagnostics", {});
+      if (pid === launched.pid || await parentOf(pid, deps) === launched.pid) {
+        await record(pid, server.connection.version);
+        return { ...server, origin: "started" };
+      }
     }
-    if (hasEnded) await writeMetadata(paths.metadata, withServer(metadata, codexHome, null));
     // Ours ends by itself when somebody else's has come first.
+    if (server !== null || hasEnded) {
+      await writeMetadata(paths.metadata, withServer(metadata, codexHome, null));
+    }
     if (server !== null) return server;
   } catch (error) {
     // Too old, or not to be trusted: nobody else could use it either.
@@ -116,6 +124,15 @@ async function ensureCodexHome(codexHome: string, deps: Deps): Promise<void> {
 /** A server that can't be seen from here (another container's) does not listen here either, and is none of ours. */
 async function isAlive(server: StartedServer, deps: Deps): Promise<boolean> {
   return (await deps.processStates([server.process]))[0] === "alive";
+}
+
+/** Of a wrapper that stays as the parent of the program. Null when that can't be told. */
+async function parentOf(pid: number, deps: Deps): Promise<number | null> {
+  const result = await deps.run("ps", ["-o", "ppid=", "-p", String(pid)], {
+    env: { ...deps.env },
+    timeoutMs: PS_TIMEOUT_MS,
+  });
+  return result.kind === "exited" && result.code === 0 ? Number(result.stdout.trim()) : null;
 }
 
 /** Null when it has ended or the time is up. @throws the signal's reason. */

@@ -317,6 +317,33 @@ Deno.test("a start that is killed leaves a server that the next command takes", 
   deepStrictEqual(await codex.servers(), [pid]);
 });
 
+Deno.test("somebody else's server that comes first is taken, and is not called ours", async () => {
+  await using codex = await createStubCodexSandbox("late=1000");
+  const connecting = codex.connected();
+  await eventually(async () => (await codex.servers()).length === 1, {
+    what: "a server that is being started",
+  });
+  const [late] = await codex.servers();
+  await codex.serve(undefined, { env: { STUB_CODEX: "" } });
+  const said = await connecting;
+  strictEqual(said.origin, "found");
+  await ended(late!);
+  deepStrictEqual(await codex.servers(), [said.pid]);
+  deepStrictEqual((await metadataOf(codex)).servers, []);
+});
+
+Deno.test("a wrapper that stays as the server's parent is seen through", async () => {
+  await using codex = await createStubCodexSandbox();
+  const onPath = join(codex.sandbox.root, "bin", "codex");
+  await Deno.rename(onPath, `${onPath}-itself`);
+  await Deno.writeTextFile(onPath, `#!/bin/sh\n"${onPath}-itself" "$@"\n`, { mode: 0o700 });
+  const started = await codex.connected();
+  strictEqual(started.origin, "started");
+  strictEqual((await metadataOf(codex)).servers[0].process.pid, started.pid);
+  deepStrictEqual(await stopIfOurs({ deps: codex.deps(), signal }, NOBODY), { kind: "stopped" });
+  await eventually(async () => (await codex.servers()).length === 0, { what: "no server" });
+});
+
 Deno.test("the log starts anew when it is full, and keeps what it held once", async () => {
   await using codex = await createStubCodexSandbox();
   const { pid } = await codex.connected();

@@ -92,7 +92,7 @@ const USUAL: Record<string, Entry | null> = {
   [SHARED]: entry("folder"),
   [TARGET]: entry("socket", 0o600),
 };
-const trusted = (changed: Record<string, Entry | null>, target = TARGET) => {
+const trusted = (changed: Record<string, Entry | null>, target: string | null = TARGET) => {
   const files = { ...USUAL, ...changed };
   return trustedSocket(LINK, 1000, (path) => files[path] ?? null, () => target);
 };
@@ -106,6 +106,7 @@ Deno.test("trustedSocket() follows Codex's own link to a socket of ours", () => 
 Deno.test("trustedSocket() is null where nothing is", () => {
   strictEqual(trusted({ [LINK]: null }), null);
   strictEqual(trusted({ [LINK]: null, [CONTROL]: null }), null);
+  strictEqual(trusted({}, null), null, "taken away meanwhile");
   strictEqual(trusted({ [TARGET]: null }), null);
   strictEqual(trusted({ [TARGET]: null, [SHARED]: null }), null);
 });
