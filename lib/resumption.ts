@@ -3,7 +3,7 @@
  * is at work before anything exists outside of the registry.
  */
 
-import type { Backend } from "../backends/backend.ts";
+import type { Backend, ResumePlan } from "../backends/backend.ts";
 import { withNote } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
@@ -48,7 +48,7 @@ export class Resumption {
     options: { readonly readyTimeoutMs: number; readonly admit: Admit },
     signal: AbortSignal,
   ): Promise<{ session: Session; readyProven: boolean }> {
-    const { begun, ...plan } = await backend.planResume(session);
+    const { begun, ...plan } = await this.#planned(session, backend);
     const resumer = await this.#self();
     const { admit, readyTimeoutMs } = options;
     const claimed = this.store.claimResume(session, { resumer, ...plan, admit });
@@ -61,6 +61,18 @@ export class Resumption {
     } catch (error) {
       const left = await this.#remove(claimed, resumer, backend);
       throw left === "removed" ? error : withNote(error, "The next command removes what it started.");
+    }
+  }
+
+  async #planned(session: Session, backend: Backend): Promise<ResumePlan> {
+    try {
+      return await backend.planResume(session);
+    } catch (error) {
+      // What stands in the way may be the work of another resume that has begun since the row was read.
+      const current = this.store.find(session.id);
+      if (current?.token === session.token && current.lifecycle === "active") throw isLive(session.id);
+      if (current?.token === session.token && current.resumer !== null) throw isBeingResumed(session.id);
+      throw error;
     }
   }
 
