@@ -1,0 +1,83 @@
+/** Ways to sessions: rows by id, the backends that drive their agents, and the proof that an agent is dead. */
+
+import type { Backend } from "../backends/backend.ts";
+import { BACKENDS } from "../backends/registry.ts";
+import type { Deps } from "./deps.ts";
+import { AppError, sessionNotFound } from "./errors.ts";
+import type { Paths } from "./paths.ts";
+import type { AgentKind, Session, SessionId } from "./session.ts";
+import type { Store } from "./store.ts";
+
+export class Reach {
+  readonly #backends = new Map<AgentKind, Backend>();
+
+  constructor(
+    private readonly deps: Deps,
+    private readonly paths: Paths,
+    private readonly store: Store,
+  ) {}
+
+  /** @throws AppError (not_found) */
+  find(id: SessionId): Session {
+    const session = this.store.find(id);
+    if (session === null) throw sessionNotFound(id);
+    return session;
+  }
+
+  /** @throws AppError (not_found) */
+  async reach(id: SessionId): Promise<Session> {
+    return await this.reached(this.find(id));
+  }
+
+  /** The row with a way to its agent: one that an earlier version wrote gets it here, when it can be proven. */
+  async reached(session: Session): Promise<Session> {
+    if (session.handle !== null || session.lifecycle !== "active") return session;
+    const handle = await (await this.backendOrNull(session.agent))?.adopt(session) ?? null;
+    if (handle === null) return session;
+    this.store.recordHandle(session, handle);
+    return this.find(session.id);
+  }
+
+  /** @throws AppError for an agent that this version can't drive. */
+  async backend(agent: AgentKind): Promise<Backend> {
+    const backend = await this.backendOrNull(agent);
+    if (backend !== null) return backend;
+    throw new AppError(
+      "failure",
+      `Cannot work with ${agent} sessions: this version of dev-sessions drives ${
+        Object.keys(BACKENDS).join(", ")
+      } only`,
+    );
+  }
+
+  async backendOrNull(agent: AgentKind): Promise<Backend | null> {
+    const known = this.#backends.get(agent);
+    if (known !== undefined) return known;
+    const loaded = await BACKENDS[agent]?.(this.deps, this.paths) ?? null;
+    if (loaded !== null) this.#backends.set(agent, loaded);
+    return loaded;
+  }
+
+  /** Those whose agent is proven to be dead. */
+  async dead(sessions: readonly Session[]): Promise<Session[]> {
+    const dead: Session[] = [];
+    for (const [agent, group] of Map.groupBy(sessions, (session) => session.agent)) {
+      const liveness = await (await this.backendOrNull(agent))?.liveness(group);
+      dead.push(...group.filter((session) => liveness?.get(session.id) === "dead"));
+    }
+    return dead;
+  }
+
+  /** Marks a session whose agent is proven to be dead as ended and returns its row; anything less changes nothing. */
+  async noticeDeath(session: Session): Promise<Session | null> {
+    if (session.lifecycle !== "active") return session;
+    const backend = await this.backend(session.agent);
+    if ((await backend.liveness([session])).get(session.id) !== "dead") return null;
+    this.markEnded(session, await backend.reap(session));
+    return this.store.find(session.id);
+  }
+
+  markEnded(session: Session, reason: string): void {
+    this.store.markEnded(session, { at: new Date(this.deps.clock.now()).toISOString(), reason });
+  }
+}
