@@ -14,7 +14,11 @@ import {
   worktreesFolder,
 } from "./worktree_decision.ts";
 
-type GitDeps = Pick<Deps, "run" | "env">;
+type GitDeps = Pick<Deps, "run" | "env" | "clock">;
+
+/** Git can't always answer while another process adds or removes a worktree: then it is asked again. */
+const ASK_ATTEMPTS = 10;
+const ASK_PAUSE_MS = 50;
 
 /**
  * The repository around a folder, changing nothing.
@@ -30,6 +34,16 @@ export async function inspectSite(
   const cannot = `Cannot create a worktree for "${folder}"`;
   const fail = (why: string) => new AppError("failure", `${cannot}: ${why}`);
   const ask = (args: readonly string[], at = folder) => askGit(deps, at, args, cannot);
+  const answer = async (args: readonly string[]): Promise<string> => {
+    for (let attempt = 1;; attempt++) {
+      const result = await queryGit(deps, folder, args);
+      if (result.kind === "exited" && result.code === 0) return result.stdout.replace(/\n$/, "");
+      if (result.kind !== "exited" || attempt === ASK_ATTEMPTS) {
+        throw fail(`${gitComplaint(result)}. See: git ${args.join(" ")}`);
+      }
+      await deps.clock.sleep(ASK_PAUSE_MS);
+    }
+  };
 
   const kind = await queryGit(deps, folder, [
     "rev-parse",
@@ -51,17 +65,14 @@ export async function inspectSite(
     );
   }
   const [top, prefix, gitFolder, commonFolder, superproject, list, head] = await Promise.all([
-    ask(["rev-parse", "--show-toplevel"]),
-    ask(["rev-parse", "--show-prefix"]),
-    ask(["rev-parse", "--git-dir"]),
-    ask(["rev-parse", "--git-common-dir"]),
+    answer(["rev-parse", "--show-toplevel"]),
+    answer(["rev-parse", "--show-prefix"]),
+    answer(["rev-parse", "--git-dir"]),
+    answer(["rev-parse", "--git-common-dir"]),
     ask(["rev-parse", "--show-superproject-working-tree"]),
-    ask(["worktree", "list", "--porcelain"]),
+    answer(["worktree", "list", "--porcelain"]),
     ask(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]),
   ]);
-  if (top === null || prefix === null || gitFolder === null || commonFolder === null || list === null) {
-    throw fail("git does not say where its repository is. See: git rev-parse --show-toplevel");
-  }
   if (superproject) {
     throw fail(`it is a submodule of "${superproject}". Use --worktree there`);
   }
