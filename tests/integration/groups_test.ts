@@ -348,3 +348,47 @@ Deno.test("a name that was given again has no children of its first bearer", asy
   );
   strictEqual((await sandbox.run(["status", child])).stdout, "idle\n");
 });
+
+Deno.test("respond, interrupt, events, usage, resume and prune take a group, too", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const [asks, works, rests] = await group(sandbox, "api", 3) as [StubSession, StubSession, StubSession];
+  await asks.sent("SCRIPT:ask");
+  await asks.becomes("waiting_for_input");
+
+  const answered = await sandbox.run(["respond", "@api", "--option", "Blue"]);
+  strictEqual(answered.code, 1);
+  strictEqual(answered.stdout, `Answered "Blue" for ${asks.id}\n`);
+  for (const { id } of [works, rests]) match(answered.stderr, new RegExp(`Cannot answer "${id}": `));
+  const named = await sandbox.run(["respond", "@api", "--approve", "--request", "r"]);
+  strictEqual(named.code, 2);
+  match(named.stderr, /^--request names the request of one session/);
+
+  await works.sent("SCRIPT:slow 60");
+  await works.becomes("working");
+  const stopped = await sandbox.run(["interrupt", "@api", "--json"]);
+  strictEqual(stopped.code, 0, stopped.stderr);
+  deepStrictEqual(
+    Object.fromEntries(objects(stopped).map(({ id, result }) => [id, result])),
+    { [asks.id]: "not_running", [works.id]: "interrupted", [rests.id]: "not_running" },
+  );
+
+  const used = await json<Json[]>(sandbox, ["usage", "@api"]);
+  deepStrictEqual(used.map(({ id }) => id), [asks.id, works.id, rests.id]);
+  strictEqual((await sandbox.run(["kill", works.id, rests.id])).code, 0);
+  const told = await sandbox.run(["events", "@api"]);
+  strictEqual(told.code, 0, told.stderr);
+  const ended = objects(told).filter(({ type }) => type === "session_ended").map(({ id }) => id);
+  deepStrictEqual(ended.toSorted(), [works.id, rests.id].toSorted());
+
+  const revived = await sandbox.run(["resume", "@api"]);
+  strictEqual(revived.code, 0, revived.stderr);
+  deepStrictEqual(lines(revived), [`Resumed session ${works.id}`, `Resumed session ${rests.id}`].toSorted());
+  strictEqual(revived.stderr, `Left out ${asks.id}: it is live\n`);
+  deepStrictEqual(await rows(sandbox), [asks, works, rests].map(({ id }) => `${id} active`));
+
+  strictEqual((await sandbox.run(["kill", "@api"])).code, 0);
+  const forgotten = await json<{ forgotten: { id: string }[] }>(sandbox, ["prune", "@api"]);
+  deepStrictEqual(forgotten.forgotten.map(({ id }) => id), [asks.id, works.id, rests.id]);
+  deepStrictEqual(await rows(sandbox), []);
+  strictEqual((await sandbox.run(["resume", "@api"])).code, 3);
+});
