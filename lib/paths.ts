@@ -17,6 +17,8 @@ export interface Paths {
   readonly events: string;
   /** 0.4.4's registry: imported once, never written. */
   readonly legacyRegistry: string;
+  /** Locks over processes that belong to no session, each a file. */
+  readonly locks: string;
   /** A session's own folder: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
   sessionFolder(token: string): string;
 }
@@ -40,6 +42,7 @@ export function pathsFrom(env: Env): Paths {
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
+    locks: `${state}/locks`,
     sessionFolder: (token) => {
       if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);
       return `${state}/sessions/${token}`;

@@ -5,7 +5,9 @@
 
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
+import { acquireLock } from "./file_lock.ts";
 import { gitComplaint, queryGit, runGit } from "./git.ts";
+import { pathsFrom } from "./paths.ts";
 import type { WorktreeRemoval } from "./service.ts";
 import type { Store } from "./store.ts";
 import type { Session, SessionId, Worktree } from "./session.ts";
@@ -60,11 +62,14 @@ export class Worktrees {
       throw new AppError("failure", `${cannot}: ${why}`);
     }
     const { branch, newBranch, base } = worktree;
-    const result = await runGit(this.deps, worktree.repository, [
-      "worktree",
-      "add",
-      ...(newBranch ? ["-b", branch, "--", worktree.path, base] : ["--", worktree.path, branch]),
-    ], ADD_TIMEOUT_MS);
+    const args = newBranch ? ["-b", branch, "--", worktree.path, base] : ["--", worktree.path, branch];
+    const result = await this.#alone(
+      worktree,
+      () => runGit(this.deps, worktree.repository, ["worktree", "add", ...args], ADD_TIMEOUT_MS),
+    );
+    if (result === null) {
+      throw new AppError("failure", `${cannot}: other commands are busy with worktrees of this repository`);
+    }
     if (result.kind !== "exited" || result.code !== 0) {
       throw new AppError("failure", `${cannot}: ${gitComplaint(result)}`);
     }
@@ -111,7 +116,9 @@ export class Worktrees {
         await removeEmpty(worktree);
         return null;
       }
-      const { removed, reason } = await this.#remove(session, worktree);
+      const result = await this.#alone(worktree, () => this.#remove(session, worktree));
+      if (result === null) return kept("other commands are busy with worktrees of this repository");
+      const { removed, reason } = result;
       if (!removed) return kept(reason);
       await removeEmpty(worktree);
       return { id, path: worktree.path, removed, reason, command: null };
@@ -119,6 +126,20 @@ export class Worktrees {
       if (!(error instanceof Untold)) throw error;
       return there ? kept(error.message) : null;
     }
+  }
+
+  /** Git gives up when it meets a worktree that is just being made or removed. Null when others do not come to an end. */
+  async #alone<T>({ repository }: Worktree, work: () => Promise<T>): Promise<T | null> {
+    const { locks } = pathsFrom(this.deps.env);
+    Deno.mkdirSync(locks, { recursive: true, mode: 0o700 });
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(repository));
+    const name = new Uint8Array(digest).slice(0, 8).toHex();
+    using lock = await acquireLock(`${locks}/worktrees-${name}.lock`, {
+      timeoutMs: ADD_TIMEOUT_MS,
+      clock: this.deps.clock,
+      signal: new AbortController().signal,
+    });
+    return lock === null ? null : await work();
   }
 
   async #remove(

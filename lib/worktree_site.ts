@@ -17,7 +17,7 @@ import {
 type GitDeps = Pick<Deps, "run" | "env" | "clock">;
 
 /** Git can't always answer while another process adds or removes a worktree: then it is asked again. */
-const ASK_ATTEMPTS = 10;
+const ASK_ATTEMPTS = 20;
 const ASK_PAUSE_MS = 50;
 
 /**

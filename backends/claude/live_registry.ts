@@ -3,8 +3,8 @@
 import * as v from "valibot";
 import type { ProcessIdentity } from "../../lib/session.ts";
 
-/** For a file that is being rewritten: microseconds, unless its writer is held up on a busy machine. */
-const READ_ATTEMPTS = 25;
+/** For a file that is being rewritten: microseconds, unless its writer is held up on a busy machine (seen: 0.1 s). */
+const READ_ATTEMPTS = 250;
 const READ_PAUSE_MS = 2;
 
 const STATUSES = ["idle", "busy", "waiting", "shell"] as const;
