@@ -20,7 +20,14 @@ export interface CodexEvidence {
   readonly queued: readonly QueuedMessage[];
   /** The server's last word on trying again in the running turn. */
   readonly retrying: Retrying | null;
+  /** The newest message that went in; it may be on its way into the records. */
+  readonly sent?: CodexAnchor | null;
+  /** A look `SETTLE_MS` earlier showed the same, see `needsSecondLook()`. */
+  readonly settled?: boolean;
 }
+
+/** A turn's end gets into the records this much after the thread is at rest (measured: up to 20 ms), with much room. */
+export const SETTLE_MS = 1_000;
 
 /** A request of the server that nobody has answered yet. */
 export interface OpenRequest {
@@ -49,6 +56,11 @@ export interface CodexAnchor {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly mode: SendMode;
+}
+
+/** Whether the app-server has the thread in its archive, where nothing runs. */
+export function isArchived({ path }: Pick<Thread, "path">): boolean {
+  return path !== null && path.includes("/archived_sessions/");
 }
 
 const anchor = v.object({

@@ -102,6 +102,7 @@ const turn = v.looseObject({
   /** Seconds since the epoch. */
   startedAt: nullable(v.number(), null),
   completedAt: nullable(v.number(), null),
+  durationMs: nullable(v.number(), null),
 });
 export type Turn = v.InferOutput<typeof turn>;
 
@@ -111,6 +112,8 @@ const thread = v.looseObject({
   cwd: text,
   name: nullable(text, null),
   preview: v.fallback(text, ""),
+  /** Of the rollout file on the server's machine. */
+  path: nullable(text, null),
   /** Seconds since the epoch. */
   createdAt: v.number(),
   updatedAt: v.number(),
@@ -125,6 +128,8 @@ const openedThread = v.looseObject({
   approvalPolicy: v.unknown(),
   sandbox: v.looseObject({ type: text }),
   activePermissionProfile: nullable(v.looseObject({ id: text }), null),
+  /** On request; with its open items, which no other answer has. */
+  initialTurnsPage: nullable(page(turn), null),
 });
 
 const goal = v.looseObject({
@@ -133,6 +138,8 @@ const goal = v.looseObject({
   tokenBudget: nullable(v.number(), null),
   tokensUsed: v.number(),
   timeUsedSeconds: v.number(),
+  /** Seconds since the epoch. */
+  updatedAt: v.number(),
 });
 export type Goal = v.InferOutput<typeof goal>;
 
@@ -221,17 +228,27 @@ export const NOTIFICATIONS = {
   "thread/queue/changed": ofThread,
 } satisfies Record<keyof ServerNotifications, v.GenericSchema>;
 
-const ofRequest = { threadId: text, turnId: text, itemId: text };
+const ofRequest = {
+  threadId: text,
+  turnId: text,
+  itemId: text,
+  /** Milliseconds since the epoch. */
+  startedAtMs: nullable(v.number(), null),
+};
 
 /** What the server asks us, by method. */
 export const SERVER_REQUESTS = {
   "item/commandExecution/requestApproval": v.looseObject({
     ...ofRequest,
+    /** `command`, `humanCommand`, `writeStdin`, ... */
+    kind: v.fallback(text, "command"),
     command: nullable(text, null),
     cwd: nullable(text, null),
     reason: nullable(text, null),
     /** Words, or objects with one key: the word. */
     availableDecisions: nullable(v.array(v.unknown()), null),
+    /** The words with which commands begin that may run without a question from now on. */
+    proposedExecpolicyAmendment: nullable(v.array(text), null),
   }),
   /** The diff stands in the item of that id, which came before. */
   "item/fileChange/requestApproval": v.looseObject({
