@@ -24,13 +24,15 @@ const PROOF_TIMEOUT_MS = 10_000;
 const PROOF_POLL_MS = 100;
 /** A turn that ends or begins at the very moment of the call. */
 const PLAN_ATTEMPTS = 5;
+const AGAIN_MS = 30;
 
 type Verdict = Pick<Receipt, "result" | "reason" | "evidence">;
 /** `again`: the server has said that it did not take it, since things have changed. */
-type Handed = { readonly kind: "taken"; readonly plan: DeliveryPlan } | { readonly kind: "again" } | {
-  readonly kind: "refused" | "unclear";
-  readonly reason: string;
-};
+type Handed =
+  | { readonly kind: "taken"; readonly plan: DeliveryPlan }
+  | { readonly kind: "again" }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "unclear"; readonly plan: DeliveryPlan; readonly reason: string };
 
 export class Delivery {
   constructor(
@@ -95,7 +97,7 @@ export class Delivery {
 
   /** Looks for an earlier delivery in the records; null when they do not have it. */
   async find(message: Message, anchor: CodexAnchor): Promise<Receipt | null> {
-    const evidence = await this.thread.gather({ wish: "start", since: anchor });
+    const evidence = await this.thread.gather({ wish: "start", since: anchor, settle: false });
     const verdict = judgeReceipt(evidence, anchor);
     return verdict === null ? null : receipt(message, verdict, anchor);
   }
@@ -109,15 +111,16 @@ export class Delivery {
     let evidence = first;
     for (let attempt = 1; attempt <= PLAN_ATTEMPTS; attempt++) {
       const plan = planDelivery(evidence, anchor.mode);
-      const handed = await this.#hand(plan, message);
+      const handed: Handed = plan === null ? { kind: "again" } : await this.#hand(plan, message);
       switch (handed.kind) {
         case "refused":
           return refusal(handed.reason);
         case "taken":
           return await this.#prove(anchor, handed.plan, null, signal);
         case "unclear":
-          return await this.#prove(anchor, plan, handed.reason, signal);
+          return await this.#prove(anchor, handed.plan, handed.reason, signal);
         case "again":
+          await this.deps.clock.sleep(AGAIN_MS, signal);
           evidence = await this.thread.gather({ wish: "start" });
       }
     }
@@ -163,7 +166,7 @@ export class Delivery {
       if (error instanceof ConnectionLost && !error.sent) return { kind: "again" };
       const known = [ConnectionLost, NoAnswer, UnexpectedFrame].some((kind) => error instanceof kind);
       if (!known) throw error;
-      return { kind: "unclear", reason: messageOf(error) };
+      return { kind: "unclear", plan, reason: messageOf(error) };
     }
   }
 
@@ -178,7 +181,7 @@ export class Delivery {
     const deadline = clock.monotonic() + PROOF_TIMEOUT_MS;
     for (;;) {
       const { heard } = this.thread.follower;
-      const evidence = await this.thread.gather({ wish: "start", since: anchor });
+      const evidence = await this.thread.gather({ wish: "start", since: anchor, settle: false });
       const verdict = judgeReceipt(evidence, anchor);
       if (verdict !== null) return verdict;
       if (plan.way === "steer" && doubt === null) {
@@ -202,7 +205,8 @@ export class Delivery {
 
   /** The turn before it was interrupted meanwhile, by somebody else. */
   async #startIfHeld(evidence: CodexEvidence): Promise<void> {
-    if (planDelivery(evidence, "queue").way !== "queue" || evidence.thread?.status.type === "active") return;
+    const isHeld = (plan: DeliveryPlan | null) => plan?.way === "queue" && plan.held;
+    if (!isHeld(planDelivery(evidence, "queue"))) return;
     const connection = await this.thread.link.connection();
     await connection.call("thread/queue/start", { threadId: this.thread.id }).catch(() => {});
   }

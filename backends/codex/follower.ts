@@ -21,7 +21,7 @@ export class Follower {
 
   /** Those that nobody has answered, oldest first. */
   get requests(): readonly OpenRequest[] {
-    return [...this.#requests.values()];
+    return [...this.#requests.values()].map((open) => ({ ...open, item: open.item ?? this.#itemOf(open) }));
   }
   get heard(): number {
     return this.#heard;
@@ -45,17 +45,23 @@ export class Follower {
     return this.#resolved.has(id);
   }
 
-  item(id: string): ThreadItem | null {
-    return this.#items.get(id) ?? null;
+  /** As if it had been heard. */
+  know(item: ThreadItem): void {
+    this.#items.set(item.id, item);
+    const [oldest] = this.#items.keys();
+    if (this.#items.size > KEPT_ITEMS && oldest !== undefined) this.#items.delete(oldest);
+  }
+
+  /** It may come to be known after its request. */
+  #itemOf({ request }: OpenRequest): ThreadItem | null {
+    return request.method === "other" ? null : this.#items.get(request.params.itemId) ?? null;
   }
 
   hear(incoming: Incoming, now: number): void {
     if (incoming.kind === "request") {
       const { request } = incoming;
-      const params = request.params as { itemId?: unknown; startedAtMs?: unknown } | null;
-      const item = typeof params?.itemId === "string" ? this.item(params.itemId) : null;
-      const since = typeof params?.startedAtMs === "number" ? params.startedAtMs : now;
-      this.#requests.set(request.id, { request, item, since });
+      const since = request.method === "other" ? now : request.params.startedAtMs ?? now;
+      this.#requests.set(request.id, { request, item: null, since });
       this.#resolved.delete(request.id);
     } else this.#note(incoming.notification, now);
     this.#changed();
@@ -79,10 +85,7 @@ export class Follower {
     switch (notification.method) {
       case "item/started":
       case "item/completed": {
-        const { item } = notification.params;
-        this.#items.set(item.id, item);
-        const [oldest] = this.#items.keys();
-        if (this.#items.size > KEPT_ITEMS && oldest !== undefined) this.#items.delete(oldest);
+        this.know(notification.params.item);
         this.#retrying = null;
         return;
       }

@@ -3,7 +3,8 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
-import type { CodexAnchor, CodexEvidence, Retrying } from "./evidence.ts";
+import { hasClientId, needsSecondLook } from "./course.ts";
+import { type CodexAnchor, codexAnchorOf, type CodexEvidence, type Retrying, SETTLE_MS } from "./evidence.ts";
 import type { Follower } from "./follower.ts";
 import type { Goal, QueuedSubmission, Thread, Turn } from "./frames.ts";
 import { threadOf } from "./handle.ts";
@@ -20,6 +21,7 @@ const PAGE_TURNS = 50;
 const REQUEST_LAG_MS = 1_000;
 /** A reading that was broken off is done anew; a server that dies each time is given up. */
 const READ_ATTEMPTS = 3;
+const SETTLE_POLL_MS = 50;
 const WAITING_FLAGS: ReadonlySet<string> = new Set(["waitingOnApproval", "waitingOnUserInput"]);
 
 export interface GatherOptions {
@@ -27,6 +29,8 @@ export interface GatherOptions {
   readonly wish: Wish;
   /** All turns since this message went in; null: the newest ones. */
   readonly since?: CodexAnchor | null;
+  /** False: what may be a moment's flicker is taken as it is. */
+  readonly settle?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -45,8 +49,25 @@ export class SessionThread {
     this.follower = link.follower(this.id);
   }
 
-  /** What is known now; asks only. Never throws for a server's sake. */
+  /** What is known now; asks only, and looks twice at what may be a flicker. Never throws for a server's sake. */
   async gather(options: GatherOptions): Promise<CodexEvidence> {
+    const { clock } = this.deps;
+    const deadline = clock.monotonic() + SETTLE_MS;
+    for (;;) {
+      const { heard } = this.follower;
+      const evidence = await this.#gatherOnce(options);
+      if (options.settle === false || evidence.server !== "up" || !needsSecondLook(evidence, options.since ?? evidence.sent ?? null)) {
+        return evidence;
+      }
+      if (clock.monotonic() >= deadline) return { ...evidence, settled: true };
+      const nap = new AbortController();
+      await Promise.race([this.follower.changedSince(heard), clock.sleep(SETTLE_POLL_MS, nap.signal)]);
+      nap.abort();
+      options.signal?.throwIfAborted();
+    }
+  }
+
+  async #gatherOnce(options: GatherOptions): Promise<CodexEvidence> {
     const at = this.deps.clock.now();
     for (let attempt = 1;; attempt++) {
       let connection: Connection;
@@ -89,9 +110,19 @@ export class SessionThread {
   /** Makes turns, items and requests come to this process; loads the thread when it is not. @throws RpcError, ConnectionLost. */
   async subscribe(connection: Connection, signal?: AbortSignal): Promise<void> {
     if (this.follower.subscribed) return;
-    const params = { threadId: this.id, excludeTurns: true, ...threadSettings(this.session) };
-    await connection.call("thread/resume", params, callOptions(signal));
+    const { initialTurnsPage } = await connection.call("thread/resume", {
+      threadId: this.id,
+      excludeTurns: true,
+      // Only here stand the items that are not complete: what an open request is about.
+      initialTurnsPage: { limit: 1, sortDirection: "desc", itemsView: "full" },
+      ...threadSettings(this.session),
+    }, callOptions(signal));
     this.follower.subscribed = true;
+    for (const { items } of initialTurnsPage?.data ?? []) items.forEach((item) => this.follower.know(item));
+  }
+
+  get #sent(): CodexAnchor | null {
+    return codexAnchorOf(this.session.lastSend?.anchor ?? null);
   }
 
   /** Null when it is proven that no server runs. */
@@ -126,7 +157,8 @@ export class SessionThread {
     ]);
     if (isWaiting(thread)) await this.#hearRequests(connection, options.signal);
     const requests = isWaiting(thread) ? this.follower.requests : [];
-    return { at, server: "up", thread, turns, goal, requests, queued, retrying: this.#retrying(turns) };
+    const retrying = this.#retrying(turns);
+    return { at, server: "up", thread, turns, goal, requests, queued, retrying, sent: this.#sent };
   }
 
   /** Oldest first. */
@@ -143,10 +175,11 @@ export class SessionThread {
       turns.push(...page.data);
       cursor = page.nextCursor;
     } while (cursor !== null && since !== null && !turns.some(({ id }) => id === since.afterTurn));
-    if (since === null) return turns.reverse();
-    const before = turns.findIndex(({ id }) => id === since.afterTurn);
-    const after = before === -1 ? turns : turns.slice(0, before + 1);
-    if (after.some((turn) => hasMessage(turn, since.clientId))) return after.reverse();
+    const wanted = since ?? this.#sent;
+    const before = wanted === null ? -1 : turns.findIndex(({ id }) => id === wanted.afterTurn);
+    if (wanted === null || (since === null && before === -1)) return turns.reverse();
+    const after = since === null || before === -1 ? turns : turns.slice(0, before + 1);
+    if (after.some((turn) => hasClientId(turn, wanted.clientId))) return after.reverse();
     // A message that went into a running turn stands among all of its items only.
     const full = await Promise.all(after.map((turn) => this.#withItems(connection, turn, call)));
     return full.reverse();
@@ -211,16 +244,6 @@ export function isNoSuchThread({ message }: RpcError): boolean {
 
 export function isWaiting(thread: Thread | null): boolean {
   return thread?.status.type === "active" && thread.status.activeFlags.some((flag) => WAITING_FLAGS.has(flag));
-}
-
-export function hasMessage({ items }: Turn, clientId: string): boolean {
-  return items.some((item) => item.type === "userMessage" && item.clientId === clientId);
-}
-
-/** Archived threads can be read as any other; only their file's place tells. */
-export function isArchived(thread: Thread): boolean {
-  const { path } = thread as { readonly path?: unknown };
-  return typeof path === "string" && path.includes("/archived_sessions/");
 }
 
 export function isServersFault(error: unknown): boolean {
