@@ -8,7 +8,7 @@
  */
 
 import type { TurnEnd } from "../../lib/session.ts";
-import type { CodexEvidence } from "./evidence.ts";
+import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
 import type { ThreadItem, Turn } from "./frames.ts";
 
 export type Course =
@@ -50,10 +50,38 @@ export function courseOf(turn: Turn, evidence: Sources): Course {
   }
 }
 
-/** Whether what was seen can't be told from a moment's flicker: look again after `SETTLE_MS`. */
-export function needsSecondLook(evidence: Sources): boolean {
+/**
+ * Whether what was seen can't be told from a moment's flicker: look again after `SETTLE_MS`, and if this still holds,
+ * that look is `settled`. Until then nothing is at rest and no turn over because of it.
+ *
+ * @param anchor of the message that is asked for; else the session's newest one.
+ */
+export function needsSecondLook(
+  evidence: Sources & Pick<CodexEvidence, "queued" | "sent">,
+  anchor: CodexAnchor | null = evidence.sent ?? null,
+): boolean {
+  if (evidence.thread?.status.type === "active") return false;
   const newest = evidence.turns.at(-1);
-  return newest !== undefined && courseOf(newest, { ...evidence, settled: false }) === "unsettled";
+  if (newest !== undefined && courseOf(newest, { ...evidence, settled: false }) === "unsettled") return true;
+  return anchor !== null && isMissing(evidence, anchor);
+}
+
+/**
+ * Whether the records have the message nowhere, although they would by now; between queue and turn it is in neither for
+ * a moment (measured: up to 60 ms).
+ */
+export function isMissing(evidence: Pick<CodexEvidence, "turns" | "queued">, anchor: CodexAnchor): boolean {
+  const { turns, queued } = evidence;
+  if (turns.some((turn) => hasClientId(turn, anchor.clientId))) return false;
+  if (queued.some(({ clientUserMessageId }) => clientUserMessageId === anchor.clientId)) return false;
+  return reachesBack(turns, anchor);
+}
+
+/** Whether these turns, the newest ones, hold everything since a message went in. */
+export function reachesBack([oldest]: readonly Turn[], anchor: CodexAnchor): boolean {
+  if (oldest === undefined || oldest.id === anchor.afterTurn) return true;
+  const start = startedAt(oldest);
+  return start !== null && start <= anchor.at;
 }
 
 /** For turns that are over. */

@@ -5,7 +5,7 @@
  */
 
 import type { Evidence, TurnEnd, TurnState } from "../../lib/session.ts";
-import { courseOf, endedAt, endOf, hasClientId, isoOrNull, startedAt } from "./course.ts";
+import { courseOf, endedAt, endOf, isMissing, isoOrNull, startedAt } from "./course.ts";
 import { type CodexEvidence, isArchived } from "./evidence.ts";
 import { openInputs } from "./pending.ts";
 
@@ -72,11 +72,11 @@ function wasSetSince(evidence: CodexEvidence, newest: CodexEvidence["turns"][num
   return over !== null && over !== undefined && set > (over + 1) * 1000 && evidence.at - set < NEXT_TURN_MS;
 }
 
-/** Sent, and neither in a turn nor in the queue yet. */
-function isOnItsWay({ sent, turns, queued, at }: CodexEvidence): boolean {
-  if (sent === undefined || sent === null || at - sent.at >= TAKE_UP_MS) return false;
-  return !turns.some((turn) => hasClientId(turn, sent.clientId)) &&
-    !queued.some(({ clientUserMessageId }) => clientUserMessageId === sent.clientId);
+/** Sent, and neither in a turn nor in the queue yet, or on its way from the one to the other. */
+function isOnItsWay(evidence: CodexEvidence): boolean {
+  const sent = evidence.sent ?? null;
+  if (sent === null || !isMissing(evidence, sent)) return false;
+  return evidence.settled !== true || evidence.at - sent.at < TAKE_UP_MS;
 }
 
 function endOfTurn(turn: CodexEvidence["turns"][number] | undefined): number {
