@@ -197,7 +197,9 @@ export class Delivery {
       ]);
       nap.abort();
     }
-    const why = signal.aborted ? "the send was interrupted before it could be proven" : doubt === null
+    const why = signal.aborted
+      ? "the send was interrupted before it could be proven"
+      : doubt === null
       ? `the server has taken it, but its record does not have it after ${PROOF_TIMEOUT_MS / 1000} s`
       : `the server did not answer (${doubt}), and its record does not have it`;
     return { result: "indeterminate", reason: why, evidence: null };

@@ -71,11 +71,12 @@ export class Interrupter {
     { startQueue }: { readonly startQueue: boolean },
   ): Promise<Interruption> {
     const outcome = await this.#stopTurn(only, signal);
+    const after = await this.thread.gather({ wish: "start" });
     if (outcome.kind === "stopped") {
-      await this.#endCommands();
-      if (startQueue) await this.#startQueue();
+      await this.#ask("thread/backgroundTerminals/clean");
+      if (startQueue && after.queued.length > 0) await this.#ask("thread/queue/start");
     }
-    return report(outcome, await this.thread.gather({ wish: "start" }), takenBack);
+    return report(outcome, after, takenBack);
   }
 
   async #stopTurn(only: string | null, signal: AbortSignal): Promise<Outcome> {
@@ -96,7 +97,9 @@ export class Interrupter {
           break;
         case "interrupted":
         case "cut_off":
-          if (target !== null) return { kind: asked && course === "interrupted" ? "stopped" : "ended", turn: turn! };
+          if (target !== null) {
+            return { kind: asked && course === "interrupted" ? "stopped" : "ended", turn: turn! };
+          }
           break;
         case "running":
         case "unsettled":
@@ -129,16 +132,7 @@ export class Interrupter {
     }
   }
 
-  /** The server leaves the processes of a stopped turn running. */
-  async #endCommands(): Promise<void> {
-    await this.#ask("thread/backgroundTerminals/clean");
-  }
-
-  async #startQueue(): Promise<void> {
-    const { queued } = await this.thread.gather({ wish: "start" });
-    if (queued.length > 0) await this.#ask("thread/queue/start");
-  }
-
+  /** Also for the processes of a stopped turn, which the server leaves running. */
   async #ask(method: "thread/backgroundTerminals/clean" | "thread/queue/start"): Promise<void> {
     try {
       await (await this.thread.link.connection()).call(method, { threadId: this.thread.id });

@@ -3,9 +3,8 @@
 import type { AgentHandle, ResumePlan, ResumeSpec } from "../backend.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
-import type { EndedSession } from "../../lib/store/revival.ts";
 import { isArchived } from "./evidence.ts";
-import { parseHandle, threadOf } from "./handle.ts";
+import { threadOf } from "./handle.ts";
 import type { Link } from "./link.ts";
 import { RpcError } from "./rpc_errors.ts";
 import { isNoSuchThread, isServersFault, type SessionThread } from "./session_thread.ts";
@@ -67,14 +66,6 @@ export async function resumeThread(
     throw cannot(session, messageOf(error), "");
   }
   return { handle: session.handle, process: null, agentSessionId: threadId, readyProven: true };
-}
-
-/** What the rows alone say: those that have a thread. */
-export function resumable(ended: readonly EndedSession[]): ReadonlySet<string> {
-  return new Set(ended.flatMap(({ session, handle }) => {
-    if (session.mode === "docker" || handle === null) return [];
-    return parseHandle(JSON.parse(handle))?.threadId ? [session.token] : [];
-  }));
 }
 
 /** Whether nobody is at it and nothing is on its way: then its server unloads a thread after a minute. */

@@ -29,6 +29,8 @@ export interface GatherOptions {
   readonly wish: Wish;
   /** All turns since this message went in; null: the newest ones. */
   readonly since?: CodexAnchor | null;
+  /** `full`: the turn of that message with all that was said in it. */
+  readonly items?: "full";
   /** False: what may be a moment's flicker is taken as it is. */
   readonly settle?: boolean;
   readonly signal?: AbortSignal;
@@ -49,6 +51,13 @@ export class SessionThread {
     this.follower = link.follower(this.id);
   }
 
+  /** Whether this row says the same of it. */
+  isOf({ handle, lastSend, launch }: Session): boolean {
+    const mine = this.session;
+    return mine.lastSend?.receipt === lastSend?.receipt &&
+      JSON.stringify([mine.handle, mine.launch]) === JSON.stringify([handle, launch]);
+  }
+
   /** What is known now; asks only, and looks twice at what may be a flicker. Never throws for a server's sake. */
   async gather(options: GatherOptions): Promise<CodexEvidence> {
     const { clock } = this.deps;
@@ -56,7 +65,10 @@ export class SessionThread {
     for (;;) {
       const { heard } = this.follower;
       const evidence = await this.#gatherOnce(options);
-      if (options.settle === false || evidence.server !== "up" || !needsSecondLook(evidence, options.since ?? evidence.sent ?? null)) {
+      if (
+        options.settle === false || evidence.server !== "up" ||
+        !needsSecondLook(evidence, options.since ?? evidence.sent ?? null)
+      ) {
         return evidence;
       }
       if (clock.monotonic() >= deadline) return { ...evidence, settled: true };
@@ -153,7 +165,7 @@ export class SessionThread {
         ({ data }): readonly QueuedSubmission[] => data,
         unlessUnknown<readonly QueuedSubmission[]>([]),
       ),
-      this.#turns(connection, options.since ?? null, call).catch(unlessUnknown<readonly Turn[]>([])),
+      this.#turns(connection, options, call).catch(unlessUnknown<readonly Turn[]>([])),
     ]);
     if (isWaiting(thread)) await this.#hearRequests(connection, options.signal);
     const requests = isWaiting(thread) ? this.follower.requests : [];
@@ -162,7 +174,8 @@ export class SessionThread {
   }
 
   /** Oldest first. */
-  async #turns(connection: Connection, since: CodexAnchor | null, call: CallOptions): Promise<readonly Turn[]> {
+  async #turns(connection: Connection, options: GatherOptions, call: CallOptions): Promise<readonly Turn[]> {
+    const { since = null, items = "summary" } = options;
     const turns: Turn[] = [];
     let cursor: string | null = null;
     do {
@@ -179,7 +192,8 @@ export class SessionThread {
     const before = wanted === null ? -1 : turns.findIndex(({ id }) => id === wanted.afterTurn);
     if (wanted === null || (since === null && before === -1)) return turns.reverse();
     const after = since === null || before === -1 ? turns : turns.slice(0, before + 1);
-    if (after.some((turn) => hasClientId(turn, wanted.clientId))) return after.reverse();
+    const isThere = after.some((turn) => hasClientId(turn, wanted.clientId));
+    if (isThere && items === "summary") return after.reverse();
     // A message that went into a running turn stands among all of its items only.
     const full = await Promise.all(after.map((turn) => this.#withItems(connection, turn, call)));
     return full.reverse();
@@ -190,7 +204,11 @@ export class SessionThread {
     let cursor: string | null = null;
     do {
       const page: { data: { item: Turn["items"][number] }[]; nextCursor: string | null } = await connection
-        .call("thread/items/list", { threadId: this.id, turnId: turn.id, cursor, sortDirection: "asc" }, call);
+        .call(
+          "thread/items/list",
+          { threadId: this.id, turnId: turn.id, cursor, sortDirection: "asc" },
+          call,
+        );
       items.push(...page.data.map(({ item }) => item));
       cursor = page.nextCursor;
     } while (cursor !== null);
@@ -243,7 +261,8 @@ export function isNoSuchThread({ message }: RpcError): boolean {
 }
 
 export function isWaiting(thread: Thread | null): boolean {
-  return thread?.status.type === "active" && thread.status.activeFlags.some((flag) => WAITING_FLAGS.has(flag));
+  return thread?.status.type === "active" &&
+    thread.status.activeFlags.some((flag) => WAITING_FLAGS.has(flag));
 }
 
 export function isServersFault(error: unknown): boolean {
