@@ -277,6 +277,14 @@ interface StateBase {
   readonly evidence: readonly Evidence[];
   readonly background: readonly BackgroundTask[];
   readonly lastTurn: TurnEnd | null;
+  /** The running turn does not get on, and the agent tries again by itself. */
+  readonly retrying?: Retrying;
+}
+export interface Retrying {
+  /** The agent's words. */
+  readonly message: string;
+  /** ISO 8601, UTC. */
+  readonly at: string;
 }
 export type TurnState =
   | (StateBase & { readonly state: "idle" })

@@ -240,7 +240,14 @@ export class CodexBackend implements Backend {
   async state(session: Session): Promise<TurnState> {
     if (session.lifecycle === "ended") return endedState(session);
     if (session.handle === null) return lostState();
-    return decideState(await this.#thread(session).gather({ wish: "start" }));
+    const evidence = await this.#thread(session).gather({ wish: "start" });
+    const { retrying } = evidence;
+    const state = decideState(evidence);
+    if (retrying === null || state.state !== "working") return state;
+    return {
+      ...state,
+      retrying: { message: retrying.message, at: new Date(retrying.at).toISOString() },
+    };
   }
 
   async states(

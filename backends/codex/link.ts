@@ -5,12 +5,10 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { CodexServer } from "./find_server.ts";
+import { type CodexServer, findServer, type ServerOptions } from "./find_server.ts";
 import { Follower } from "./follower.ts";
 import { type CodexHandle, depsOf } from "./handle.ts";
 import type { Connection, Listener } from "./rpc.ts";
-import { connectServer } from "./server.ts";
-import { findServer } from "./find_server.ts";
 
 /** Whether a server may be started to answer, or only one that runs be asked. */
 export type Wish = "start" | "find";
@@ -38,7 +36,7 @@ export class Link {
     if (known !== null) return known;
     if (wish === "start" && this.#startFailure !== null) throw this.#startFailure;
     const options = { deps: this.#deps, signal, codexHome: this.#codexHome };
-    const opening = (wish === "start" ? connectServer(options) : findServer(options)).then((server) => {
+    const opening = this.#open(wish, options).then((server) => {
       if (server !== null) this.#attend(server.connection);
       return server;
     });
@@ -49,7 +47,24 @@ export class Link {
       return server;
     } catch (error) {
       if (this.#server === opening) this.#server = null;
-      if (wish === "start" && error instanceof AppError) this.#startFailure = error;
+      throw error;
+    }
+  }
+
+  /** Why none runs, and none could be started by this command; null while neither is known. */
+  get startFailure(): AppError | null {
+    return this.#startFailure;
+  }
+
+  async #open(wish: Wish, options: ServerOptions): Promise<CodexServer | null> {
+    const found = await findServer(options);
+    if (found !== null || wish === "find") return found;
+    const { startServer } = await import("./start_server.ts");
+    try {
+      return await startServer(options);
+    } catch (error) {
+      // Not when one came up meanwhile that can't be reached.
+      if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
       throw error;
     }
   }

@@ -145,8 +145,9 @@ export class SessionThread {
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
-      // It could not be started, but that none runs is known all the same.
-      return (await this.link.server("find", signal))?.connection ?? null;
+      // None could be started: that none runs is known all the same.
+      if (this.link.startFailure === error) return null;
+      throw error;
     }
   }
 
