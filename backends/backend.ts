@@ -11,6 +11,7 @@ import type {
   PendingInput,
   ProcessIdentity,
   Receipt,
+  SandboxKind,
   Session,
   SessionEvent,
   SessionId,
@@ -71,7 +72,13 @@ export interface Backend {
   readonly agent: AgentKind;
   /** Checked before anything is written: throws `AppError` when this agent can't be started here. */
   preflight(
-    request: { readonly mode: Session["mode"]; readonly path: string; readonly trust: boolean },
+    request: {
+      readonly mode: Session["mode"];
+      readonly path: string;
+      readonly trust: boolean;
+      readonly agentArgs?: readonly string[];
+      readonly sandbox?: SandboxKind;
+    },
     /** Whether the registry has a row with this token that is not ended, as of the call. */
     isLive: (token: string) => boolean,
   ): Promise<void>;
@@ -148,5 +155,9 @@ export interface Backend {
   adopt(session: Session): Promise<AgentHandle | null>;
   /** Tidies up after an agent that died by itself; returns why it ended, for people. */
   reap(session: Session): Promise<string>;
-  attachCommand(session: Session): TerminalCommand;
+  attachCommand(session: Session): TerminalCommand | Promise<TerminalCommand>;
+  /** Called once these have ended and no other session of this agent lives or is about to. */
+  released?(ended: readonly Session[]): Promise<void>;
+  /** At the end of the command: lets go of what is still open. */
+  close?(): void;
 }

@@ -94,6 +94,7 @@ export class Manager implements SessionService {
   }
 
   close(): void {
+    for (const backend of this.#backends.values()) backend.close?.();
     this.store.close();
   }
 
@@ -309,6 +310,7 @@ export class Manager implements SessionService {
 
   async kill(selector: KillSelector): Promise<KillResult> {
     const killed: SessionId[] = [];
+    const released: Session[] = [];
     const failed: { id: SessionId; reason: string }[] = [];
     const worktrees: WorktreeRemoval[] = [];
     const world = {
@@ -329,13 +331,26 @@ export class Manager implements SessionService {
         await (await this.#backend(session.agent)).kill(reached);
         this.#markEnded(session, "killed");
         killed.push(session.id);
+        released.push(reached);
         await this.#tidyWorktree(session, worktrees);
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         failed.push({ id: session.id, reason: error.message });
       }
     }
+    await this.#release(released);
     return { killed, failed, worktrees };
+  }
+
+  /** What an agent's sessions share goes with the last of them. */
+  async #release(ended: readonly Session[]): Promise<void> {
+    for (const [agent, sessions] of Map.groupBy(ended, (session) => session.agent)) {
+      const backend = await this.#backendOrNull(agent);
+      if (backend?.released === undefined) continue;
+      const isLeft = [...this.store.list({ lifecycle: "active" }), ...this.store.unfinished()]
+        .some((session) => session.agent === agent);
+      if (!isLeft) await backend.released(sessions);
+    }
   }
 
   /** Only of a session that is ended: then its agent is proven to be dead. */

@@ -12,6 +12,7 @@ import type {
   Mode,
   PendingInput,
   Receipt,
+  SandboxKind,
   SendMode,
   Session,
   SessionId,
@@ -38,6 +39,8 @@ export interface CreateRequest {
   readonly parent: SessionId | null;
   readonly agentArgs: readonly string[];
   readonly trust: boolean;
+  /** Left out: what belongs to the mode. Only for agents that confine their commands themselves. */
+  readonly sandbox?: SandboxKind;
   readonly readyTimeoutMs: number;
   /** A git worktree of its own, of the repository around `path`; `branch` null: a new one, named after the session. */
   readonly worktree: { readonly branch: string | null } | null;
@@ -223,6 +226,8 @@ export interface TerminalCommand {
   readonly args: readonly string[];
   /** The complete environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Left out: where the caller is. */
+  readonly cwd?: string;
 }
 
 /**

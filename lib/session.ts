@@ -8,8 +8,12 @@ export type Mode = "yolo" | "native" | "docker";
 export const MODES: readonly Mode[] = ["yolo", "native", "docker"];
 
 /** What this version can start. */
-export const OFFERED_AGENTS = ["claude"] as const satisfies readonly AgentKind[];
+export const OFFERED_AGENTS = ["claude", "codex"] as const satisfies readonly AgentKind[];
 export const OFFERED_MODES = ["yolo", "native"] as const satisfies readonly Mode[];
+
+/** What an agent's commands may reach, where the agent itself can confine them: files of the workspace, or everything. */
+export type SandboxKind = "read-only" | "workspace" | "full";
+export const SANDBOX_KINDS: readonly SandboxKind[] = ["read-only", "workspace", "full"];
 
 export type SessionId = string;
 
@@ -73,6 +77,8 @@ export interface Session {
 export interface Launch {
   readonly agentArgs: readonly string[];
   readonly trust: boolean;
+  /** Left out: what belongs to the mode. */
+  readonly sandbox?: SandboxKind | undefined;
 }
 
 export interface Worktree {

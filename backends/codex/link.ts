@@ -1,0 +1,106 @@
+/**
+ * One connection per command and server, opened when it is first needed and again when it has broken: nothing is asked
+ * twice by itself, but whatever comes next finds a way.
+ */
+
+import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { CodexServer } from "./find_server.ts";
+import { Follower } from "./follower.ts";
+import { type CodexHandle, depsOf } from "./handle.ts";
+import type { Connection, Listener } from "./rpc.ts";
+import { connectServer } from "./server.ts";
+import { findServer } from "./find_server.ts";
+
+/** Whether a server may be started to answer, or only one that runs be asked. */
+export type Wish = "start" | "find";
+
+export class Link {
+  readonly #deps: Deps;
+  readonly #codexHome: string;
+  readonly #followers = new Map<string, Follower>();
+  #server: Promise<CodexServer | null> | null = null;
+  /** Why none could be started: not tried again within one command. */
+  #startFailure: AppError | null = null;
+
+  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile" | "threadId">) {
+    this.#deps = depsOf(deps, handle);
+    this.#codexHome = handle.codexHome;
+  }
+
+  /**
+   * Null when it is proven that none runs (and none was to be started).
+   * @throws AppError when it can't be reached, trusted, started or used; the signal's reason.
+   */
+  async server(wish: Wish, signal: AbortSignal = NEVER): Promise<CodexServer | null> {
+    signal.throwIfAborted();
+    const known = await this.#server?.catch(() => null) ?? null;
+    if (known !== null) return known;
+    if (wish === "start" && this.#startFailure !== null) throw this.#startFailure;
+    const options = { deps: this.#deps, signal, codexHome: this.#codexHome };
+    const opening = (wish === "start" ? connectServer(options) : findServer(options)).then((server) => {
+      if (server !== null) this.#attend(server.connection);
+      return server;
+    });
+    this.#server = opening;
+    try {
+      const server = await opening;
+      if (server === null && this.#server === opening) this.#server = null;
+      return server;
+    } catch (error) {
+      if (this.#server === opening) this.#server = null;
+      if (wish === "start" && error instanceof AppError) this.#startFailure = error;
+      throw error;
+    }
+  }
+
+  /** @throws AppError as `server()`. */
+  async connection(signal: AbortSignal = NEVER): Promise<Connection> {
+    const server = await this.server("start", signal);
+    if (server === null) throw new AppError("transport", "Cannot reach the Codex server: it has just ended");
+    return server.connection;
+  }
+
+  /** What this process hears of a thread, over all connections. */
+  follower(threadId: string): Follower {
+    let follower = this.#followers.get(threadId);
+    if (follower === undefined) this.#followers.set(threadId, follower = new Follower());
+    return follower;
+  }
+
+  close(): void {
+    void this.#server?.then((server) => server?.connection.close(), () => {});
+    this.#server = null;
+  }
+
+  #attend(connection: Connection): void {
+    const opened = this.#server;
+    const listener = connection.listen();
+    void this.#pump(listener).finally(() => {
+      // Something came in a form that we don't know: what followed it was not heard.
+      void connection.close();
+      if (this.#server === opened) this.#server = null;
+      for (const follower of this.#followers.values()) follower.lost();
+    });
+  }
+
+  async #pump(listener: Listener): Promise<void> {
+    try {
+      for await (const incoming of listener) {
+        const threadId = threadOf(incoming);
+        if (threadId !== null) this.follower(threadId).hear(incoming, this.#deps.clock.now());
+      }
+    } catch {
+      // The connection's end; whoever asks next opens another one.
+    }
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+function threadOf(incoming: Parameters<Follower["hear"]>[0]): string | null {
+  const { params } = incoming.kind === "notification" ? incoming.notification : incoming.request;
+  if (typeof params !== "object" || params === null) return null;
+  if ("threadId" in params && typeof params.threadId === "string") return params.threadId;
+  return null;
+}
