@@ -247,8 +247,6 @@ export const SERVER_REQUESTS = {
     reason: nullable(text, null),
     /** Words, or objects with one key: the word. */
     availableDecisions: nullable(v.array(v.unknown()), null),
-    /** The words with which commands begin that may run without a question from now on. */
-    proposedExecpolicyAmendment: nullable(v.array(text), null),
   }),
   /** The diff stands in the item of that id, which came before. */
   "item/fileChange/requestApproval": v.looseObject({

@@ -40,7 +40,7 @@ type Description = Omit<PendingInput, "subagent" | "requestId" | "since">;
 function describe({ request, item }: OpenRequest): Description {
   switch (request.method) {
     case "item/commandExecution/requestApproval": {
-      const { kind, reason, command, cwd, proposedExecpolicyAmendment } = request.params;
+      const { kind, reason, command, cwd } = request.params;
       const whole = command ?? commandOf(item) ?? "";
       const tool = kind === "writeStdin" ? "write_stdin" : "shell";
       const input = {
@@ -48,10 +48,9 @@ function describe({ request, item }: OpenRequest): Description {
         ...(cwd === null ? {} : { cwd }),
         ...(reason === null ? {} : { reason }),
       };
-      const always = proposedExecpolicyAmendment === null
-        ? "run this same command without asking"
-        : `run commands that begin with: ${proposedExecpolicyAmendment.join(" ")}`;
-      return permission(tool, input, withoutShell(whole) || "a command", detail([reason, whole]), always);
+      const plain = withoutShell(whole);
+      const always = "run this same command without asking";
+      return permission(tool, input, plain || "a command", detail([reason, plain]), always);
     }
     case "item/fileChange/requestApproval": {
       const { reason, grantRoot } = request.params;
