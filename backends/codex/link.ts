@@ -18,10 +18,11 @@ export class Link {
   readonly #codexHome: string;
   readonly #followers = new Map<string, Follower>();
   #server: Promise<CodexServer | null> | null = null;
+  #hasStarted = false;
   /** Why none could be started: not tried again within one command. */
   #startFailure: AppError | null = null;
 
-  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile" | "threadId">) {
+  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile">) {
     this.#deps = depsOf(deps, handle);
     this.#codexHome = handle.codexHome;
   }
@@ -61,7 +62,9 @@ export class Link {
     if (found !== null || wish === "find") return found;
     const { startServer } = await import("./start_server.ts");
     try {
-      return await startServer(options);
+      const started = await startServer(options);
+      if (started.origin === "started") this.#hasStarted = true;
+      return started;
     } catch (error) {
       // Not when one came up meanwhile that can't be reached.
       if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
@@ -83,9 +86,22 @@ export class Link {
     return follower;
   }
 
-  close(): void {
-    void this.#server?.then((server) => server?.connection.close(), () => {});
+  async close(): Promise<void> {
+    const server = await this.#server?.catch(() => null) ?? null;
     this.#server = null;
+    await server?.connection.close();
+  }
+
+  /** Whether a server was started by this command. */
+  get hasStarted(): boolean {
+    return this.#hasStarted;
+  }
+  /** Those that this command had to do with. */
+  get threads(): ReadonlySet<string> {
+    return new Set(this.#followers.keys());
+  }
+  get options(): ServerOptions {
+    return { deps: this.#deps, signal: NEVER, codexHome: this.#codexHome };
   }
 
   #attend(connection: Connection): void {

@@ -74,6 +74,13 @@ type Params = Record<string, unknown>;
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const now = () => Math.floor(Date.now() / 1000);
+let lastIdMs = 0;
+/** UUID v7, as the real one's: later ones are greater. */
+function timeOrderedId(): string {
+  lastIdMs = Math.max(Date.now(), lastIdMs + 1);
+  const hex = lastIdMs.toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7${crypto.randomUUID().slice(15)}`;
+}
 const textOf = (input: readonly Input[]) => input.map(({ text = "" }) => text).join("\n");
 
 export class StubThreads {
@@ -422,7 +429,7 @@ export class StubThreads {
       this.#item(stored.id, running, message);
       return running;
     }
-    const id = crypto.randomUUID();
+    const id = timeOrderedId();
     const turn: StubTurn = {
       id,
       rootTurnId: id,
