@@ -175,6 +175,9 @@ export interface Backend {
   attachCommand(session: Session): TerminalCommand | Promise<TerminalCommand>;
   /** Called once these have ended and no other session of this agent lives or is about to. */
   released?(ended: readonly Session[]): Promise<void>;
-  /** At the end of the command: lets go of what is still open. */
-  close?(): void;
+  /**
+   * At the end of the command: lets go of what is still open, and ends what only this command needed.
+   * @param isUnused whether no session of this agent lives or is about to.
+   */
+  close?(isUnused: () => boolean): Promise<void>;
 }

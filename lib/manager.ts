@@ -59,7 +59,7 @@ import type {
  *
  * @throws AppError when the registry can't be read.
  */
-export async function openService(deps: Deps): Promise<SessionService & { close(): void }> {
+export async function openService(deps: Deps): Promise<SessionService & { close(): Promise<void> }> {
   const paths = pathsFrom(deps.env);
   const store = openStore(paths, {
     now: () => deps.clock.now(),
@@ -95,8 +95,12 @@ export class Manager implements SessionService {
     this.#resumption = new Resumption(deps, store);
   }
 
-  close(): void {
-    for (const backend of this.#backends.values()) backend.close?.();
+  async close(): Promise<void> {
+    for (const [agent, backend] of this.#backends) {
+      const closing = backend.close?.(() => this.#isUnused(agent));
+      // Without one, the registry is closed when this returns.
+      if (closing !== undefined) await closing;
+    }
     this.store.close();
   }
 
@@ -358,10 +362,13 @@ export class Manager implements SessionService {
     for (const [agent, sessions] of Map.groupBy(ended, (session) => session.agent)) {
       const backend = await this.#backendOrNull(agent);
       if (backend?.released === undefined) continue;
-      const isLeft = [...this.store.list({ lifecycle: "active" }), ...this.store.unfinished()]
-        .some((session) => session.agent === agent);
-      if (!isLeft) await backend.released(sessions);
+      if (this.#isUnused(agent)) await backend.released(sessions);
     }
+  }
+
+  #isUnused(agent: AgentKind): boolean {
+    return ![...this.store.list({ lifecycle: "active" }), ...this.store.unfinished()]
+      .some((session) => session.agent === agent);
   }
 
   /** Only of a session that is ended: then its agent is proven to be dead. */

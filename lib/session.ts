@@ -279,6 +279,14 @@ interface StateBase {
   readonly lastTurn: TurnEnd | null;
   /** What the agent works towards from turn to turn; absent where the agent knows no goals. */
   readonly goal?: Goal | null;
+  /** The running turn does not get on, and the agent tries again by itself. */
+  readonly retrying?: Retrying;
+}
+export interface Retrying {
+  /** The agent's words. */
+  readonly message: string;
+  /** ISO 8601, UTC. */
+  readonly at: string;
 }
 export type TurnState =
   | (StateBase & { readonly state: "idle" })

@@ -30,7 +30,7 @@ export async function attachCommand(deps: Deps, link: Link, thread: SessionThrea
       `Cannot attach to "${session.id}": its thread can't be loaded: ${messageOf(error)}`,
     );
   }
-  link.close();
+  await link.close();
   const { endpoint } = server;
   const token = endpoint.kind === "ws" ? endpoint.token : null;
   const auth = token === null ? [] : ["--remote-auth-token-env", TOKEN_VARIABLE];

@@ -13,6 +13,7 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
 import type { Paths } from "../../lib/paths.ts";
+import { baseName } from "../../lib/posix_path.ts";
 import type {
   AnswerProof,
   FittingAnswer,
@@ -35,9 +36,9 @@ import type { EndedSession } from "../../lib/store/revival.ts";
 import { TOKEN_NAME, URL_NAME } from "./endpoint.ts";
 import { codexAnchorOf, isArchived } from "./evidence.ts";
 import { codexHomeOf } from "./find_server.ts";
-import { depsOf, handleOf, parseHandle } from "./handle.ts";
 import { judgeWait } from "./goal_turns.ts";
 import { CodexGoals } from "./goals.ts";
+import { type CodexHandle, depsOf, handleOf, parseHandle } from "./handle.ts";
 import { Link } from "./link.ts";
 import { makeFolder, notedThread, noteThread, type SessionFolder, sessionFolder } from "./session_folder.ts";
 import { SessionThread } from "./session_thread.ts";
@@ -90,11 +91,11 @@ export class CodexBackend implements Backend {
     const folder = this.#folder(spec.session);
     makeFolder(folder);
     const over = AbortSignal.any([signal, this.#late(spec)]);
-    const threadId = await startThread(this.#link(spec.session), spec, (id) => noteThread(folder, id), over);
+    const thread = await startThread(this.#link(spec.session), spec, (id) => noteThread(folder, id), over);
     return {
-      handle: withThread(spec.session, threadId),
+      handle: withThread(spec.session, thread),
       process: null,
-      agentSessionId: threadId,
+      agentSessionId: thread.id,
       readyProven: true,
     };
   }
@@ -158,7 +159,7 @@ export class CodexBackend implements Backend {
     const handles = ended.flatMap(({ handle }) => parseHandle(handle) ?? []);
     for (const [codexHome, some] of Map.groupBy(handles, (handle) => handle.codexHome)) {
       const threads = new Set(some.flatMap(({ threadId }) => threadId ?? []));
-      for (const handle of some) this.#links.get(linkKey(handle))?.close();
+      for (const handle of some) await this.#links.get(linkKey(handle))?.close();
       const [first] = some;
       if (first === undefined) continue;
       await stopIfOurs({ deps: depsOf(this.deps, first), signal: NEVER, codexHome }, threads);
@@ -242,7 +243,14 @@ export class CodexBackend implements Backend {
   async state(session: Session): Promise<TurnState> {
     if (session.lifecycle === "ended") return endedState(session);
     if (session.handle === null) return lostState();
-    return decideState(await this.#thread(session).gather({ wish: "start" }));
+    const evidence = await this.#thread(session).gather({ wish: "start" });
+    const { retrying } = evidence;
+    const state = decideState(evidence);
+    if (retrying === null || state.state !== "working") return state;
+    return {
+      ...state,
+      retrying: { message: retrying.message, at: new Date(retrying.at).toISOString() },
+    };
   }
 
   async states(
@@ -294,12 +302,22 @@ export class CodexBackend implements Backend {
     return new ConversationReader(this.#thread(session));
   }
 
-  eventsSince(_session: Session, position: unknown): Promise<EventBatch> {
-    return Promise.resolve({ events: [], position, moreAfter: null, settling: false });
+  async eventsSince(session: Session, position: unknown): Promise<EventBatch> {
+    const { readEvents } = await import("./event_reader.ts");
+    return await readEvents(this.#thread(session), position);
   }
 
-  usage(sessions: readonly Session[]): Promise<Map<SessionId, TokenUsage | null>> {
-    return Promise.resolve(new Map(sessions.map(({ id }) => [id, null])));
+  async usage(sessions: readonly Session[]): Promise<Map<SessionId, TokenUsage | null>> {
+    const { rolloutUsage } = await import("./usage.ts");
+    return new Map(
+      await Promise.all(sessions.map(async ({ id, handle }) => {
+        for (const path of rolloutsOf(parseHandle(handle))) {
+          const usage = await rolloutUsage(path);
+          if (usage !== null) return [id, usage] as const;
+        }
+        return [id, null] as const;
+      })),
+    );
   }
 
   /** A thread has no process of its own: it lives while its server has it outside of the archive, running or not. */
@@ -320,7 +338,7 @@ export class CodexBackend implements Backend {
     if (server !== "up" || thread === null) return null;
     makeFolder(this.#folder(session));
     return {
-      handle: planned.handle,
+      handle: withThread(planned, thread),
       process: null,
       agentSessionId: session.agentSessionId,
       readyProven: true,
@@ -332,8 +350,13 @@ export class CodexBackend implements Backend {
     return await attachCommand(this.deps, this.#link(session), this.#thread(session));
   }
 
-  close(): void {
-    for (const link of this.#links.values()) link.close();
+  async close(isUnused: () => boolean): Promise<void> {
+    const links = [...this.#links.values()];
+    const started = links.filter((link) => link.hasStarted);
+    await Promise.all(links.map((link) => link.close()));
+    if (started.length === 0 || !isUnused()) return;
+    const { stopIfOurs } = await import("./stop_server.ts");
+    for (const link of started) await stopIfOurs(link.options, link.threads);
   }
 
   /** As if it were created here and now, for one that an earlier version created. */
@@ -381,6 +404,12 @@ export class CodexBackend implements Backend {
     const { Interrupter } = await import("./interrupt.ts");
     return new Interrupter(this.deps, session, this.#thread(session), this.#folder(session).lock);
   }
+}
+
+/** Where its records are, or are once it is archived. */
+function rolloutsOf(handle: CodexHandle | null): string[] {
+  if (handle === null || handle.rollout === null) return [];
+  return [handle.rollout, `${handle.codexHome}/archived_sessions/${baseName(handle.rollout)}`];
 }
 
 function linkKey(handle: { readonly codexHome: string; readonly url: string | null }): string {

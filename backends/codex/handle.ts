@@ -15,6 +15,8 @@ const handle = v.looseObject({
   tokenFile: v.nullable(v.string()),
   /** Null until the server has answered. */
   threadId: v.nullable(v.string()),
+  /** Of the thread's records at its start; the archive keeps their name. Null where the server runs elsewhere. */
+  rollout: v.optional(v.nullable(v.string()), null),
 });
 export type CodexHandle = v.InferOutput<typeof handle>;
 
@@ -43,7 +45,7 @@ export function threadOf(session: Pick<Session, "id" | "handle">): string {
 }
 
 /** The outside world as it was for the session's `create`: its server, not that of whoever runs this command. */
-export function depsOf(deps: Deps, { url, tokenFile }: CodexHandle): Deps {
+export function depsOf(deps: Deps, { url, tokenFile }: Pick<CodexHandle, "url" | "tokenFile">): Deps {
   const { [URL_NAME]: _, [TOKEN_NAME]: __, ...env } = deps.env;
   return {
     ...deps,

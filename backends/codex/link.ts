@@ -5,12 +5,10 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { CodexServer } from "./find_server.ts";
+import { type CodexServer, findServer, type ServerOptions } from "./find_server.ts";
 import { Follower } from "./follower.ts";
 import { type CodexHandle, depsOf } from "./handle.ts";
 import type { Connection, Listener } from "./rpc.ts";
-import { connectServer } from "./server.ts";
-import { findServer } from "./find_server.ts";
 
 /** Whether a server may be started to answer, or only one that runs be asked. */
 export type Wish = "start" | "find";
@@ -20,10 +18,11 @@ export class Link {
   readonly #codexHome: string;
   readonly #followers = new Map<string, Follower>();
   #server: Promise<CodexServer | null> | null = null;
+  #hasStarted = false;
   /** Why none could be started: not tried again within one command. */
   #startFailure: AppError | null = null;
 
-  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile" | "threadId">) {
+  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile">) {
     this.#deps = depsOf(deps, handle);
     this.#codexHome = handle.codexHome;
   }
@@ -38,7 +37,7 @@ export class Link {
     if (known !== null) return known;
     if (wish === "start" && this.#startFailure !== null) throw this.#startFailure;
     const options = { deps: this.#deps, signal, codexHome: this.#codexHome };
-    const opening = (wish === "start" ? connectServer(options) : findServer(options)).then((server) => {
+    const opening = this.#open(wish, options).then((server) => {
       if (server !== null) this.#attend(server.connection);
       return server;
     });
@@ -49,7 +48,26 @@ export class Link {
       return server;
     } catch (error) {
       if (this.#server === opening) this.#server = null;
-      if (wish === "start" && error instanceof AppError) this.#startFailure = error;
+      throw error;
+    }
+  }
+
+  /** Why none runs, and none could be started by this command; null while neither is known. */
+  get startFailure(): AppError | null {
+    return this.#startFailure;
+  }
+
+  async #open(wish: Wish, options: ServerOptions): Promise<CodexServer | null> {
+    const found = await findServer(options);
+    if (found !== null || wish === "find") return found;
+    const { startServer } = await import("./start_server.ts");
+    try {
+      const started = await startServer(options);
+      if (started.origin === "started") this.#hasStarted = true;
+      return started;
+    } catch (error) {
+      // Not when one came up meanwhile that can't be reached.
+      if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
       throw error;
     }
   }
@@ -68,9 +86,22 @@ export class Link {
     return follower;
   }
 
-  close(): void {
-    void this.#server?.then((server) => server?.connection.close(), () => {});
+  async close(): Promise<void> {
+    const server = await this.#server?.catch(() => null) ?? null;
     this.#server = null;
+    await server?.connection.close();
+  }
+
+  /** Whether a server was started by this command. */
+  get hasStarted(): boolean {
+    return this.#hasStarted;
+  }
+  /** Those that this command had to do with. */
+  get threads(): ReadonlySet<string> {
+    return new Set(this.#followers.keys());
+  }
+  get options(): ServerOptions {
+    return { deps: this.#deps, signal: NEVER, codexHome: this.#codexHome };
   }
 
   #attend(connection: Connection): void {

@@ -145,8 +145,9 @@ export class SessionThread {
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
-      // It could not be started, but that none runs is known all the same.
-      return (await this.link.server("find", signal))?.connection ?? null;
+      // None could be started: that none runs is known all the same.
+      if (this.link.startFailure === error) return null;
+      throw error;
     }
   }
 
@@ -195,11 +196,12 @@ export class SessionThread {
     const isThere = after.some((turn) => hasClientId(turn, wanted.clientId));
     if (isThere && items === "summary") return after.reverse();
     // A message that went into a running turn stands among all of its items only.
-    const full = await Promise.all(after.map((turn) => this.#withItems(connection, turn, call)));
+    const full = await Promise.all(after.map((turn) => this.withItems(connection, turn, call)));
     return full.reverse();
   }
 
-  async #withItems(connection: Connection, turn: Turn, call: CallOptions): Promise<Turn> {
+  /** With all of its items. */
+  async withItems(connection: Connection, turn: Turn, call: CallOptions = {}): Promise<Turn> {
     const items: Turn["items"] = [];
     let cursor: string | null = null;
     do {

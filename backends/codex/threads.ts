@@ -8,6 +8,7 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
 import { type CodexHandle, handleOf } from "./handle.ts";
+import type { Thread } from "./frames.ts";
 import type { Link } from "./link.ts";
 import type { Connection } from "./rpc.ts";
 import { ConnectionLost, RpcError } from "./rpc_errors.ts";
@@ -19,13 +20,13 @@ const START_ATTEMPTS = 3;
 /** 0.4.4 named its tmux sessions so; people see it in Codex's own lists. */
 const nameOf = (id: string): string => `dev-${id}`;
 
-/** @returns the thread's id. @throws AppError; what was begun is in `note`. */
+/** @throws AppError; what was begun is in `note`. */
 export async function startThread(
   link: Link,
   { session }: CreateSpec,
   note: (threadId: string) => void,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Thread> {
   for (let attempt = 1;; attempt++) {
     const connection = await link.connection(signal);
     try {
@@ -37,7 +38,7 @@ export async function startThread(
       note(thread.id);
       // Without a name it would end with its server, and no other connection could load it.
       await connection.call("thread/name/set", { threadId: thread.id, name: nameOf(session.id) }, { signal });
-      return thread.id;
+      return thread;
     } catch (error) {
       signal.throwIfAborted();
       const isEnding = error instanceof ConnectionLost || (error instanceof RpcError && error.draining);
@@ -95,11 +96,11 @@ export function plannedHandle(deps: Deps, codexHome: string, names: {
   readonly token: string;
 }): CodexHandle {
   const { [names.url]: url, [names.token]: tokenFile } = deps.env;
-  return { codexHome, url: url || null, tokenFile: tokenFile || null, threadId: null };
+  return { codexHome, url: url || null, tokenFile: tokenFile || null, threadId: null, rollout: null };
 }
 
-export function withThread(session: Session, threadId: string): CodexHandle {
-  return { ...handleOf(session), threadId };
+export function withThread(session: Session, { id, path }: Thread): CodexHandle {
+  return { ...handleOf(session), threadId: id, rollout: path };
 }
 
 export function realPathOf(path: string): string {

@@ -34,7 +34,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
 };
 
-type ClosableService = SessionService & { close(): void };
+type ClosableService = SessionService & { close(): void | Promise<void> };
 
 /** What the command line needs beyond `Deps`. */
 export interface CliDeps {
@@ -136,8 +136,8 @@ function interruption(error: unknown, signal: AbortSignal): unknown {
 
 async function closeQuietly(opened: Promise<ClosableService> | null): Promise<void> {
   try {
-    (await opened)?.close();
+    await (await opened)?.close();
   } catch {
-    // Whoever awaited the service has reported why it did not open.
+    // Whoever awaited the service has reported why it did not open; what an agent shares is left as it is.
   }
 }

@@ -74,6 +74,13 @@ type Params = Record<string, unknown>;
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const now = () => Math.floor(Date.now() / 1000);
+let lastIdMs = 0;
+/** UUID v7, as the real one's: later ones are greater. */
+function timeOrderedId(): string {
+  lastIdMs = Math.max(Date.now(), lastIdMs + 1);
+  const hex = lastIdMs.toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7${crypto.randomUUID().slice(15)}`;
+}
 const textOf = (input: readonly Input[]) => input.map(({ text = "" }) => text).join("\n");
 
 export class StubThreads {
@@ -127,11 +134,11 @@ export class StubThreads {
         return { data, nextCursor: null, backwardsCursor: null };
       }
       case "thread/resume":
-        return this.#resume(this.#stored(id), client);
+        return this.#resume(this.#stored(id), client, params);
       case "thread/read":
-        return { thread: this.#show(this.#stored(id)), readState: null };
+        return { thread: this.#show(this.#known(id)), readState: null };
       case "thread/turns/list": {
-        const { turns } = this.#stored(id);
+        const { turns } = this.#known(id);
         const ordered = params["sortDirection"] === "asc" ? turns : [...turns].reverse();
         const limit = Number(params["limit"] ?? ordered.length);
         const from = Number(params["cursor"] ?? 0);
@@ -139,7 +146,9 @@ export class StubThreads {
         return { data: ordered.slice(from, from + limit), nextCursor, backwardsCursor: null };
       }
       case "thread/items/list": {
-        const data = this.#stored(id).turns.flatMap((turn) =>
+        const wanted = params["turnId"];
+        const turns = this.#known(id).turns.filter((turn) => !wanted || turn.id === wanted);
+        const data = turns.flatMap((turn) =>
           turn.items.map((item) => ({ turnId: turn.id, item, startedAtMs: null, completedAtMs: null }))
         );
         return { data, nextCursor: null, backwardsCursor: null };
@@ -250,6 +259,13 @@ export class StubThreads {
     return gate;
   }
 
+  /** Archived ones can be read, too. */
+  #known(id: string): Stored {
+    const stored = this.#threads.get(id);
+    if (stored === undefined) throw new RpcFault(-32600, `thread not loaded: ${id}`);
+    return stored;
+  }
+
   #stored(id: string, archived = false): Stored {
     const stored = this.#threads.get(id);
     if (stored === undefined) throw new RpcFault(-32600, `no rollout found for thread id ${id}`);
@@ -308,11 +324,13 @@ export class StubThreads {
     return this.#opened(stored);
   }
 
-  #resume(stored: Stored, client: StubClient): unknown {
+  #resume(stored: Stored, client: StubClient, params: Params): unknown {
     this.#load(stored.id, client);
+    const data = stored.turns.slice(-1);
+    const initialTurnsPage = params["initialTurnsPage"] ? { data, nextCursor: null } : null;
     // A request that nobody has answered comes again, under its id.
     for (const { thread, frame } of this.#requests.values()) if (thread === stored.id) client.send(frame);
-    return { ...this.#opened(stored) as object, collaborationMode: null, initialTurnsPage: null };
+    return { ...this.#opened(stored) as object, collaborationMode: null, initialTurnsPage };
   }
 
   #settings(stored: Stored, params: Params): void {
@@ -345,6 +363,7 @@ export class StubThreads {
       updatedAt: createdAt,
       model,
       preview,
+      path: `/stub/${stored.archived ? "archived_sessions" : "sessions"}/rollout-${id}.jsonl`,
       status,
       source: "vscode",
       turns: [],
@@ -410,7 +429,7 @@ export class StubThreads {
       this.#item(stored.id, running, message);
       return running;
     }
-    const id = crypto.randomUUID();
+    const id = timeOrderedId();
     const turn: StubTurn = {
       id,
       rootTurnId: id,
