@@ -4,6 +4,8 @@ import type {
   AgentKind,
   AnswerProof,
   FittingAnswer,
+  Goal,
+  GoalChange,
   Interruption,
   Liveness,
   LogEntry,
@@ -68,8 +70,23 @@ export interface LogReader {
   end(): LogEntry[];
 }
 
+/** What an agent works towards by itself; an agent that knows no goals leaves it out. */
+export interface GoalOperations {
+  /** Null: it has none. */
+  get(session: Session): Promise<Goal | null>;
+  /** @throws AppError when there is none to adjust, and when it can't be set. */
+  set(session: Session, change: GoalChange, signal: AbortSignal): Promise<Goal>;
+  /** False: there was none. */
+  clear(session: Session, signal: AbortSignal): Promise<boolean>;
+  /** For `outcome()`: what its goal comes to. @throws AppError when it has none. */
+  anchor(session: Session): Promise<unknown>;
+  /** For `outcome()`: what the turn comes to that runs now, else the next one. */
+  nextTurn(session: Session): Promise<unknown>;
+}
+
 export interface Backend {
   readonly agent: AgentKind;
+  readonly goals?: GoalOperations;
   /** Checked before anything is written: throws `AppError` when this agent can't be started here. */
   preflight(
     request: {

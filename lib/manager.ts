@@ -22,6 +22,8 @@ import type {
   CreateRequest,
   CreateResult,
   EventsRequest,
+  GoalRequest,
+  GoalResult,
   InterruptOutcome,
   InterruptRequest,
   KillResult,
@@ -183,11 +185,12 @@ export class Manager implements SessionService {
     for (const id of new Set(request.ids)) {
       const session = await this.#reach(id);
       assertStarted(session, "wait for");
-      targets.push({
-        session,
-        backend: await this.#backend(session.agent),
-        anchor: this.#deliveries.anchor(session, request.receipt),
-      });
+      const backend = await this.#backend(session.agent);
+      const { until = "message" } = request;
+      const anchor = until === "message"
+        ? this.#deliveries.anchor(session, request.receipt)
+        : await (await import("./goals.ts")).anchorOfWait(session, backend, until);
+      targets.push({ session, backend, anchor });
     }
     for await (const result of waitForTurns(targets, request, this.deps.clock, signal)) {
       if (result.outcome.outcome !== "gone") {
@@ -215,6 +218,14 @@ export class Manager implements SessionService {
     assertActive(session, "answer");
     const { respond } = await import("./responding.ts");
     return await respond(session, await this.#backend(session.agent), request, signal);
+  }
+
+  async goal(request: GoalRequest, signal: AbortSignal): Promise<GoalResult> {
+    const session = await this.#reach(request.id);
+    if (request.change === null) assertStarted(session, "tell the goal of");
+    else assertActive(session, "set the goal of");
+    const { changeGoal } = await import("./goals.ts");
+    return await changeGoal(session, await this.#backend(session.agent), request, signal);
   }
 
   async lastMessages(id: SessionId, count: number, receipt: string | null = null): Promise<string[]> {

@@ -36,19 +36,21 @@ import type { EndedSession } from "../../lib/store/revival.ts";
 import { TOKEN_NAME, URL_NAME } from "./endpoint.ts";
 import { codexAnchorOf, isArchived } from "./evidence.ts";
 import { codexHomeOf } from "./find_server.ts";
+import { judgeWait } from "./goal_turns.ts";
+import { CodexGoals } from "./goals.ts";
 import { type CodexHandle, depsOf, handleOf, parseHandle } from "./handle.ts";
 import { Link } from "./link.ts";
 import { makeFolder, notedThread, noteThread, type SessionFolder, sessionFolder } from "./session_folder.ts";
 import { SessionThread } from "./session_thread.ts";
 import { decideState } from "./state.ts";
 import { plannedHandle, withThread } from "./threads.ts";
-import { judgeTurn } from "./turn.ts";
 import { watchThread } from "./watch.ts";
 
 const NEVER = new AbortController().signal;
 
 export class CodexBackend implements Backend {
   readonly agent = "codex";
+  readonly goals = new CodexGoals((session) => this.#thread(session));
   readonly #links = new Map<string, Link>();
   readonly #threads = new Map<string, SessionThread>();
 
@@ -276,9 +278,8 @@ export class CodexBackend implements Backend {
     session: Session,
     anchor: unknown,
   ): Promise<{ outcome: WaitOutcome | null; state: TurnState }> {
-    const since = codexAnchorOf(anchor);
-    const evidence = await this.#thread(session).gather({ wish: "start", since });
-    const outcome = judgeTurn(evidence, since);
+    const evidence = await this.#thread(session).gather({ wish: "start", since: codexAnchorOf(anchor) });
+    const outcome = judgeWait(evidence, anchor);
     if (session.lifecycle !== "ended") return { outcome, state: decideState(evidence) };
     const state = endedState(session);
     const isOver = outcome?.outcome === "completed" || outcome?.outcome === "failed" ||

@@ -1,7 +1,7 @@
 /** What is known of a Codex session at one moment: the data that every decision is made from. */
 
 import * as v from "valibot";
-import type { SendMode } from "../../lib/session.ts";
+import type { Goal as NeutralGoal, SendMode } from "../../lib/session.ts";
 import type { Goal, QueuedSubmission, ServerRequest, Thread, ThreadItem, Turn } from "./frames.ts";
 
 /** What is known of a Codex session at one moment. Data only. */
@@ -61,6 +61,13 @@ export interface CodexAnchor {
 /** Whether the app-server has the thread in its archive, where nothing runs. */
 export function isArchived({ path }: Pick<Thread, "path">): boolean {
   return path !== null && path.includes("/archived_sessions/");
+}
+
+/** As the rest of the house knows it. */
+export function neutralGoal(goal: Goal): NeutralGoal {
+  const { threadId, objective, status, tokenBudget, tokensUsed, timeUsedSeconds, createdAt, updatedAt } =
+    goal;
+  return { threadId, objective, status, tokenBudget, tokensUsed, timeUsedSeconds, createdAt, updatedAt };
 }
 
 const anchor = v.object({

@@ -133,12 +133,14 @@ const openedThread = v.looseObject({
 });
 
 const goal = v.looseObject({
+  threadId: text,
   objective: text,
   status: v.picklist(["active", "paused", "blocked", "usageLimited", "budgetLimited", "complete"]),
   tokenBudget: nullable(v.number(), null),
   tokensUsed: v.number(),
   timeUsedSeconds: v.number(),
   /** Seconds since the epoch. */
+  createdAt: v.number(),
   updatedAt: v.number(),
 });
 export type Goal = v.InferOutput<typeof goal>;

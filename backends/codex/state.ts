@@ -6,7 +6,7 @@
 
 import type { Evidence, TurnEnd, TurnState } from "../../lib/session.ts";
 import { courseOf, endedAt, endOf, isMissing, isoOrNull, startedAt } from "./course.ts";
-import { type CodexEvidence, isArchived } from "./evidence.ts";
+import { type CodexEvidence, isArchived, neutralGoal } from "./evidence.ts";
 import { openInputs } from "./pending.ts";
 
 /** From one turn to the next of a queue or a goal (measured: up to 30 ms), with room for a busy machine. */
@@ -18,7 +18,8 @@ export const TAKE_UP_MS = 5_000;
 export function decideState(evidence: CodexEvidence): TurnState {
   const { server, thread } = evidence;
   const newest = evidence.turns.at(-1);
-  const base = { evidence: explain(evidence), background: [], lastTurn: lastTurn(evidence) };
+  const goal = evidence.goal === null ? null : neutralGoal(evidence.goal);
+  const base = { evidence: explain(evidence), background: [], lastTurn: lastTurn(evidence), goal };
   if (server === "unknown") {
     return { state: "unknown", reason: "Codex's app-server does not answer", since: null, ...base };
   }

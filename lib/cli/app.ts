@@ -27,6 +27,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "list": { brief: "List sessions", load: () => import("./list.ts") },
   "inspect": { brief: "Print a session's stored record", load: () => import("./inspect.ts") },
   "usage": { brief: "Print the tokens that sessions have used", load: () => import("./usage.ts") },
+  "goal": { brief: "Give a session a goal, or tell its goal", load: () => import("./goal.ts") },
   "attach": { brief: "Join a session in this terminal", load: () => import("./attach.ts") },
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
