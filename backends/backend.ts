@@ -4,6 +4,8 @@ import type {
   AgentKind,
   AnswerProof,
   FittingAnswer,
+  Goal,
+  GoalChange,
   Interruption,
   Liveness,
   LogEntry,
@@ -11,6 +13,7 @@ import type {
   PendingInput,
   ProcessIdentity,
   Receipt,
+  SandboxKind,
   Session,
   SessionEvent,
   SessionId,
@@ -67,11 +70,32 @@ export interface LogReader {
   end(): LogEntry[];
 }
 
+/** What an agent works towards by itself; an agent that knows no goals leaves it out. */
+export interface GoalOperations {
+  /** Null: it has none. */
+  get(session: Session): Promise<Goal | null>;
+  /** @throws AppError when there is none to adjust, and when it can't be set. */
+  set(session: Session, change: GoalChange, signal: AbortSignal): Promise<Goal>;
+  /** False: there was none. */
+  clear(session: Session, signal: AbortSignal): Promise<boolean>;
+  /** For `outcome()`: what its goal comes to. @throws AppError when it has none. */
+  anchor(session: Session): Promise<unknown>;
+  /** For `outcome()`: what the turn comes to that runs now, else the next one. */
+  nextTurn(session: Session): Promise<unknown>;
+}
+
 export interface Backend {
   readonly agent: AgentKind;
+  readonly goals?: GoalOperations;
   /** Checked before anything is written: throws `AppError` when this agent can't be started here. */
   preflight(
-    request: { readonly mode: Session["mode"]; readonly path: string; readonly trust: boolean },
+    request: {
+      readonly mode: Session["mode"];
+      readonly path: string;
+      readonly trust: boolean;
+      readonly agentArgs?: readonly string[];
+      readonly sandbox?: SandboxKind;
+    },
     /** Whether the registry has a row with this token that is not ended, as of the call. */
     isLive: (token: string) => boolean,
   ): Promise<void>;
@@ -148,5 +172,12 @@ export interface Backend {
   adopt(session: Session): Promise<AgentHandle | null>;
   /** Tidies up after an agent that died by itself; returns why it ended, for people. */
   reap(session: Session): Promise<string>;
-  attachCommand(session: Session): TerminalCommand;
+  attachCommand(session: Session): TerminalCommand | Promise<TerminalCommand>;
+  /** Called once these have ended and no other session of this agent lives or is about to. */
+  released?(ended: readonly Session[]): Promise<void>;
+  /**
+   * At the end of the command: lets go of what is still open, and ends what only this command needed.
+   * @param isUnused whether no session of this agent lives or is about to.
+   */
+  close?(isUnused: () => boolean): Promise<void>;
 }

@@ -10,4 +10,5 @@ type Loader = (deps: Deps, paths: Paths) => Promise<Backend>;
 /** Loaded when the first session of that agent is touched. */
 export const BACKENDS: Readonly<Partial<Record<AgentKind, Loader>>> = {
   claude: async (deps, paths) => new (await import("./claude/backend.ts")).ClaudeBackend(deps, paths),
+  codex: async (deps, paths) => new (await import("./codex/backend.ts")).CodexBackend(deps, paths),
 };

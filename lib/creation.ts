@@ -79,7 +79,11 @@ export class Creation {
       group: request.group,
       parent,
       creator: await this.deps.identify(Deno.pid),
-      launch: { agentArgs: request.agentArgs, trust: request.trust },
+      launch: {
+        agentArgs: request.agentArgs,
+        trust: request.trust,
+        ...(request.sandbox === undefined ? {} : { sandbox: request.sandbox }),
+      },
     }, {
       id: request.id,
       exclude: taken,

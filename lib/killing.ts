@@ -21,6 +21,7 @@ export interface KillContext {
 export async function killSessions(selector: KillSelector, context: KillContext): Promise<KillResult> {
   const { deps, store, reach, rollBackAbandoned } = context;
   const killed: SessionId[] = [];
+  const released: Session[] = [];
   const failed: { id: SessionId; reason: string }[] = [];
   const worktrees: WorktreeRemoval[] = [];
   for await (const session of sessionsToKill(selector, { store, clock: deps.clock, rollBackAbandoned })) {
@@ -36,12 +37,14 @@ export async function killSessions(selector: KillSelector, context: KillContext)
       await (await reach.backend(session.agent)).kill(reached);
       reach.markEnded(session, "killed");
       killed.push(session.id);
+      released.push(reached);
       await tidyWorktree(session, worktrees, context);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       failed.push({ id: session.id, reason: error.message });
     }
   }
+  await reach.release(released);
   return { killed, failed, worktrees };
 }
 

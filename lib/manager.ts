@@ -21,6 +21,8 @@ import type {
   CreateRequest,
   CreateResult,
   EventsRequest,
+  GoalRequest,
+  GoalResult,
   InterruptOutcome,
   InterruptRequest,
   KillResult,
@@ -47,7 +49,7 @@ import type { LogEntry, Session, SessionId, TokenUsage, TurnState } from "./sess
  *
  * @throws AppError when the registry can't be read.
  */
-export async function openService(deps: Deps): Promise<SessionService & { close(): void }> {
+export async function openService(deps: Deps): Promise<SessionService & { close(): Promise<void> }> {
   const paths = pathsFrom(deps.env);
   const store = openStore(paths, {
     now: () => deps.clock.now(),
@@ -81,7 +83,8 @@ export class Manager implements SessionService {
     this.#resumption = new Resumption(deps, store);
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#reach.close();
     this.store.close();
   }
 
@@ -166,11 +169,12 @@ export class Manager implements SessionService {
     for (const id of new Set(request.ids)) {
       const session = await this.#reach.reach(id);
       assertStarted(session, "wait for");
-      targets.push({
-        session,
-        backend: await this.#reach.backend(session.agent),
-        anchor: this.#deliveries.anchor(session, request.receipt),
-      });
+      const backend = await this.#reach.backend(session.agent);
+      const { until = "message" } = request;
+      const anchor = until === "message"
+        ? this.#deliveries.anchor(session, request.receipt)
+        : await (await import("./goals.ts")).anchorOfWait(session, backend, until);
+      targets.push({ session, backend, anchor });
     }
     for await (const result of waitForTurns(targets, request, this.deps.clock, signal)) {
       if (result.outcome.outcome !== "gone") {
@@ -198,6 +202,14 @@ export class Manager implements SessionService {
     assertActive(session, "answer");
     const { respond } = await import("./responding.ts");
     return await respond(session, await this.#reach.backend(session.agent), request, signal);
+  }
+
+  async goal(request: GoalRequest, signal: AbortSignal): Promise<GoalResult> {
+    const session = await this.#reach.reach(request.id);
+    if (request.change === null) assertStarted(session, "tell the goal of");
+    else assertActive(session, "set the goal of");
+    const { changeGoal } = await import("./goals.ts");
+    return await changeGoal(session, await this.#reach.backend(session.agent), request, signal);
   }
 
   async lastMessages(id: SessionId, count: number, receipt: string | null = null): Promise<string[]> {

@@ -77,6 +77,29 @@ export class Reach {
     return this.store.find(session.id);
   }
 
+  /** What an agent's sessions share goes with the last of them. */
+  async release(ended: readonly Session[]): Promise<void> {
+    for (const [agent, sessions] of Map.groupBy(ended, (session) => session.agent)) {
+      const backend = await this.backendOrNull(agent);
+      if (backend?.released === undefined) continue;
+      if (this.#isUnused(agent)) await backend.released(sessions);
+    }
+  }
+
+  /** At the end of the command. */
+  async close(): Promise<void> {
+    for (const [agent, backend] of this.#backends) {
+      const closing = backend.close?.(() => this.#isUnused(agent));
+      // Without one, the registry is closed when the caller goes on.
+      if (closing !== undefined) await closing;
+    }
+  }
+
+  #isUnused(agent: AgentKind): boolean {
+    return ![...this.store.list({ lifecycle: "active" }), ...this.store.unfinished()]
+      .some((session) => session.agent === agent);
+  }
+
   markEnded(session: Session, reason: string): void {
     this.store.markEnded(session, { at: new Date(this.deps.clock.now()).toISOString(), reason });
   }

@@ -189,12 +189,14 @@ export async function runInTerminal(
   command: string,
   args: readonly string[],
   env: Deps["env"],
+  cwd?: string,
 ): Promise<number | null> {
   try {
     const child = new Deno.Command(command, {
       args: [...args],
       clearEnv: true,
       env: { ...env },
+      ...(cwd === undefined ? {} : { cwd }),
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",

@@ -7,11 +7,14 @@ import type {
   Answer,
   AnswerProof,
   FittingAnswer,
+  Goal,
+  GoalChange,
   Interruption,
   LogEntry,
   Mode,
   PendingInput,
   Receipt,
+  SandboxKind,
   SendMode,
   Session,
   SessionId,
@@ -38,6 +41,8 @@ export interface CreateRequest {
   readonly parent: SessionId | null;
   readonly agentArgs: readonly string[];
   readonly trust: boolean;
+  /** Left out: what belongs to the mode. Only for agents that confine their commands themselves. */
+  readonly sandbox?: SandboxKind;
   readonly readyTimeoutMs: number;
   /** A git worktree of its own, of the repository around `path`; `branch` null: a new one, named after the session. */
   readonly worktree: { readonly branch: string | null } | null;
@@ -119,6 +124,31 @@ export interface WaitRequest {
   readonly receipt: string | null;
   /** Background shells prolong the turn, too. */
   readonly background: boolean;
+  /** Default: `message`. */
+  readonly until?: WaitUntil;
+}
+
+/** The turn of a message, the one that runs or begins next, or all that the agent does for its goal. */
+export type WaitUntil = "message" | "next_turn" | "goal";
+
+export interface GoalRequest {
+  readonly id: SessionId;
+  /** Null: tell what it is. An objective without a budget gets a default one. */
+  readonly change:
+    | null
+    | { readonly kind: "begin"; readonly objective: string; readonly tokenBudget: number | null }
+    | Extract<GoalChange, { readonly kind: "adjust" }>
+    | { readonly kind: "clear" };
+}
+
+export interface GoalResult {
+  readonly id: SessionId;
+  /** Null: it has none. */
+  readonly goal: Goal | null;
+  /** Whether there was one to clear; null when none was to be cleared. */
+  readonly cleared: boolean | null;
+  /** Tokens of the default budget, when that was used. */
+  readonly defaultBudget: number | null;
 }
 
 export interface WaitResult {
@@ -223,6 +253,8 @@ export interface TerminalCommand {
   readonly args: readonly string[];
   /** The complete environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Left out: where the caller is. */
+  readonly cwd?: string;
 }
 
 /**
@@ -254,6 +286,8 @@ export interface SessionService {
   inspect(id: SessionId): Promise<Session>;
   /** Answers what the session waits for; returns when the agent's record proves it. */
   respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult>;
+  /** What an agent works towards by itself, as it is after the change. */
+  goal(request: GoalRequest, signal: AbortSignal): Promise<GoalResult>;
   /** Tokens of these sessions, in this order; null: of all live ones. */
   usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]>;
   kill(selector: KillSelector): Promise<KillResult>;

@@ -8,8 +8,12 @@ export type Mode = "yolo" | "native" | "docker";
 export const MODES: readonly Mode[] = ["yolo", "native", "docker"];
 
 /** What this version can start. */
-export const OFFERED_AGENTS = ["claude"] as const satisfies readonly AgentKind[];
+export const OFFERED_AGENTS = ["claude", "codex"] as const satisfies readonly AgentKind[];
 export const OFFERED_MODES = ["yolo", "native"] as const satisfies readonly Mode[];
+
+/** What an agent's commands may reach, where the agent itself can confine them: files of the workspace, or everything. */
+export type SandboxKind = "read-only" | "workspace" | "full";
+export const SANDBOX_KINDS: readonly SandboxKind[] = ["read-only", "workspace", "full"];
 
 export type SessionId = string;
 
@@ -73,6 +77,8 @@ export interface Session {
 export interface Launch {
   readonly agentArgs: readonly string[];
   readonly trust: boolean;
+  /** Left out: what belongs to the mode. */
+  readonly sandbox?: SandboxKind | undefined;
 }
 
 export interface Worktree {
@@ -271,6 +277,16 @@ interface StateBase {
   readonly evidence: readonly Evidence[];
   readonly background: readonly BackgroundTask[];
   readonly lastTurn: TurnEnd | null;
+  /** What the agent works towards from turn to turn; absent where the agent knows no goals. */
+  readonly goal?: Goal | null;
+  /** The running turn does not get on, and the agent tries again by itself. */
+  readonly retrying?: Retrying;
+}
+export interface Retrying {
+  /** The agent's words. */
+  readonly message: string;
+  /** ISO 8601, UTC. */
+  readonly at: string;
 }
 export type TurnState =
   | (StateBase & { readonly state: "idle" })
@@ -286,6 +302,35 @@ export type TurnState =
 
 export type StateName = TurnState["state"];
 
+/** All but `active` are at rest. */
+export type GoalStatus = "active" | "paused" | "blocked" | "usageLimited" | "budgetLimited" | "complete";
+
+/** What an agent works towards by itself, turn after turn, until it is done or something ends it. */
+export interface Goal {
+  /** The agent's own id of the conversation. */
+  readonly threadId: string;
+  readonly objective: string;
+  readonly status: GoalStatus;
+  /** It ends as `budgetLimited` beyond so many tokens; null: without a limit. */
+  readonly tokenBudget: number | null;
+  readonly tokensUsed: number;
+  readonly timeUsedSeconds: number;
+  /** Seconds since the epoch. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** What is to become of a session's goal. */
+export type GoalChange =
+  /** In place of the one that it has. */
+  | { readonly kind: "begin"; readonly objective: string; readonly tokenBudget: number }
+  /** Of the one that it has: null leaves it as it is. */
+  | {
+    readonly kind: "adjust";
+    readonly status: "active" | "paused" | null;
+    readonly tokenBudget: number | null;
+  };
+
 /** What a `wait` on one session came to. */
 export type WaitOutcome =
   /** Nothing was ever sent and nothing runs. */
@@ -299,7 +344,13 @@ export type WaitOutcome =
     readonly others: readonly PendingInput[];
   }
   | { readonly outcome: "gone"; readonly reason: string }
-  | { readonly outcome: "timed_out"; readonly state: StateName };
+  | { readonly outcome: "timed_out"; readonly state: StateName }
+  /** A wait for a goal: what it came to, with the error of its last turn. */
+  | {
+    readonly outcome: Exclude<GoalStatus, "active"> | "cleared";
+    readonly goal: Goal | null;
+    readonly error: string | null;
+  };
 
 export interface LogEntry {
   readonly role: "human" | "assistant" | "tool";

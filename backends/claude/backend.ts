@@ -23,6 +23,7 @@ import type {
   Message,
   PendingInput,
   Receipt,
+  SandboxKind,
   Session,
   SessionEvent,
   SessionId,
@@ -56,13 +57,19 @@ export class ClaudeBackend implements Backend {
   constructor(private readonly deps: Deps, private readonly paths: Paths) {}
 
   async preflight(
-    request: { readonly mode: Session["mode"] },
+    request: { readonly mode: Session["mode"]; readonly sandbox?: SandboxKind },
     isLive: (token: string) => boolean,
   ): Promise<void> {
     if (request.mode === "docker") {
       throw new AppError(
         "usage",
         "Cannot create a session in docker mode: this version offers yolo and native",
+      );
+    }
+    if (request.sandbox !== undefined) {
+      throw new AppError(
+        "usage",
+        "Cannot create a Claude session with --sandbox: only Codex confines its commands so. Leave it out, or add --cli codex",
       );
     }
     locateClaude(this.deps.env, this.paths.home);
@@ -134,6 +141,7 @@ export class ClaudeBackend implements Backend {
   }
 
   async endIfIdle(session: Session, idleMs: number): Promise<boolean> {
+    if (session.process === null) return false;
     const { endIfIdle } = await import("./resting.ts");
     const { sendLock } = sessionFolder(this.paths.sessionFolder(session.token));
     const context = {

@@ -102,6 +102,7 @@ const turn = v.looseObject({
   /** Seconds since the epoch. */
   startedAt: nullable(v.number(), null),
   completedAt: nullable(v.number(), null),
+  durationMs: nullable(v.number(), null),
 });
 export type Turn = v.InferOutput<typeof turn>;
 
@@ -111,6 +112,8 @@ const thread = v.looseObject({
   cwd: text,
   name: nullable(text, null),
   preview: v.fallback(text, ""),
+  /** Of the rollout file on the server's machine. */
+  path: nullable(text, null),
   /** Seconds since the epoch. */
   createdAt: v.number(),
   updatedAt: v.number(),
@@ -125,14 +128,20 @@ const openedThread = v.looseObject({
   approvalPolicy: v.unknown(),
   sandbox: v.looseObject({ type: text }),
   activePermissionProfile: nullable(v.looseObject({ id: text }), null),
+  /** On request; with its open items, which no other answer has. */
+  initialTurnsPage: nullable(page(turn), null),
 });
 
 const goal = v.looseObject({
+  threadId: text,
   objective: text,
   status: v.picklist(["active", "paused", "blocked", "usageLimited", "budgetLimited", "complete"]),
   tokenBudget: nullable(v.number(), null),
   tokensUsed: v.number(),
   timeUsedSeconds: v.number(),
+  /** Seconds since the epoch. */
+  createdAt: v.number(),
+  updatedAt: v.number(),
 });
 export type Goal = v.InferOutput<typeof goal>;
 
@@ -221,12 +230,20 @@ export const NOTIFICATIONS = {
   "thread/queue/changed": ofThread,
 } satisfies Record<keyof ServerNotifications, v.GenericSchema>;
 
-const ofRequest = { threadId: text, turnId: text, itemId: text };
+const ofRequest = {
+  threadId: text,
+  turnId: text,
+  itemId: text,
+  /** Milliseconds since the epoch. */
+  startedAtMs: nullable(v.number(), null),
+};
 
 /** What the server asks us, by method. */
 export const SERVER_REQUESTS = {
   "item/commandExecution/requestApproval": v.looseObject({
     ...ofRequest,
+    /** `command`, `humanCommand`, `writeStdin`, ... */
+    kind: v.fallback(text, "command"),
     command: nullable(text, null),
     cwd: nullable(text, null),
     reason: nullable(text, null),

@@ -27,13 +27,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "list": { brief: "List sessions", load: () => import("./list.ts") },
   "inspect": { brief: "Print a session's stored record", load: () => import("./inspect.ts") },
   "usage": { brief: "Print the tokens that sessions have used", load: () => import("./usage.ts") },
+  "goal": { brief: "Give a session a goal, or tell its goal", load: () => import("./goal.ts") },
   "attach": { brief: "Join a session in this terminal", load: () => import("./attach.ts") },
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
 };
 
-type ClosableService = SessionService & { close(): void };
+type ClosableService = SessionService & { close(): void | Promise<void> };
 
 /** What the command line needs beyond `Deps`. */
 export interface CliDeps {
@@ -135,8 +136,8 @@ function interruption(error: unknown, signal: AbortSignal): unknown {
 
 async function closeQuietly(opened: Promise<ClosableService> | null): Promise<void> {
   try {
-    (await opened)?.close();
+    await (await opened)?.close();
   } catch {
-    // Whoever awaited the service has reported why it did not open.
+    // Whoever awaited the service has reported why it did not open; what an agent shares is left as it is.
   }
 }

@@ -27,8 +27,8 @@ export async function run(target: Target, context: CliContext): Promise<Result> 
       }`,
     );
   }
-  const { command, args, env } = await (await context.service()).attachCommand(id);
-  const code = await context.runInTerminal(command, args, env);
+  const { command, args, env, cwd } = await (await context.service()).attachCommand(id);
+  const code = await context.runInTerminal(command, args, env, cwd);
   if (code === 0) return {};
   const why = code === null ? `${command} is not installed` : `${command} ended with exit code ${code}`;
   return { failure: new AppError("failure", `Cannot attach to "${id}": ${why}`) };

@@ -2,7 +2,16 @@
 
 import { resolvePath } from "../posix_path.ts";
 import { buildCommand } from "@stricli/core";
-import { AGENT_KINDS, type AgentKind, type Mode, MODES, OFFERED_AGENTS, OFFERED_MODES } from "../session.ts";
+import {
+  AGENT_KINDS,
+  type AgentKind,
+  type Mode,
+  MODES,
+  OFFERED_AGENTS,
+  OFFERED_MODES,
+  SANDBOX_KINDS,
+  type SandboxKind,
+} from "../session.ts";
 import type { CreateRequest } from "../service.ts";
 import { note, type Result } from "./output.ts";
 import {
@@ -34,6 +43,7 @@ interface Flags extends RenderFlags {
   readonly group: string | undefined;
   readonly agentArg: readonly string[] | undefined;
   readonly trust: boolean;
+  readonly sandbox: SandboxKind | undefined;
   readonly worktree: string | undefined;
   readonly message: string | undefined;
   readonly file: string | undefined;
@@ -65,6 +75,7 @@ export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () =>
     parent: callingSession(env),
     agentArgs: flags.agentArg ?? [],
     trust: flags.trust,
+    ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
     worktree: flags.worktree === undefined ? null : { branch: flags.worktree === "" ? null : flags.worktree },
     readyTimeoutMs: flags.readyTimeout ?? READY_TIMEOUT_MS,
     key: flags.key ?? null,
@@ -147,7 +158,7 @@ Examples:
         kind: "parsed",
         parse: choice("cli", OFFERED_AGENTS, AGENT_KINDS),
         optional: true,
-        brief: "Agent to start: claude (the default)",
+        brief: "Agent to start: claude (the default) or codex",
         placeholder: "cli",
       },
       mode: {
@@ -156,6 +167,13 @@ Examples:
         optional: true,
         brief: "yolo (never asks, the default) or native (asks for permissions)",
         placeholder: "mode",
+      },
+      sandbox: {
+        kind: "parsed",
+        parse: choice("sandbox", SANDBOX_KINDS, SANDBOX_KINDS),
+        optional: true,
+        brief: "What Codex's commands may reach: read-only, workspace or full (of the mode)",
+        placeholder: "what",
       },
       model: {
         kind: "parsed",

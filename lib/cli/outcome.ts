@@ -23,6 +23,14 @@ export function outcomeFailure(id: string, outcome: WaitOutcome, timedOut: strin
       );
     case "timed_out":
       return new AppError("timed_out", timedOut);
+    case "complete":
+      return null;
+    case "paused":
+    case "blocked":
+    case "usageLimited":
+    case "budgetLimited":
+    case "cleared":
+      return new AppError("turn_failed", goalEnded(id, GOAL_ENDS[outcome.outcome], outcome.error));
   }
 }
 
@@ -30,4 +38,17 @@ export function outcomeFailure(id: string, outcome: WaitOutcome, timedOut: strin
 export function outcomeDetails(outcome: WaitOutcome): Record<string, unknown> {
   const { outcome: name, ...details } = outcome;
   return { outcome: name, ...details };
+}
+
+const GOAL_ENDS = {
+  paused: "it is paused",
+  blocked: "the agent can't go on with it",
+  usageLimited: "the usage limit of the account is reached",
+  budgetLimited: "its budget of tokens is used up",
+  cleared: "it was cleared",
+};
+
+function goalEnded(id: string, how: string, error: string | null): string {
+  const why = error === null ? "" : ` (${error.replace(/\.$/, "")})`;
+  return `The goal of "${id}" is not complete: ${how}${why}. Look with: dev-sessions goal ${id}`;
 }

@@ -64,6 +64,8 @@ function statusJson(id: SessionId, state: TurnState, explain: boolean): Record<s
     lastError: state.lastTurn?.error ?? null,
     lastTurn: state.lastTurn,
     background: state.background,
+    ...(state.goal === undefined ? {} : { goal: state.goal }),
+    ...(state.retrying === undefined ? {} : { retrying: state.retrying }),
     ...(explain ? { evidence: state.evidence } : {}),
   };
 }

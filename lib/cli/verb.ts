@@ -13,7 +13,12 @@ export interface CliContext {
   readonly signal: AbortSignal;
   service(): Promise<SessionService>;
   /** Runs a program that takes over this terminal; its exit code, or null when there is no such program. */
-  runInTerminal(command: string, args: readonly string[], env: Deps["env"]): Promise<number | null>;
+  runInTerminal(
+    command: string,
+    args: readonly string[],
+    env: Deps["env"],
+    cwd?: string,
+  ): Promise<number | null>;
 }
 
 /** A command line that was understood, ready to run. */

@@ -20,6 +20,8 @@ interface Flags {
   readonly timeout: number | undefined;
   readonly message: string | undefined;
   readonly background: boolean;
+  readonly goal: boolean;
+  readonly nextTurn: boolean;
   readonly interval: number | undefined;
   readonly json: boolean;
 }
@@ -44,7 +46,13 @@ export function waitOptions(
   if (flags.message !== undefined && (ids.length > 1 || namesGroup(targets))) {
     throw usageError("--message names the delivery to one session: provide exactly one <id>");
   }
+  if (flags.goal && flags.nextTurn) throw usageError("Use only one of --goal, --next-turn");
+  if ((flags.goal || flags.nextTurn) && flags.message !== undefined) {
+    throw usageError("--message can't be combined with --goal or --next-turn");
+  }
+  const until = flags.goal ? "goal" : flags.nextTurn ? "next_turn" : null;
   return {
+    ...(until === null ? {} : { until }),
     targets,
     caller: self,
     any: flags.any,
@@ -90,20 +98,31 @@ async function* outcomes(
   try {
     for await (const result of service.wait(request, signal)) {
       done.set(result.id, result.outcome.outcome);
-      yield waitResult(result, several);
+      yield waitResult(result, several, request.until);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   }
 }
 
-function waitResult({ id, outcome }: WaitResult, several: boolean): Result {
+function waitResult({ id, outcome }: WaitResult, several: boolean, until: WaitRequest["until"]): Result {
   return {
     text: several ? `${id}\t${outcome.outcome}` : outcome.outcome,
     json: { id, ...outcomeDetails(outcome) },
     layout: "compact",
-    failure: outcomeFailure(id, outcome, `Timed out waiting for ${id}`),
+    failure: outcomeFailure(id, outcome, timedOut(id, until)),
   };
+}
+
+function timedOut(id: SessionId, until: WaitRequest["until"] = "message"): string {
+  switch (until) {
+    case "message":
+      return `Timed out waiting for ${id}`;
+    case "goal":
+      return `Timed out waiting for goal on ${id}`;
+    case "next_turn":
+      return `Timed out waiting for the next turn on ${id}`;
+  }
 }
 
 function progress(left: readonly SessionId[], done: ReadonlyMap<SessionId, string>): string {
@@ -119,6 +138,8 @@ export const command = buildCommand<Flags, Target[], ParseContext>({
 Prints one word for one session: completed, idle, failed, interrupted, waiting_for_input, gone or timed_out;
 "id<TAB>word" per line, as each becomes known, for several and for @group. With --json, one JSON object per line.
 @group is every live session of a group, but never the one that runs the command.
+With --goal it waits until the agent has ended what it does for its goal, and prints what the goal came to: complete,
+paused, blocked, usageLimited, budgetLimited or cleared.
 
 Examples:
   dev-sessions wait fizz-top && dev-sessions last-message fizz-top
@@ -162,6 +183,18 @@ Examples:
         default: false,
         withNegated: false,
         brief: "Wait for background shells, too",
+      },
+      goal: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Wait for the end of its goal (Codex)",
+      },
+      nextTurn: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Wait for the turn that runs, or the next (Codex)",
       },
       interval: {
         kind: "parsed",

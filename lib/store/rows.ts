@@ -8,6 +8,7 @@ import {
   type Mode,
   MODES,
   type Receipt,
+  SANDBOX_KINDS,
   SEND_RESULTS,
   type SendRecord,
   type Session,
@@ -57,7 +58,11 @@ const processIdentity = v.object({
 });
 export const processJson = v.pipe(json, v.nullable(processIdentity));
 
-const launch = v.object({ agentArgs: v.array(text), trust: v.boolean() });
+const launch = v.object({
+  agentArgs: v.array(text),
+  trust: v.boolean(),
+  sandbox: v.optional(v.picklist(SANDBOX_KINDS)),
+});
 
 const worktree = v.object({
   repository: text,

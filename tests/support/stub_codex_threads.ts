@@ -3,7 +3,7 @@
  * `STUB:<verb> <args>` in the text of a turn. Survives a restart, as the real one's threads do.
  *
  * `hold <gate>`: runs until the gate is opened. `approve <command>`: asks for approval. `fail <word>`: fails with that
- * codexErrorInfo. `retry <gate>`: says that it tries again, then as `hold`. `flicker <gate>`: idle already, completed
+ * codexErrorInfo. `retry <gate>`: says again and again that it tries again, else as `hold`. `flicker <gate>`: idle already, completed
  * only at the gate. `drop <gate>`: breaks all connections, then as `hold`. `exit`: the server dies at once.
  * `long <n>`: a reply of n characters. Anything else comes back as `REPLY: ...`.
  *
@@ -72,8 +72,18 @@ interface Loaded {
 }
 type Params = Record<string, unknown>;
 
+/** The real one says so every few seconds. */
+const RETRY_MS = 200;
+
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const now = () => Math.floor(Date.now() / 1000);
+let lastIdMs = 0;
+/** UUID v7, as the real one's: later ones are greater. */
+function timeOrderedId(): string {
+  lastIdMs = Math.max(Date.now(), lastIdMs + 1);
+  const hex = lastIdMs.toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7${crypto.randomUUID().slice(15)}`;
+}
 const textOf = (input: readonly Input[]) => input.map(({ text = "" }) => text).join("\n");
 
 export class StubThreads {
@@ -127,11 +137,11 @@ export class StubThreads {
         return { data, nextCursor: null, backwardsCursor: null };
       }
       case "thread/resume":
-        return this.#resume(this.#stored(id), client);
+        return this.#resume(this.#stored(id), client, params);
       case "thread/read":
-        return { thread: this.#show(this.#stored(id)), readState: null };
+        return { thread: this.#show(this.#known(id)), readState: null };
       case "thread/turns/list": {
-        const { turns } = this.#stored(id);
+        const { turns } = this.#known(id);
         const ordered = params["sortDirection"] === "asc" ? turns : [...turns].reverse();
         const limit = Number(params["limit"] ?? ordered.length);
         const from = Number(params["cursor"] ?? 0);
@@ -139,7 +149,9 @@ export class StubThreads {
         return { data: ordered.slice(from, from + limit), nextCursor, backwardsCursor: null };
       }
       case "thread/items/list": {
-        const data = this.#stored(id).turns.flatMap((turn) =>
+        const wanted = params["turnId"];
+        const turns = this.#known(id).turns.filter((turn) => !wanted || turn.id === wanted);
+        const data = turns.flatMap((turn) =>
           turn.items.map((item) => ({ turnId: turn.id, item, startedAtMs: null, completedAtMs: null }))
         );
         return { data, nextCursor: null, backwardsCursor: null };
@@ -250,6 +262,13 @@ export class StubThreads {
     return gate;
   }
 
+  /** Archived ones can be read, too. */
+  #known(id: string): Stored {
+    const stored = this.#threads.get(id);
+    if (stored === undefined) throw new RpcFault(-32600, `thread not loaded: ${id}`);
+    return stored;
+  }
+
   #stored(id: string, archived = false): Stored {
     const stored = this.#threads.get(id);
     if (stored === undefined) throw new RpcFault(-32600, `no rollout found for thread id ${id}`);
@@ -308,11 +327,13 @@ export class StubThreads {
     return this.#opened(stored);
   }
 
-  #resume(stored: Stored, client: StubClient): unknown {
+  #resume(stored: Stored, client: StubClient, params: Params): unknown {
     this.#load(stored.id, client);
+    const data = stored.turns.slice(-1);
+    const initialTurnsPage = params["initialTurnsPage"] ? { data, nextCursor: null } : null;
     // A request that nobody has answered comes again, under its id.
     for (const { thread, frame } of this.#requests.values()) if (thread === stored.id) client.send(frame);
-    return { ...this.#opened(stored) as object, collaborationMode: null, initialTurnsPage: null };
+    return { ...this.#opened(stored) as object, collaborationMode: null, initialTurnsPage };
   }
 
   #settings(stored: Stored, params: Params): void {
@@ -345,6 +366,7 @@ export class StubThreads {
       updatedAt: createdAt,
       model,
       preview,
+      path: `/stub/${stored.archived ? "archived_sessions" : "sessions"}/rollout-${id}.jsonl`,
       status,
       source: "vscode",
       turns: [],
@@ -410,7 +432,7 @@ export class StubThreads {
       this.#item(stored.id, running, message);
       return running;
     }
-    const id = crypto.randomUUID();
+    const id = timeOrderedId();
     const turn: StubTurn = {
       id,
       rootTurnId: id,
@@ -461,10 +483,13 @@ export class StubThreads {
         this.dropConnections();
         await held(first);
         break;
-      case "retry":
+      case "retry": {
         error(rest || "serverOverloaded", true);
+        const again = setInterval(() => error(rest || "serverOverloaded", true), RETRY_MS);
         await held(first);
+        clearInterval(again);
         break;
+      }
       case "fail":
         turn.error = error(first, false);
         outcome = "failed";

@@ -7,6 +7,7 @@ import type { EventRecord } from "../../../lib/events.ts";
 import type {
   CreateRequest,
   CreateResult,
+  GoalResult,
   InterruptOutcome,
   InterruptRequest,
   KillResult,
@@ -156,6 +157,8 @@ function service(asked: Asked[], given: Partial<SessionService>): SessionService
         evidence: "the transcript's hook_permission_decision",
         note: null,
       }),
+    goal: ({ id }): Promise<GoalResult> =>
+      Promise.resolve({ id, goal: null, cleared: null, defaultBudget: null }),
     usage: (ids) => Promise.resolve((ids ?? []).map((id) => ({ id, usage: null }))),
     kill: (selector: KillSelector): Promise<KillResult> =>
       Promise.resolve({ killed: "ids" in selector ? selector.ids : [], failed: [] }),

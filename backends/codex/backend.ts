@@ -1,0 +1,441 @@
+/** The Codex backend: ties its parts together, decides nothing by itself. */
+
+import type {
+  AgentHandle,
+  Backend,
+  CreateSpec,
+  LogReader,
+  ResumePlan,
+  ResumeSpec,
+  SendHooks,
+} from "../backend.ts";
+import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { EventBatch } from "../../lib/events.ts";
+import type { Paths } from "../../lib/paths.ts";
+import { baseName } from "../../lib/posix_path.ts";
+import type {
+  AnswerProof,
+  FittingAnswer,
+  Interruption,
+  Liveness,
+  LogEntry,
+  Message,
+  PendingInput,
+  Receipt,
+  SandboxKind,
+  Session,
+  SessionEvent,
+  SessionId,
+  TokenUsage,
+  TurnState,
+  WaitOutcome,
+} from "../../lib/session.ts";
+import type { TerminalCommand } from "../../lib/service.ts";
+import type { EndedSession } from "../../lib/store/revival.ts";
+import { TOKEN_NAME, URL_NAME } from "./endpoint.ts";
+import { codexAnchorOf, isArchived } from "./evidence.ts";
+import { codexHomeOf } from "./find_server.ts";
+import { judgeWait } from "./goal_turns.ts";
+import { CodexGoals } from "./goals.ts";
+import { type CodexHandle, depsOf, handleOf, parseHandle } from "./handle.ts";
+import { Link } from "./link.ts";
+import { makeFolder, notedThread, noteThread, type SessionFolder, sessionFolder } from "./session_folder.ts";
+import { SessionThread } from "./session_thread.ts";
+import { decideState } from "./state.ts";
+import { plannedHandle, withThread } from "./threads.ts";
+import { watchThread } from "./watch.ts";
+
+const NEVER = new AbortController().signal;
+
+export class CodexBackend implements Backend {
+  readonly agent = "codex";
+  readonly goals = new CodexGoals((session) => this.#thread(session));
+  readonly #links = new Map<string, Link>();
+  readonly #threads = new Map<string, SessionThread>();
+
+  constructor(private readonly deps: Deps, private readonly paths: Paths) {}
+
+  async preflight(
+    request: {
+      readonly mode: Session["mode"];
+      readonly agentArgs?: readonly string[];
+      readonly sandbox?: SandboxKind;
+    },
+  ): Promise<void> {
+    if (request.mode === "docker") {
+      throw new AppError(
+        "usage",
+        "Cannot create a session in docker mode: this version offers yolo and native",
+      );
+    }
+    if (request.mode === "native" && request.sandbox === "full") {
+      throw new AppError(
+        "usage",
+        "Cannot create a session in native mode with --sandbox full: nothing would be left to ask for. " +
+          "Use --mode yolo, or --sandbox workspace",
+      );
+    }
+    const { threadConfig } = await import("./agent_args.ts");
+    threadConfig(request.agentArgs ?? []);
+  }
+
+  plan(): Pick<AgentHandle, "handle" | "agentSessionId"> {
+    const codexHome = codexHomeOf({ deps: this.deps, signal: NEVER });
+    const names = { url: URL_NAME, token: TOKEN_NAME };
+    return { handle: plannedHandle(this.deps, codexHome, names), agentSessionId: null };
+  }
+
+  async create(spec: CreateSpec, signal: AbortSignal): Promise<AgentHandle> {
+    const { startThread } = await import("./threads.ts");
+    const folder = this.#folder(spec.session);
+    makeFolder(folder);
+    const over = AbortSignal.any([signal, this.#late(spec)]);
+    const thread = await startThread(this.#link(spec.session), spec, (id) => noteThread(folder, id), over);
+    return {
+      handle: withThread(spec.session, thread),
+      process: null,
+      agentSessionId: thread.id,
+      readyProven: true,
+    };
+  }
+
+  /** Ends with an error that people understand. */
+  #late({ session, readyTimeoutMs }: CreateSpec): AbortSignal {
+    const late = new AbortController();
+    const why = new AppError(
+      "timed_out",
+      `Cannot create "${session.id}": the Codex server did not start its thread within ${
+        readyTimeoutMs / 1000
+      } s`,
+    );
+    void this.deps.clock.sleep(readyTimeoutMs, late.signal).then(() => late.abort(why));
+    return late.signal;
+  }
+
+  async rollback(session: Session): Promise<"removed" | "unknown"> {
+    const folder = this.#folder(session);
+    const threadId = notedThread(folder);
+    if (threadId !== null && await this.#archive(session, threadId) === "unknown") return "unknown";
+    await Deno.remove(folder.root, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    return "removed";
+  }
+
+  async #archive(session: Session, threadId: string): Promise<"removed" | "unknown"> {
+    const { archiveThread } = await import("./threads.ts");
+    try {
+      await archiveThread(this.#link(session), threadId);
+      return "removed";
+    } catch {
+      // It is looked at again by the next command; until then its row stays.
+      return "unknown";
+    }
+  }
+
+  async kill(session: Session): Promise<void> {
+    const planned = this.#planned(session);
+    const { threadId } = handleOf(planned);
+    if (threadId === null) return;
+    const [{ archiveThread }, { isServersFault }] = await Promise.all([
+      import("./threads.ts"),
+      import("./session_thread.ts"),
+    ]);
+    const link = this.#link(planned);
+    try {
+      await archiveThread(link, threadId);
+    } catch (error) {
+      if (!(error instanceof AppError) && !isServersFault(error)) throw error;
+      // Where no server runs, nothing of it does.
+      if (await link.server("find").then((server) => server === null, () => false)) return;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new AppError("failure", `Cannot kill "${session.id}": its thread could not be archived: ${why}`);
+    }
+  }
+
+  async released(ended: readonly Session[]): Promise<void> {
+    const { stopIfOurs } = await import("./stop_server.ts");
+    const handles = ended.flatMap(({ handle }) => parseHandle(handle) ?? []);
+    for (const [codexHome, some] of Map.groupBy(handles, (handle) => handle.codexHome)) {
+      const threads = new Set(some.flatMap(({ threadId }) => threadId ?? []));
+      for (const handle of some) await this.#links.get(linkKey(handle))?.close();
+      const [first] = some;
+      if (first === undefined) continue;
+      await stopIfOurs({ deps: depsOf(this.deps, first), signal: NEVER, codexHome }, threads);
+    }
+  }
+
+  async reap(session: Session): Promise<string> {
+    const { thread } = await this.#thread(session).gather({ wish: "find" });
+    return thread === null ? "its thread was deleted" : "its thread was archived";
+  }
+
+  async planResume(session: Session): Promise<ResumePlan> {
+    const { planResume } = await import("./resume.ts");
+    const planned = this.#planned(session);
+    return await planResume(this.#link(planned), planned);
+  }
+
+  async resume(spec: ResumeSpec, signal: AbortSignal): Promise<AgentHandle> {
+    const { resumeThread } = await import("./resume.ts");
+    makeFolder(this.#folder(spec.session));
+    return await resumeThread(
+      this.#link(spec.session),
+      spec,
+      AbortSignal.any([signal, this.#late(spec)]),
+    );
+  }
+
+  async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
+    const { threadId } = handleOf(session);
+    return threadId === null ? "removed" : await this.#archive(session, threadId);
+  }
+
+  resumable(ended: readonly EndedSession[]): ReadonlySet<string> {
+    return new Set(ended.flatMap(({ session, handle }) => {
+      if (session.mode === "docker") return [];
+      const threadId = handle === null ? session.agentSessionId : parseHandle(JSON.parse(handle))?.threadId;
+      return threadId ? [session.token] : [];
+    }));
+  }
+
+  async endIfIdle(session: Session, idleMs: number): Promise<boolean> {
+    const [{ hasRested }, { acquireLock }] = await Promise.all([
+      import("./resume.ts"),
+      import("../../lib/file_lock.ts"),
+    ]);
+    const options = { timeoutMs: 0, clock: this.deps.clock, signal: NEVER };
+    using lock = await acquireLock(this.#folder(session).lock, options);
+    if (lock === null || !await hasRested(this.#thread(session), idleMs)) return false;
+    await this.kill(session);
+    return true;
+  }
+
+  async send(session: Session, message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
+    return await (await this.#delivery(session)).send(message, hooks, signal);
+  }
+
+  async findReceipt(session: Session, message: Message, anchor: unknown): Promise<Receipt | null> {
+    const since = codexAnchorOf(anchor);
+    return since === null ? null : await (await this.#delivery(session)).find(message, since);
+  }
+
+  async interrupt(
+    session: Session,
+    options: { readonly allQueued: boolean },
+    signal: AbortSignal,
+  ): Promise<Interruption> {
+    return await (await this.#interrupter(session)).interrupt(options, signal);
+  }
+
+  async respond(
+    session: Session,
+    request: PendingInput,
+    answer: FittingAnswer,
+    signal: AbortSignal,
+  ): Promise<AnswerProof> {
+    const { Requests } = await import("./requests.ts");
+    const requests = new Requests(this.deps, session, this.#thread(session), this.#folder(session).lock);
+    return await requests.answer(request, answer, signal);
+  }
+
+  async state(session: Session): Promise<TurnState> {
+    if (session.lifecycle === "ended") return endedState(session);
+    if (session.handle === null) return lostState();
+    const evidence = await this.#thread(session).gather({ wish: "start" });
+    const { retrying } = evidence;
+    const state = decideState(evidence);
+    if (retrying === null || state.state !== "working") return state;
+    return {
+      ...state,
+      retrying: { message: retrying.message, at: new Date(retrying.at).toISOString() },
+    };
+  }
+
+  async states(
+    sessions: readonly Session[],
+  ): Promise<Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>> {
+    const states = await Promise.all(sessions.map(async (session) => {
+      const state = session.handle === null
+        ? lostState()
+        : decideState(await this.#thread(session).gather({ wish: "find", settle: false }));
+      const pending = state.state === "waiting_for_input" ? state.pending : null;
+      return [session.id, { state: state.state, pending }] as const;
+    }));
+    return new Map(states);
+  }
+
+  async *watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncGenerator<SessionEvent> {
+    if (session.lifecycle === "ended") {
+      yield { type: "ended" };
+      return;
+    }
+    yield* watchThread(this.#thread(session), pollMs, this.deps.clock, signal);
+  }
+
+  async outcome(
+    session: Session,
+    anchor: unknown,
+  ): Promise<{ outcome: WaitOutcome | null; state: TurnState }> {
+    const evidence = await this.#thread(session).gather({ wish: "start", since: codexAnchorOf(anchor) });
+    const outcome = judgeWait(evidence, anchor);
+    if (session.lifecycle !== "ended") return { outcome, state: decideState(evidence) };
+    const state = endedState(session);
+    const isOver = outcome?.outcome === "completed" || outcome?.outcome === "failed" ||
+      outcome?.outcome === "interrupted";
+    return { outcome: isOver ? outcome : { outcome: "gone", reason: session.endReason ?? "ended" }, state };
+  }
+
+  async messages(session: Session, count: number, anchor: unknown): Promise<string[]> {
+    const { lastMessages } = await import("./conversation_reader.ts");
+    return await lastMessages(this.#thread(session), count, codexAnchorOf(anchor));
+  }
+
+  async *log(session: Session): AsyncGenerator<LogEntry> {
+    const { conversationLog } = await import("./conversation_reader.ts");
+    yield* conversationLog(this.#thread(session));
+  }
+
+  async openLog(session: Session): Promise<LogReader> {
+    const { ConversationReader } = await import("./conversation_reader.ts");
+    return new ConversationReader(this.#thread(session));
+  }
+
+  async eventsSince(session: Session, position: unknown): Promise<EventBatch> {
+    const { readEvents } = await import("./event_reader.ts");
+    return await readEvents(this.#thread(session), position);
+  }
+
+  async usage(sessions: readonly Session[]): Promise<Map<SessionId, TokenUsage | null>> {
+    const { rolloutUsage } = await import("./usage.ts");
+    return new Map(
+      await Promise.all(sessions.map(async ({ id, handle }) => {
+        for (const path of rolloutsOf(parseHandle(handle))) {
+          const usage = await rolloutUsage(path);
+          if (usage !== null) return [id, usage] as const;
+        }
+        return [id, null] as const;
+      })),
+    );
+  }
+
+  /** A thread has no process of its own: it lives while its server has it outside of the archive, running or not. */
+  async liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>> {
+    const found = await Promise.all(sessions.map(async (session): Promise<[SessionId, Liveness]> => {
+      if (session.handle === null) return [session.id, "unknown"];
+      const { server, thread } = await this.#thread(session).gather({ wish: "find", settle: false });
+      if (server !== "up") return [session.id, "unknown"];
+      return [session.id, thread === null || isArchived(thread) ? "dead" : "alive"];
+    }));
+    return new Map(found);
+  }
+
+  async adopt(session: Session): Promise<AgentHandle | null> {
+    if (session.agentSessionId === null) return null;
+    const planned = this.#planned(session);
+    const { server, thread } = await this.#thread(planned).gather({ wish: "start", settle: false });
+    if (server !== "up" || thread === null) return null;
+    makeFolder(this.#folder(session));
+    return {
+      handle: withThread(planned, thread),
+      process: null,
+      agentSessionId: session.agentSessionId,
+      readyProven: true,
+    };
+  }
+
+  async attachCommand(session: Session): Promise<TerminalCommand> {
+    const { attachCommand } = await import("./attach.ts");
+    return await attachCommand(this.deps, this.#link(session), this.#thread(session));
+  }
+
+  async close(isUnused: () => boolean): Promise<void> {
+    const links = [...this.#links.values()];
+    const started = links.filter((link) => link.hasStarted);
+    await Promise.all(links.map((link) => link.close()));
+    if (started.length === 0 || !isUnused()) return;
+    const { stopIfOurs } = await import("./stop_server.ts");
+    for (const link of started) await stopIfOurs(link.options, link.threads);
+  }
+
+  /** As if it were created here and now, for one that an earlier version created. */
+  #planned(session: Session): Session {
+    if (session.handle !== null) return session;
+    const { handle } = this.plan();
+    const planned = parseHandle(handle);
+    return { ...session, handle: { ...planned, threadId: session.agentSessionId } };
+  }
+
+  #folder(session: Session): SessionFolder {
+    return sessionFolder(this.paths.sessionFolder(session.token));
+  }
+
+  #link(session: Session): Link {
+    const handle = handleOf(session);
+    const key = linkKey(handle);
+    let link = this.#links.get(key);
+    if (link === undefined) this.#links.set(key, link = new Link(this.deps, handle));
+    return link;
+  }
+
+  #thread(row: Session): SessionThread {
+    const session = this.#planned(row);
+    const known = this.#threads.get(session.token);
+    if (known !== undefined && known.isOf(session)) return known;
+    const thread = new SessionThread(this.deps, this.#link(session), session, this.#folder(session).retry);
+    this.#threads.set(session.token, thread);
+    return thread;
+  }
+
+  async #delivery(session: Session) {
+    const { Delivery } = await import("./delivery.ts");
+    const { lock } = this.#folder(session);
+    return new Delivery(
+      this.deps,
+      session,
+      this.#thread(session),
+      lock,
+      () => this.#interrupter(session),
+    );
+  }
+
+  async #interrupter(session: Session) {
+    const { Interrupter } = await import("./interrupt.ts");
+    return new Interrupter(this.deps, session, this.#thread(session), this.#folder(session).lock);
+  }
+}
+
+/** Where its records are, or are once it is archived. */
+function rolloutsOf(handle: CodexHandle | null): string[] {
+  if (handle === null || handle.rollout === null) return [];
+  return [handle.rollout, `${handle.codexHome}/archived_sessions/${baseName(handle.rollout)}`];
+}
+
+function linkKey(handle: { readonly codexHome: string; readonly url: string | null }): string {
+  return JSON.stringify([handle.codexHome, handle.url]);
+}
+
+function endedState(session: Session): TurnState {
+  return {
+    state: "gone",
+    reason: session.endReason ?? "ended",
+    since: session.endedAt,
+    evidence: [{ source: "registry", finding: `ended (${session.endReason ?? "no reason kept"})` }],
+    background: [],
+    lastTurn: null,
+  };
+}
+
+/** Of a session that an earlier version started and whose thread is not proven to be there. */
+function lostState(): TurnState {
+  const reason = "an earlier version of dev-sessions started it, and its thread could not be found";
+  return {
+    state: "unknown",
+    reason,
+    since: null,
+    evidence: [{ source: "registry", finding: reason }],
+    background: [],
+    lastTurn: null,
+  };
+}

@@ -1,0 +1,238 @@
+/**
+ * Sends one message: once, under the session's lock over processes, and says what the server's own record says. Nothing
+ * is sent again unless the server has said that it did not take it.
+ */
+
+import type { SendHooks } from "../backend.ts";
+import type { Deps } from "../../lib/deps.ts";
+import { AppError, messageOf } from "../../lib/errors.ts";
+import { acquireLock } from "../../lib/file_lock.ts";
+import type { Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
+import { type DeliveryPlan, planDelivery } from "./delivery_plan.ts";
+import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
+import type { Interrupter } from "./interrupt.ts";
+import { judgeReceipt } from "./receipt.ts";
+import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
+import type { SessionThread } from "./session_thread.ts";
+import { turnSettings } from "./settings.ts";
+import { decideState } from "./state.ts";
+
+/** For senders before us; each needs well under a second. */
+export const LOCK_TIMEOUT_MS = 30_000;
+/** From the server's answer to its record of the message (measured: up to 60 ms). */
+const PROOF_TIMEOUT_MS = 10_000;
+const PROOF_POLL_MS = 100;
+/** A turn that ends or begins at the very moment of the call. */
+const PLAN_ATTEMPTS = 5;
+const AGAIN_MS = 30;
+
+type Verdict = Pick<Receipt, "result" | "reason" | "evidence">;
+/** `again`: the server has said that it did not take it, since things have changed. */
+type Handed =
+  | { readonly kind: "taken"; readonly plan: DeliveryPlan }
+  | { readonly kind: "again" }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "unclear"; readonly plan: DeliveryPlan; readonly reason: string };
+
+export class Delivery {
+  constructor(
+    private readonly deps: Deps,
+    private readonly session: Session,
+    private readonly thread: SessionThread,
+    private readonly lockFile: string,
+    private readonly interrupter: () => Promise<Interrupter>,
+  ) {}
+
+  async send(message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
+    using lock = await acquireLock(this.lockFile, {
+      timeoutMs: LOCK_TIMEOUT_MS,
+      clock: this.deps.clock,
+      signal,
+    });
+    if (signal.aborted) throw interrupted(this.session);
+    if (lock === null) return receipt(message, refusal("other senders keep its lock"), null);
+    const mode = message.mode ?? "queue";
+    if (mode === "interrupt") {
+      const stopped = await (await this.interrupter()).stopOne(signal, { startQueue: false });
+      if (stopped.result === "unproven") {
+        throw new AppError(
+          "unproven",
+          `Cannot send to "${this.session.id}": its turn is not proven to be stopped: ${stopped.reason}. ` +
+            `The message was not sent. Look with: dev-sessions status ${this.session.id} --explain`,
+        );
+      }
+    }
+    let evidence = await this.thread.gatherOrFail("send to", { signal });
+    const pending = pendingOf(evidence);
+    if (pending !== null) {
+      return receipt(message, refusal(`it waits for input (${pending.summary})`), null, pending);
+    }
+    if (evidence.thread?.status.type === "unknown") {
+      return receipt(message, refusal(`its thread is in a state that this version does not know`), null);
+    }
+    try {
+      await this.thread.subscribe(await this.thread.link.connection(signal), signal);
+      // Loading it may have begun a turn: of its goal, or of its queue.
+      evidence = await this.thread.gatherOrFail("send to", { signal });
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      signal.throwIfAborted();
+      return receipt(message, refusal(`its thread can't be loaded: ${messageOf(error)}`), null);
+    }
+    if (signal.aborted) throw interrupted(this.session);
+
+    const anchor: CodexAnchor = {
+      v: 1,
+      clientId: message.receipt,
+      afterTurn: evidence.turns.at(-1)?.id ?? null,
+      at: this.deps.clock.now(),
+      mode,
+    };
+    hooks.beforeTyping(anchor);
+    const verdict = await this.#deliver(message, anchor, evidence, signal);
+    const sent = receipt(message, verdict, anchor);
+    hooks.finished(sent);
+    return sent;
+  }
+
+  /** Looks for an earlier delivery in the records; null when they do not have it. */
+  async find(message: Message, anchor: CodexAnchor): Promise<Receipt | null> {
+    const evidence = await this.thread.gather({ wish: "start", since: anchor, settle: false });
+    const verdict = judgeReceipt(evidence, anchor);
+    return verdict === null ? null : receipt(message, verdict, anchor);
+  }
+
+  async #deliver(
+    message: Message,
+    anchor: CodexAnchor,
+    first: CodexEvidence,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    let evidence = first;
+    for (let attempt = 1; attempt <= PLAN_ATTEMPTS; attempt++) {
+      const plan = planDelivery(evidence, anchor.mode);
+      const handed: Handed = plan === null ? { kind: "again" } : await this.#hand(plan, message);
+      switch (handed.kind) {
+        case "refused":
+          return refusal(handed.reason);
+        case "taken":
+          return await this.#prove(anchor, handed.plan, null, signal);
+        case "unclear":
+          return await this.#prove(anchor, handed.plan, handed.reason, signal);
+        case "again":
+          await this.deps.clock.sleep(AGAIN_MS, signal);
+          evidence = await this.thread.gather({ wish: "start" });
+      }
+    }
+    return refusal("its turns begin and end faster than a message can go in");
+  }
+
+  /** Asks once. The call is not given up with the command: what has left this process is to be accounted for. */
+  async #hand(plan: DeliveryPlan, { text, receipt: clientUserMessageId }: Message): Promise<Handed> {
+    const threadId = this.thread.id;
+    const input = [{ type: "text" as const, text, text_elements: [] }];
+    try {
+      const connection = await this.thread.link.connection();
+      await this.thread.subscribe(connection);
+      switch (plan.way) {
+        case "start":
+          await connection.call("turn/start", {
+            threadId,
+            input,
+            clientUserMessageId,
+            ...turnSettings(this.session),
+          });
+          break;
+        case "steer":
+          await connection.call("turn/steer", {
+            threadId,
+            input,
+            clientUserMessageId,
+            expectedTurnId: plan.turnId,
+          });
+          break;
+        case "queue":
+          await connection.call("thread/queue/add", { threadId, input, clientUserMessageId });
+          if (plan.held) await connection.call("thread/queue/start", { threadId });
+      }
+      return { kind: "taken", plan };
+    } catch (error) {
+      if (error instanceof AppError) return { kind: "refused", reason: error.message };
+      if (error instanceof RpcError && error.method === "thread/queue/start") return { kind: "taken", plan };
+      if (error instanceof RpcError) {
+        const isOver = /active turn/.test(error.message);
+        return isOver ? { kind: "again" } : { kind: "refused", reason: `Codex refuses it: ${error.message}` };
+      }
+      if (error instanceof ConnectionLost && !error.sent) return { kind: "again" };
+      const known = [ConnectionLost, NoAnswer, UnexpectedFrame].some((kind) => error instanceof kind);
+      if (!known) throw error;
+      return { kind: "unclear", plan, reason: messageOf(error) };
+    }
+  }
+
+  /** `doubt`: why the server's own answer is missing. */
+  async #prove(
+    anchor: CodexAnchor,
+    plan: DeliveryPlan,
+    doubt: string | null,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    const { clock } = this.deps;
+    const deadline = clock.monotonic() + PROOF_TIMEOUT_MS;
+    for (;;) {
+      const { heard } = this.thread.follower;
+      const evidence = await this.thread.gather({ wish: "start", since: anchor, settle: false });
+      const verdict = judgeReceipt(evidence, anchor);
+      if (verdict !== null) return verdict;
+      if (plan.way === "steer" && doubt === null) {
+        // It stands among the turn's items once the model has read it, which may take long.
+        return { result: "queued", reason: null, evidence: "turn/steer: taken into the running turn" };
+      }
+      if (plan.way === "queue" && !plan.held && evidence.queued.length > 0) await this.#startIfHeld(evidence);
+      if (signal.aborted || clock.monotonic() >= deadline) break;
+      const nap = new AbortController();
+      await Promise.race([
+        this.thread.follower.changedSince(heard),
+        clock.sleep(PROOF_POLL_MS, AbortSignal.any([signal, nap.signal])),
+      ]);
+      nap.abort();
+    }
+    const why = signal.aborted
+      ? "the send was interrupted before it could be proven"
+      : doubt === null
+      ? `the server has taken it, but its record does not have it after ${PROOF_TIMEOUT_MS / 1000} s`
+      : `the server did not answer (${doubt}), and its record does not have it`;
+    return { result: "indeterminate", reason: why, evidence: null };
+  }
+
+  /** The turn before it was interrupted meanwhile, by somebody else. */
+  async #startIfHeld(evidence: CodexEvidence): Promise<void> {
+    const isHeld = (plan: DeliveryPlan | null) => plan?.way === "queue" && plan.held;
+    if (!isHeld(planDelivery(evidence, "queue"))) return;
+    const connection = await this.thread.link.connection();
+    await connection.call("thread/queue/start", { threadId: this.thread.id }).catch(() => {});
+  }
+}
+
+/** What the session waits for; null when a message may go in. */
+function pendingOf(evidence: CodexEvidence): PendingInput | null {
+  const state = decideState(evidence);
+  return state.state === "waiting_for_input" ? state.pending : null;
+}
+
+function receipt(
+  message: Message,
+  verdict: Verdict,
+  anchor: CodexAnchor | null,
+  pending: PendingInput | null = null,
+): Receipt {
+  return { receipt: message.receipt, ...verdict, pending, anchor };
+}
+
+function refusal(reason: string): Verdict {
+  return { result: "refused", reason, evidence: null };
+}
+
+function interrupted(session: Session): AppError {
+  return new AppError("interrupted", `Cannot send to "${session.id}": interrupted. Nothing was sent`);
+}

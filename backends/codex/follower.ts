@@ -1,0 +1,131 @@
+/** What this process hears of one thread while it is subscribed: open requests, retries, and that something changed. */
+
+import type { OpenRequest, Retrying } from "./evidence.ts";
+import type { RequestId, ThreadItem } from "./frames.ts";
+import type { Incoming } from "./rpc.ts";
+
+/** Items of a running turn that requests may refer to. */
+const KEPT_ITEMS = 200;
+
+export class Follower {
+  readonly #requests = new Map<RequestId, OpenRequest>();
+  readonly #items = new Map<string, ThreadItem>();
+  readonly #resolved = new Set<RequestId>();
+  #retrying: { readonly turnId: string; readonly said: Retrying } | null = null;
+  #wake = Promise.withResolvers<void>();
+  /** Counts what was heard, so that nothing falls between a look and a wait. */
+  #heard = 0;
+  #losses = 0;
+  /** Whether turns, items and requests come to this process; not after a connection was lost. */
+  subscribed = false;
+
+  /** Those that nobody has answered, oldest first. */
+  get requests(): readonly OpenRequest[] {
+    return [...this.#requests.values()].map((open) => ({ ...open, item: open.item ?? this.#itemOf(open) }));
+  }
+  get heard(): number {
+    return this.#heard;
+  }
+  /** How often its connection was lost. */
+  get losses(): number {
+    return this.#losses;
+  }
+
+  /** The server's last word on trying again in this turn. */
+  retrying(turnId: string): Retrying | null {
+    return this.#retrying?.turnId === turnId ? this.#retrying.said : null;
+  }
+
+  get lastRetry(): { readonly turnId: string; readonly said: Retrying } | null {
+    return this.#retrying;
+  }
+
+  /** Whether the server has said that a request was answered, or is over. */
+  isResolved(id: RequestId): boolean {
+    return this.#resolved.has(id);
+  }
+
+  /** As if it had been heard. */
+  know(item: ThreadItem): void {
+    this.#items.set(item.id, item);
+    const [oldest] = this.#items.keys();
+    if (this.#items.size > KEPT_ITEMS && oldest !== undefined) this.#items.delete(oldest);
+  }
+
+  /** It may come to be known after its request. */
+  #itemOf({ request }: OpenRequest): ThreadItem | null {
+    return request.method === "other" ? null : this.#items.get(request.params.itemId) ?? null;
+  }
+
+  hear(incoming: Incoming, now: number): void {
+    if (incoming.kind === "request") {
+      const { request } = incoming;
+      const since = request.method === "other" ? now : request.params.startedAtMs ?? now;
+      this.#requests.set(request.id, { request, item: null, since });
+      this.#resolved.delete(request.id);
+    } else this.#note(incoming.notification, now);
+    this.#changed();
+  }
+
+  /** Resolves when something was heard after `heard`, or when the connection is lost. */
+  async changedSince(heard: number): Promise<void> {
+    while (this.#heard <= heard) await this.#wake.promise;
+  }
+
+  lost(): void {
+    this.subscribed = false;
+    this.#losses++;
+    // Numbered anew by another server; they come again with the next subscription.
+    this.#requests.clear();
+    this.#resolved.clear();
+    this.#changed();
+  }
+
+  #note(notification: Extract<Incoming, { kind: "notification" }>["notification"], now: number): void {
+    switch (notification.method) {
+      case "item/started":
+      case "item/completed": {
+        this.know(notification.params.item);
+        this.#retrying = null;
+        return;
+      }
+      case "serverRequest/resolved":
+        this.#requests.delete(notification.params.requestId);
+        this.#resolved.add(notification.params.requestId);
+        return;
+      case "error": {
+        const { willRetry, turnId, error } = notification.params;
+        const details = error.additionalDetails === null ? "" : ` (${error.additionalDetails})`;
+        this.#retrying = willRetry ? { turnId, said: { message: error.message + details, at: now } } : null;
+        return;
+      }
+      case "turn/completed":
+      case "turn/started":
+        this.#retrying = null;
+        this.#requests.clear();
+        return;
+      case "thread/closed":
+      case "thread/archived":
+      case "thread/deleted":
+        this.subscribed = false;
+        return;
+      case "thread/started":
+      case "thread/status/changed":
+      case "thread/unarchived":
+      case "thread/name/updated":
+      case "thread/settings/updated":
+      case "thread/tokenUsage/updated":
+      case "thread/goal/updated":
+      case "thread/goal/cleared":
+      case "thread/queue/changed":
+        return;
+    }
+  }
+
+  #changed(): void {
+    this.#heard++;
+    const { resolve } = this.#wake;
+    this.#wake = Promise.withResolvers<void>();
+    resolve();
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * One connection per command and server, opened when it is first needed and again when it has broken: nothing is asked
+ * twice by itself, but whatever comes next finds a way.
+ */
+
+import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import { type CodexServer, findServer, type ServerOptions } from "./find_server.ts";
+import { Follower } from "./follower.ts";
+import { type CodexHandle, depsOf } from "./handle.ts";
+import type { Connection, Listener } from "./rpc.ts";
+
+/** Whether a server may be started to answer, or only one that runs be asked. */
+export type Wish = "start" | "find";
+
+export class Link {
+  readonly #deps: Deps;
+  readonly #codexHome: string;
+  readonly #followers = new Map<string, Follower>();
+  #server: Promise<CodexServer | null> | null = null;
+  #hasStarted = false;
+  /** Why none could be started: not tried again within one command. */
+  #startFailure: AppError | null = null;
+
+  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile">) {
+    this.#deps = depsOf(deps, handle);
+    this.#codexHome = handle.codexHome;
+  }
+
+  /**
+   * Null when it is proven that none runs (and none was to be started).
+   * @throws AppError when it can't be reached, trusted, started or used; the signal's reason.
+   */
+  async server(wish: Wish, signal: AbortSignal = NEVER): Promise<CodexServer | null> {
+    for (;;) {
+      signal.throwIfAborted();
+      const known = this.#server;
+      if (known === null) break;
+      const server = await known;
+      if (server !== null || wish === "find") return server;
+      // Whoever came first looked only.
+      if (this.#server === known) this.#server = null;
+    }
+    if (wish === "start" && this.#startFailure !== null) throw this.#startFailure;
+    const options = { deps: this.#deps, signal, codexHome: this.#codexHome };
+    const opening: Promise<CodexServer | null> = this.#open(wish, options).then((server) => {
+      if (server !== null) this.#attend(server.connection, opening);
+      else if (this.#server === opening) this.#server = null;
+      return server;
+    }, (error) => {
+      if (this.#server === opening) this.#server = null;
+      throw error;
+    });
+    this.#server = opening;
+    return await opening;
+  }
+
+  /** Why none runs, and none could be started by this command; null while neither is known. */
+  get startFailure(): AppError | null {
+    return this.#startFailure;
+  }
+
+  async #open(wish: Wish, options: ServerOptions): Promise<CodexServer | null> {
+    const found = await findServer(options);
+    if (found !== null || wish === "find") return found;
+    const { startServer } = await import("./start_server.ts");
+    try {
+      const started = await startServer(options);
+      if (started.origin === "started") this.#hasStarted = true;
+      return started;
+    } catch (error) {
+      // Not when one came up meanwhile that can't be reached.
+      if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
+      throw error;
+    }
+  }
+
+  /** @throws AppError as `server()`. */
+  async connection(signal: AbortSignal = NEVER): Promise<Connection> {
+    const server = await this.server("start", signal);
+    if (server === null) throw new AppError("transport", "Cannot reach the Codex server: it has just ended");
+    return server.connection;
+  }
+
+  /** What this process hears of a thread, over all connections. */
+  follower(threadId: string): Follower {
+    let follower = this.#followers.get(threadId);
+    if (follower === undefined) this.#followers.set(threadId, follower = new Follower());
+    return follower;
+  }
+
+  async close(): Promise<void> {
+    const server = await this.#server?.catch(() => null) ?? null;
+    this.#server = null;
+    await server?.connection.close();
+  }
+
+  /** Whether a server was started by this command. */
+  get hasStarted(): boolean {
+    return this.#hasStarted;
+  }
+  /** Those that this command had to do with. */
+  get threads(): ReadonlySet<string> {
+    return new Set(this.#followers.keys());
+  }
+  get options(): ServerOptions {
+    return { deps: this.#deps, signal: NEVER, codexHome: this.#codexHome };
+  }
+
+  #attend(connection: Connection, opened: Promise<CodexServer | null>): void {
+    const listener = connection.listen();
+    void this.#pump(listener).finally(() => {
+      // Something came in a form that we don't know: what followed it was not heard.
+      void connection.close();
+      if (this.#server === opened) this.#server = null;
+      for (const follower of this.#followers.values()) follower.lost();
+    });
+  }
+
+  async #pump(listener: Listener): Promise<void> {
+    try {
+      for await (const incoming of listener) {
+        const threadId = threadOf(incoming);
+        if (threadId !== null) this.follower(threadId).hear(incoming, this.#deps.clock.now());
+      }
+    } catch {
+      // The connection's end; whoever asks next opens another one.
+    }
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+function threadOf(incoming: Parameters<Follower["hear"]>[0]): string | null {
+  const { params } = incoming.kind === "notification" ? incoming.notification : incoming.request;
+  if (typeof params !== "object" || params === null) return null;
+  if ("threadId" in params && typeof params.threadId === "string") return params.threadId;
+  return null;
+}
