@@ -46,10 +46,10 @@ export async function endIdleSessions(
 
 /** What the row alone says: not used since `before`, milliseconds since the epoch. Pure. */
 export function mayBeIdle(
-  session: Pick<Session, "id" | "handle" | "process" | "lastUsedAt">,
+  session: Pick<Session, "id" | "handle" | "lastUsedAt">,
   before: number,
   spared: ReadonlySet<SessionId>,
 ): boolean {
-  return session.handle !== null && session.process !== null && !spared.has(session.id) &&
+  return session.handle !== null && !spared.has(session.id) &&
     Date.parse(session.lastUsedAt) <= before;
 }

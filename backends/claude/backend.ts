@@ -141,6 +141,7 @@ export class ClaudeBackend implements Backend {
   }
 
   async endIfIdle(session: Session, idleMs: number): Promise<boolean> {
+    if (session.process === null) return false;
     const { endIfIdle } = await import("./resting.ts");
     const { sendLock } = sessionFolder(this.paths.sessionFolder(session.token));
     const context = {

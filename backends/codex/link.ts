@@ -32,24 +32,27 @@ export class Link {
    * @throws AppError when it can't be reached, trusted, started or used; the signal's reason.
    */
   async server(wish: Wish, signal: AbortSignal = NEVER): Promise<CodexServer | null> {
-    signal.throwIfAborted();
-    const known = await this.#server?.catch(() => null) ?? null;
-    if (known !== null) return known;
+    for (;;) {
+      signal.throwIfAborted();
+      const known = this.#server;
+      if (known === null) break;
+      const server = await known;
+      if (server !== null || wish === "find") return server;
+      // Whoever came first looked only.
+      if (this.#server === known) this.#server = null;
+    }
     if (wish === "start" && this.#startFailure !== null) throw this.#startFailure;
     const options = { deps: this.#deps, signal, codexHome: this.#codexHome };
-    const opening = this.#open(wish, options).then((server) => {
-      if (server !== null) this.#attend(server.connection);
+    const opening: Promise<CodexServer | null> = this.#open(wish, options).then((server) => {
+      if (server !== null) this.#attend(server.connection, opening);
+      else if (this.#server === opening) this.#server = null;
       return server;
-    });
-    this.#server = opening;
-    try {
-      const server = await opening;
-      if (server === null && this.#server === opening) this.#server = null;
-      return server;
-    } catch (error) {
+    }, (error) => {
       if (this.#server === opening) this.#server = null;
       throw error;
-    }
+    });
+    this.#server = opening;
+    return await opening;
   }
 
   /** Why none runs, and none could be started by this command; null while neither is known. */
@@ -104,8 +107,7 @@ export class Link {
     return { deps: this.#deps, signal: NEVER, codexHome: this.#codexHome };
   }
 
-  #attend(connection: Connection): void {
-    const opened = this.#server;
+  #attend(connection: Connection, opened: Promise<CodexServer | null>): void {
     const listener = connection.listen();
     void this.#pump(listener).finally(() => {
       // Something came in a form that we don't know: what followed it was not heard.

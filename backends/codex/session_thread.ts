@@ -4,7 +4,14 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
 import { hasClientId, needsSecondLook } from "./course.ts";
-import { type CodexAnchor, codexAnchorOf, type CodexEvidence, type Retrying, SETTLE_MS } from "./evidence.ts";
+import {
+  type CodexAnchor,
+  codexAnchorOf,
+  type CodexEvidence,
+  isArchived,
+  type Retrying,
+  SETTLE_MS,
+} from "./evidence.ts";
 import type { Follower } from "./follower.ts";
 import type { Goal, QueuedSubmission, Thread, Turn } from "./frames.ts";
 import { threadOf } from "./handle.ts";
@@ -110,14 +117,16 @@ export class SessionThread {
   /** As `gather()`, where a session that can't be reached is an error. @throws AppError. */
   async gatherOrFail(action: string, options: Omit<GatherOptions, "wish">): Promise<CodexEvidence> {
     const evidence = await this.gather({ ...options, wish: "start" });
-    if (evidence.server === "up" && evidence.thread !== null) return evidence;
+    const isThere = evidence.thread !== null && !isArchived(evidence.thread);
+    if (evidence.server === "up" && isThere) return evidence;
     // Says why.
-    await this.link.connection(options.signal);
+    if (evidence.server !== "up") await this.link.connection(options.signal);
     throw new AppError(
       evidence.server === "up" ? "agent_gone" : "not_delivered",
       evidence.server === "up"
-        ? `Cannot ${action} "${this.session.id}": its thread is gone. ` +
-          `Read what is known of it with: dev-sessions inspect ${this.session.id}`
+        ? `Cannot ${action} "${this.session.id}": its thread is ${
+          evidence.thread === null ? "gone" : "archived"
+        }. Bring it back with: dev-sessions resume ${this.session.id}`
         : `Cannot ${action} "${this.session.id}": the Codex server does not tell of its thread. ` +
           `Look with: dev-sessions status ${this.session.id} --explain`,
     );

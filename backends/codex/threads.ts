@@ -58,10 +58,14 @@ export async function startThread(
   }
 }
 
-/** Ends what runs in it and puts it into the archive. One that is there already, or was deleted, is no error. */
+/**
+ * Ends what runs in it and puts it into the archive. Its goal is paused, or it would go on by itself as soon as the
+ * thread is loaded again. One that is there already, or was deleted, is no error.
+ */
 export async function archiveThread(link: Link, threadId: string): Promise<void> {
   const connection = await link.connection();
   await endCommands(connection, threadId);
+  await pauseGoal(connection, threadId);
   try {
     await connection.call("thread/archive", { threadId });
   } catch (error) {
@@ -76,6 +80,15 @@ async function endCommands(connection: Connection, threadId: string): Promise<vo
     if (thread.status.type === "notLoaded") return;
     if (thread.status.type === "active") await connection.call("turn/interrupt", { threadId, turnId: "" });
     await connection.call("thread/backgroundTerminals/clean", { threadId });
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+  }
+}
+
+async function pauseGoal(connection: Connection, threadId: string): Promise<void> {
+  try {
+    const { goal } = await connection.call("thread/goal/get", { threadId });
+    if (goal?.status === "active") await connection.call("thread/goal/set", { threadId, status: "paused" });
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
   }

@@ -3,7 +3,7 @@
  * `STUB:<verb> <args>` in the text of a turn. Survives a restart, as the real one's threads do.
  *
  * `hold <gate>`: runs until the gate is opened. `approve <command>`: asks for approval. `fail <word>`: fails with that
- * codexErrorInfo. `retry <gate>`: says that it tries again, then as `hold`. `flicker <gate>`: idle already, completed
+ * codexErrorInfo. `retry <gate>`: says again and again that it tries again, else as `hold`. `flicker <gate>`: idle already, completed
  * only at the gate. `drop <gate>`: breaks all connections, then as `hold`. `exit`: the server dies at once.
  * `long <n>`: a reply of n characters. Anything else comes back as `REPLY: ...`.
  *
@@ -71,6 +71,9 @@ interface Loaded {
   queueHeld: boolean;
 }
 type Params = Record<string, unknown>;
+
+/** The real one says so every few seconds. */
+const RETRY_MS = 200;
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const now = () => Math.floor(Date.now() / 1000);
@@ -480,10 +483,13 @@ export class StubThreads {
         this.dropConnections();
         await held(first);
         break;
-      case "retry":
+      case "retry": {
         error(rest || "serverOverloaded", true);
+        const again = setInterval(() => error(rest || "serverOverloaded", true), RETRY_MS);
         await held(first);
+        clearInterval(again);
         break;
+      }
       case "fail":
         turn.error = error(first, false);
         outcome = "failed";

@@ -49,7 +49,7 @@ Deno.test("parseConfig() names the key that is wrong and what it may be", () => 
     ['{"defaults": []}', '"defaults" is []. It must be an object with cli, mode, model'],
     ['{"defaults": "yolo"}', '"defaults" is "yolo". It must be an object with cli, mode, model'],
     ['{"defaults": {"mode": "docker"}}', '"defaults.mode" is "docker". It must be "yolo" or "native"'],
-    ['{"defaults": {"cli": "codex"}}', '"defaults.cli" is "codex". It must be "claude"'],
+    ['{"defaults": {"cli": "gpt"}}', '"defaults.cli" is "gpt". It must be "claude" or "codex"'],
     [
       '{"defaults": {"model": ""}}',
       '"defaults.model" is "". It must be the name of a model, as the agent names it',

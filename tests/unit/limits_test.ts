@@ -103,7 +103,6 @@ Deno.test("mayBeIdle() spares what was used lately, the caller and its ancestors
   strictEqual(mayBeIdle(old, at - 1, new Set()), false);
   strictEqual(mayBeIdle(old, at, new Set(["fizz-top"])), false);
   strictEqual(mayBeIdle({ ...old, handle: null }, at, new Set()), false);
-  strictEqual(mayBeIdle({ ...old, process: null }, at, new Set()), false);
 });
 
 Deno.test("endedBefore() goes by the end, or by the last use where no end is known", () => {

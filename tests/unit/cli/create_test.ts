@@ -79,14 +79,17 @@ Deno.test("create refuses what it can't start", async (t) => {
   await checkRows(
     t,
     refused([
-      [["create", "--cli", "codex"], "--cli codex is not available in this version, only --cli claude is"],
       [
         ["create", "-m", "docker"],
         "--mode docker is not available in this version, only --mode yolo and --mode native are",
       ],
       [
         ["create", "--cli", "gpt"],
-        "error: option '--cli <cli>' argument 'gpt' is invalid. Allowed choices are claude.",
+        "error: option '--cli <cli>' argument 'gpt' is invalid. Allowed choices are claude, codex.",
+      ],
+      [
+        ["create", "--sandbox", "none"],
+        "error: option '--sandbox <sandbox>' argument 'none' is invalid. Allowed choices are read-only, workspace, full.",
       ],
       [["create", "--group", "a b"], "--group must be 1 to 64 letters, digits, dots, underscores or dashes"],
       [
