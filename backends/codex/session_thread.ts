@@ -68,10 +68,14 @@ export class SessionThread {
   /** What is known now; asks only, and looks twice at what may be a flicker. Never throws for a server's sake. */
   async gather(options: GatherOptions): Promise<CodexEvidence> {
     const { clock } = this.deps;
-    const deadline = clock.monotonic() + SETTLE_MS;
+    let deadline = clock.monotonic() + SETTLE_MS;
+    let newest: string | undefined;
     for (;;) {
       const { heard } = this.follower;
       const evidence = await this.#gatherOnce(options);
+      // Another turn's flicker is another one: the turns of a goal follow each other without a pause.
+      const seen = evidence.turns.at(-1)?.id;
+      if (seen !== newest) [newest, deadline] = [seen, clock.monotonic() + SETTLE_MS];
       if (
         options.settle === false || evidence.server !== "up" ||
         !needsSecondLook(evidence, options.since ?? evidence.sent ?? null)

@@ -118,6 +118,7 @@ Deno.test("needsSecondLook() exactly where a moment's flicker looks like rest", 
   const flickers = lookNames.filter((name) => needsSecondLook(look(name)));
   deepStrictEqual(flickers, [
     "the next turn of the queue is about to begin",
+    "a goal's turn was interrupted",
     "the server was killed, the thread was loaded, its queue begins",
     "a goal's turn has failed, its end is not on record yet",
     "the server was killed in a goal's turn, the thread was loaded",
