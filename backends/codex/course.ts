@@ -57,13 +57,39 @@ export function courseOf(turn: Turn, evidence: Sources): Course {
  * @param anchor of the message that is asked for; else the session's newest one.
  */
 export function needsSecondLook(
-  evidence: Sources & Pick<CodexEvidence, "queued" | "sent">,
+  evidence: Sources & Pick<CodexEvidence, "at" | "queued" | "sent" | "goal">,
   anchor: CodexAnchor | null = evidence.sent ?? null,
 ): boolean {
   if (evidence.thread?.status.type === "active") return false;
   const newest = evidence.turns.at(-1);
   if (newest !== undefined && courseOf(newest, { ...evidence, settled: false }) === "unsettled") return true;
-  return anchor !== null && isMissing(evidence, anchor);
+  return stopsWithGoal(evidence) || (anchor !== null && isMissing(evidence, anchor));
+}
+
+/**
+ * Whether a thread is still active although its newest turn is over and nothing that we know of begins another one: for a
+ * moment at the end of a turn (measured: some ms), and while a person's turn begins.
+ */
+export function isWindingDown(evidence: Sources & Pick<CodexEvidence, "queued" | "sent" | "goal">): boolean {
+  const { thread, turns, queued, goal, sent = null } = evidence;
+  const newest = turns.at(-1);
+  if (thread?.status.type !== "active" || newest === undefined) return false;
+  if (queued.length > 0 || goal?.status === "active" || (sent !== null && isMissing(evidence, sent))) {
+    return false;
+  }
+  return courseOf(newest, evidence) !== "running";
+}
+
+/** What ends a goal may end its turn first. */
+const GOAL_LAG_MS = 3_000;
+
+/** Whether a turn has just been stopped or has failed while its goal, read in the same moment, is still active. */
+export function stopsWithGoal(evidence: Sources & Pick<CodexEvidence, "at" | "goal">): boolean {
+  const newest = evidence.turns.at(-1);
+  if (newest === undefined || evidence.goal?.status !== "active") return false;
+  const course = courseOf(newest, evidence);
+  const end = endedAt(newest);
+  return (course === "interrupted" || course === "failed") && end !== null && evidence.at - end < GOAL_LAG_MS;
 }
 
 /**

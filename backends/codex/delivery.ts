@@ -13,7 +13,7 @@ import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
 import type { Interrupter } from "./interrupt.ts";
 import { judgeReceipt } from "./receipt.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
-import type { SessionThread } from "./session_thread.ts";
+import { isServersFault, type SessionThread } from "./session_thread.ts";
 import { turnSettings } from "./settings.ts";
 import { decideState } from "./state.ts";
 
@@ -62,22 +62,16 @@ export class Delivery {
         );
       }
     }
-    let evidence = await this.thread.gatherOrFail("send to", { signal });
+    const unloadable = await this.#load(signal);
+    // Only now: loading it may have begun a turn, of its goal or of its queue.
+    const evidence = await this.thread.gatherOrFail("send to", { signal });
+    if (unloadable !== null) return receipt(message, refusal(unloadable), null);
     const pending = pendingOf(evidence);
     if (pending !== null) {
       return receipt(message, refusal(`it waits for input (${pending.summary})`), null, pending);
     }
     if (evidence.thread?.status.type === "unknown") {
-      return receipt(message, refusal(`its thread is in a state that this version does not know`), null);
-    }
-    try {
-      await this.thread.subscribe(await this.thread.link.connection(signal), signal);
-      // Loading it may have begun a turn: of its goal, or of its queue.
-      evidence = await this.thread.gatherOrFail("send to", { signal });
-    } catch (error) {
-      if (error instanceof AppError) throw error;
-      signal.throwIfAborted();
-      return receipt(message, refusal(`its thread can't be loaded: ${messageOf(error)}`), null);
+      return receipt(message, refusal("its thread is in a state that this version does not know"), null);
     }
     if (signal.aborted) throw interrupted(this.session);
 
@@ -93,6 +87,19 @@ export class Delivery {
     const sent = receipt(message, verdict, anchor);
     hooks.finished(sent);
     return sent;
+  }
+
+  /** Why it can't be loaded; null when it is. */
+  async #load(signal: AbortSignal): Promise<string | null> {
+    const connection = await this.thread.link.connection(signal);
+    try {
+      await this.thread.subscribe(connection, signal);
+      return null;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isServersFault(error)) throw error;
+      return `its thread can't be loaded: ${messageOf(error)}`;
+    }
   }
 
   /** Looks for an earlier delivery in the records; null when they do not have it. */
@@ -179,8 +186,10 @@ export class Delivery {
   ): Promise<Verdict> {
     const { clock } = this.deps;
     const deadline = clock.monotonic() + PROOF_TIMEOUT_MS;
-    for (;;) {
+    for (let look = 1;; look++) {
       const { heard } = this.thread.follower;
+      // The first look comes when there is something to be seen.
+      if (look === 1 && plan.way === "start") await this.#toldOf(anchor.clientId, signal);
       const evidence = await this.thread.gather({ wish: "start", since: anchor, settle: false });
       const verdict = judgeReceipt(evidence, anchor);
       if (verdict !== null) return verdict;
@@ -203,6 +212,19 @@ export class Delivery {
       ? `the server has taken it, but its record does not have it after ${PROOF_TIMEOUT_MS / 1000} s`
       : `the server did not answer (${doubt}), and its record does not have it`;
     return { result: "indeterminate", reason: why, evidence: null };
+  }
+
+  /** Resolves when the server tells of the message, or soon. */
+  async #toldOf(clientId: string, signal: AbortSignal): Promise<void> {
+    const { follower } = this.thread;
+    const over = new AbortController();
+    const late = this.deps.clock.sleep(PROOF_POLL_MS, AbortSignal.any([signal, over.signal])).then(() =>
+      true
+    );
+    for (let isLate = false; !isLate && !follower.knowsMessage(clientId);) {
+      isLate = await Promise.race([follower.changedSince(follower.heard).then(() => false), late]);
+    }
+    over.abort();
   }
 
   /** The turn before it was interrupted meanwhile, by somebody else. */

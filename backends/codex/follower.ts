@@ -52,6 +52,10 @@ export class Follower {
     if (this.#items.size > KEPT_ITEMS && oldest !== undefined) this.#items.delete(oldest);
   }
 
+  knowsMessage(clientId: string): boolean {
+    return this.#items.values().some((item) => item.type === "userMessage" && item.clientId === clientId);
+  }
+
   /** It may come to be known after its request. */
   #itemOf({ request }: OpenRequest): ThreadItem | null {
     return request.method === "other" ? null : this.#items.get(request.params.itemId) ?? null;

@@ -5,7 +5,7 @@
 
 import * as v from "valibot";
 import type { TurnState, WaitOutcome } from "../../lib/session.ts";
-import { courseOf, endOf } from "./course.ts";
+import { courseOf, endOf, stopsWithGoal } from "./course.ts";
 import { codexAnchorOf, type CodexEvidence, neutralGoal } from "./evidence.ts";
 import type { Turn } from "./frames.ts";
 import { decideState } from "./state.ts";
@@ -52,6 +52,7 @@ function judgeGoal(evidence: CodexEvidence): WaitOutcome | null {
   const error = state.lastTurn?.kind === "failed" ? state.lastTurn.error : null;
   if (goal?.status === "active") {
     if (state.state !== "idle") return null;
+    if (evidence.settled !== true && stopsWithGoal(evidence)) return null;
     return error === null ? { outcome: "interrupted" } : { outcome: "failed", error };
   }
   // Its last words are still to come.

@@ -3,7 +3,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
-import { hasClientId, needsSecondLook } from "./course.ts";
+import { hasClientId, isWindingDown, needsSecondLook } from "./course.ts";
 import {
   type CodexAnchor,
   codexAnchorOf,
@@ -68,16 +68,20 @@ export class SessionThread {
   /** What is known now; asks only, and looks twice at what may be a flicker. Never throws for a server's sake. */
   async gather(options: GatherOptions): Promise<CodexEvidence> {
     const { clock } = this.deps;
-    const deadline = clock.monotonic() + SETTLE_MS;
+    let deadline = clock.monotonic() + SETTLE_MS;
+    let newest: string | undefined;
     for (;;) {
       const { heard } = this.follower;
       const evidence = await this.#gatherOnce(options);
-      if (
-        options.settle === false || evidence.server !== "up" ||
-        !needsSecondLook(evidence, options.since ?? evidence.sent ?? null)
-      ) {
-        return evidence;
-      }
+      // Another turn's flicker is another one: the turns of a goal follow each other without a pause.
+      const seen = evidence.turns.at(-1)?.id;
+      if (seen !== newest) [newest, deadline] = [seen, clock.monotonic() + SETTLE_MS];
+      if (options.settle === false || evidence.server !== "up") return evidence;
+      const { since = null } = options;
+      // A wait for one message needs no word on what the thread does behind it.
+      const isFlicker = needsSecondLook(evidence, since ?? evidence.sent ?? null) ||
+        (since === null && isWindingDown(evidence));
+      if (!isFlicker) return evidence;
       if (clock.monotonic() >= deadline) return { ...evidence, settled: true };
       const nap = new AbortController();
       await Promise.race([this.follower.changedSince(heard), clock.sleep(SETTLE_POLL_MS, nap.signal)]);

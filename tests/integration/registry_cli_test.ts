@@ -205,10 +205,9 @@ Deno.test("sessions of 0.4.4 whose agent can't be found are listed as unknown, a
   strictEqual(sent.code, 4);
   match(sent.stderr, /^Cannot send to "fizz-top": [^\n]*\n$/);
   strictEqual((await sandbox.run(["kill", "fizz-top"])).stdout, "Killed session fizz-top\n");
-  const codex = await sandbox.run(["kill", "zed-mid"]);
-  strictEqual(codex.code, 1);
-  match(codex.stderr, /codex/);
-  ok(rows(sandbox).includes("zed-mid active"));
+  // Where no server runs, no thread does.
+  strictEqual((await sandbox.run(["kill", "zed-mid"])).stdout, "Killed session zed-mid\n");
+  ok(rows(sandbox).includes("zed-mid ended"));
 });
 
 Deno.test("a tmux session with the name of a 0.4.4 session, but without its agent, is left alone", async () => {

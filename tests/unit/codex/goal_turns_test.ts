@@ -1,6 +1,7 @@
 /** When a goal is over and when the next turn is, from recorded looks at the real Codex. */
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { needsSecondLook } from "../../../backends/codex/course.ts";
 import { judgeWait, nextTurnFrom } from "../../../backends/codex/goal_turns.ts";
 import type { CodexEvidence } from "../../../backends/codex/evidence.ts";
 import { anchorIn, look } from "../../support/codex_looks.ts";
@@ -19,7 +20,7 @@ const GOALS: readonly [name: string, outcome: string][] = [
   ["a goal is complete", "complete"],
   ["a goal has used up its budget", "budgetLimited"],
   ["a message in a goal's turn, the next one runs", "-"],
-  ["a goal's turn was interrupted", "interrupted"],
+  ["a goal's turn was interrupted", "-"],
   ["a goal is paused", "paused"],
   ["a paused goal was made active again", "-"],
   ["a message is queued behind a goal's turn", "-"],
@@ -44,6 +45,13 @@ Deno.test("a wait for a goal, of every recorded look at one", () => {
   for (const [name, outcome] of GOALS) {
     strictEqual(judgeWait(look(name), GOAL)?.outcome ?? "-", outcome, name);
   }
+});
+
+Deno.test("a wait for a goal whose turn was interrupted looks twice, since the goal may have ended with it", () => {
+  const evidence = look("a goal's turn was interrupted");
+  strictEqual(needsSecondLook(evidence), true);
+  strictEqual(judgeWait({ ...evidence, settled: true }, GOAL)?.outcome, "interrupted");
+  strictEqual(judgeWait({ ...evidence, at: evidence.at + 10_000 }, GOAL)?.outcome, "interrupted");
 });
 
 Deno.test("a wait for a goal tells of the goal, and why it did not get on", () => {
