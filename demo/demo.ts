@@ -1,11 +1,13 @@
 /**
- * Shows two real agents at work as a script would use them: every command and its output are real, everything runs
+ * Shows Claude Code and Codex at work side by side, as a script would use them: every command and its output are real, everything runs
  * in a temporary home of its own, and nothing is left running or lying about.
  */
 
 import { join } from "node:path";
 import { CLAUDE_VERSION, ensureClaude } from "../tests/support/claude_install.ts";
-import { createSandbox, eventually, type Sandbox } from "../tests/support/harness.ts";
+import { CODEX_VERSION, ensureCodex } from "../tests/support/codex_install.ts";
+import { createCodexSandbox } from "../tests/support/codex_sandbox.ts";
+import { eventually, type Sandbox } from "../tests/support/harness.ts";
 
 const ENCODER = new TextEncoder();
 const STEP_TIMEOUT_MS = 60_000;
@@ -56,13 +58,13 @@ async function show(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
   const api = await sandbox.folder("api");
   const web = await sandbox.folder("web");
 
-  print("\n# Two agents, each in a folder of its own.\n");
+  print("\n# Claude Code and Codex, each in a folder of its own.\n");
   const quick = idOf(await dev("create", "-p", api, "-d", "answers at once"));
-  const busy = idOf(await dev("create", "-p", web, "-d", "runs commands"));
+  const busy = idOf(await dev("create", "-p", web, "-d", "runs commands", "--cli", "codex"));
 
   print("\n# Hand both some work. send returns when the agent's own record has the message.\n");
   await dev("send", quick, "Which port does the API use? SCRIPT:plain It listens on port 8080.");
-  await dev("send", busy, "Run the checks. SCRIPT:multi 2 2");
+  await dev("send", busy, "Run the checks. SCRIPT:rounds 2 sleep 2");
   await dev("list");
 
   print("\n# Whichever is done first, then the rest.\n");
@@ -82,7 +84,7 @@ async function show(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
 
   await eventually(async () => (await sandbox.processesOf()).length === 0, {
     timeoutMs: REST_TIMEOUT_MS,
-    what: "no agent and no tmux server is left after kill",
+    what: "no agent, no tmux server and no app-server is left after kill",
   });
 }
 
@@ -100,22 +102,27 @@ async function demo(signal: AbortSignal): Promise<void> {
     throw new DemoError("it looks after its processes in /proc, so it needs Linux");
   }
   await assertTmux();
-  print(`Claude Code ${CLAUDE_VERSION}: installed from the npm registry by the first run, then cached.\n`);
+  print(
+    `Claude Code ${CLAUDE_VERSION} and Codex ${CODEX_VERSION}: installed from the npm registry by the first run, ` +
+      "then cached.\n",
+  );
   await ensureClaude();
+  await ensureCodex();
   signal.throwIfAborted();
   const begin = performance.now();
-  const sandbox = await createSandbox({ agent: "claude" });
+  const both = await createCodexSandbox("claude");
+  const { sandbox } = both;
   try {
-    print(`The agents are real, their model is a script on ${sandbox.model?.url}: a message says what it is to
+    print(`The agents are real, their models are scripts on loopback: a message says what they are to
 answer with "SCRIPT:". All of it happens in ${
       join(sandbox.root, "/")
     }, your own settings are not touched.\n`);
     await show(sandbox, signal);
   } finally {
-    await sandbox.close();
+    await both[Symbol.asyncDispose]();
   }
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-  print(`\nDone in ${seconds} s. Checked: no agent, no tmux server and no folder of the demo is left.\n`);
+  print(`\nDone in ${seconds} s. Checked: no agent, no server and no folder of the demo is left.\n`);
 }
 
 const stop = new AbortController();

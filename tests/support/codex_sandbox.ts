@@ -134,9 +134,9 @@ export async function createStubCodexSandbox(...switches: string[]): Promise<Cod
   }
 }
 
-/** The real Codex. Its folder must not be below TMPDIR, or no sandboxed command runs. */
-export async function createCodexSandbox(): Promise<CodexSandbox> {
-  const sandbox = await createSandbox({ agent: "stub" });
+/** The real Codex, beside this Claude Code. Its folder must not be below TMPDIR, or no sandboxed command runs. */
+export async function createCodexSandbox(claude: "stub" | "claude" = "stub"): Promise<CodexSandbox> {
+  const sandbox = await createSandbox({ agent: claude });
   const model = await startCodexModel();
   const codex = new CodexSandbox(sandbox, model);
   try {
