@@ -2,6 +2,8 @@
 
 import { join } from "node:path";
 import { CLAUDE_VERSION, ensureClaude } from "../tests/support/claude_install.ts";
+import { CODEX_VERSION, ensureCodex } from "../tests/support/codex_install.ts";
+import { benchCodex } from "./codex.ts";
 import { benchCreate } from "./create.ts";
 import { benchList } from "./list.ts";
 import { BUNDLE, CHECKOUT, type Figure } from "./measure.ts";
@@ -17,6 +19,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   wait: benchWait,
   send: benchSend,
   create: benchCreate,
+  codex: benchCodex,
 };
 const FIGURES = join(CHECKOUT, "bench", "figures.md");
 
@@ -76,6 +79,7 @@ if (unknown.length > 0) {
   Deno.exit(2);
 }
 if (wanted.includes("send")) await ensureClaude();
+if (wanted.includes("codex")) await ensureCodex();
 await Deno.stat(BUNDLE);
 
 const before = Deno.loadavg()[0] ?? 0;
@@ -92,7 +96,9 @@ Measured by \`deno task bench\` on ${
 \`deno run -A dist/main.js\`, from the start of its process to its exit.
 
 - Machine: ${await machine()}; load of other programs before the start: ${before.toFixed(2)}
-- Versions: deno ${Deno.version.deno}, ${await version("tmux", ["-V"])}, Claude Code ${CLAUDE_VERSION}
+- Versions: deno ${Deno.version.deno}, ${await version("tmux", [
+  "-V",
+])}, Claude Code ${CLAUDE_VERSION}, Codex ${CODEX_VERSION}
 
 ${table(figures)}
 `;
