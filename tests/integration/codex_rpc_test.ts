@@ -112,7 +112,7 @@ Deno.test("the server's errors keep their words", async () => {
     deepStrictEqual([error.method, error.code, error.message], [
       "thread/read",
       -32600,
-      `no rollout found for thread id ${missing}`,
+      `thread not loaded: ${missing}`,
     ]);
     return true;
   });
