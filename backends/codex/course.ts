@@ -39,11 +39,12 @@ export function courseOf(turn: Turn, evidence: Sources): Course {
   switch (evidence.thread?.status.type) {
     case "active":
       return "running";
+    // In progress, it was read in another moment than the thread: it begins or ends right now.
     case "notLoaded":
-      return "cut_off";
+      return turn.status === "interrupted" ? "cut_off" : "unsettled";
     case "idle":
     case "systemError":
-      return evidence.settled === true ? "cut_off" : "unsettled";
+      return turn.status === "interrupted" && evidence.settled === true ? "cut_off" : "unsettled";
     case "unknown":
     case undefined:
       return "unsettled";

@@ -13,7 +13,7 @@ const PAGE_TURNS = 50;
 
 export async function readEvents(thread: SessionThread, position: unknown): Promise<EventBatch> {
   const { turn } = codexPositionOf(position);
-  const evidence = await thread.gather({ wish: "start", settle: false });
+  const evidence = await thread.gather({ wish: "start" });
   const nothing = { events: [], position, moreAfter: null, settling: false };
   if (evidence.server !== "up" || evidence.thread === null) return nothing;
   try {
@@ -21,7 +21,9 @@ export async function readEvents(thread: SessionThread, position: unknown): Prom
     const { turns, more } = turn === null
       ? await firstTurns(connection, thread.id)
       : await turnsFrom(connection, thread, turn);
-    return eventsAfter(position, { ...evidence, turns }, { more });
+    // What was looked at twice was that turn, and no later one.
+    const settled = evidence.settled === true && turns.at(-1)?.id === evidence.turns.at(-1)?.id;
+    return eventsAfter(position, { ...evidence, turns, settled }, { more });
   } catch (error) {
     // Read by a later call.
     if (isServersFault(error)) return nothing;

@@ -38,7 +38,9 @@ export function decideState(evidence: CodexEvidence): TurnState {
     case "active":
       return { state: "working", since: running, ...base };
     case "notLoaded":
-      return { state: "idle", since: base.lastTurn?.at ?? null, ...base };
+      return newest !== undefined && courseOf(newest, evidence) === "unsettled"
+        ? { state: "working", since: running, ...base }
+        : { state: "idle", since: base.lastTurn?.at ?? null, ...base };
     case "idle":
     case "systemError":
       return goesOn(evidence)

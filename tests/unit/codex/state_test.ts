@@ -98,7 +98,8 @@ Deno.test("decideState() never calls a thread at rest while its newest message i
 Deno.test("decideState() of a turn without an end on record, looked at twice", () => {
   for (
     const [name, state] of [
-      ["the next turn of the queue is about to begin", "idle"],
+      // In progress says that it runs.
+      ["the next turn of the queue is about to begin", "working"],
       ["the server was killed, the thread was loaded, its queue begins", "idle"],
       ["the end of a goal's turn is not on record yet", "working"],
     ] as const
@@ -111,6 +112,15 @@ Deno.test("decideState() of a turn without an end on record, looked at twice", (
         ["failed", "Codex's app-server ended before the turn was over"],
       );
     }
+  }
+});
+
+Deno.test("decideState() of a turn that has begun between two readings of one look", () => {
+  const running = look("the first of the queue runs");
+  for (const type of ["notLoaded", "idle", "systemError"] as const) {
+    const thread = { ...running.thread!, status: { type } };
+    const { lastTurn } = decideState({ ...running, thread, settled: true });
+    strictEqual(lastTurn?.kind, "completed", type);
   }
 });
 
