@@ -66,6 +66,20 @@ export function needsSecondLook(
   return stopsWithGoal(evidence) || (anchor !== null && isMissing(evidence, anchor));
 }
 
+/**
+ * Whether a thread is still active although its newest turn is over and nothing that we know of begins another one: for a
+ * moment at the end of a turn (measured: some ms), and while a person's turn begins.
+ */
+export function isWindingDown(evidence: Sources & Pick<CodexEvidence, "queued" | "sent" | "goal">): boolean {
+  const { thread, turns, queued, goal, sent = null } = evidence;
+  const newest = turns.at(-1);
+  if (thread?.status.type !== "active" || newest === undefined) return false;
+  if (queued.length > 0 || goal?.status === "active" || (sent !== null && isMissing(evidence, sent))) {
+    return false;
+  }
+  return courseOf(newest, evidence) !== "running";
+}
+
 /** What ends a goal may end its turn first. */
 const GOAL_LAG_MS = 3_000;
 

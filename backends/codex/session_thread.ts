@@ -3,7 +3,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
-import { hasClientId, needsSecondLook } from "./course.ts";
+import { hasClientId, isWindingDown, needsSecondLook } from "./course.ts";
 import {
   type CodexAnchor,
   codexAnchorOf,
@@ -76,12 +76,12 @@ export class SessionThread {
       // Another turn's flicker is another one: the turns of a goal follow each other without a pause.
       const seen = evidence.turns.at(-1)?.id;
       if (seen !== newest) [newest, deadline] = [seen, clock.monotonic() + SETTLE_MS];
-      if (
-        options.settle === false || evidence.server !== "up" ||
-        !needsSecondLook(evidence, options.since ?? evidence.sent ?? null)
-      ) {
-        return evidence;
-      }
+      if (options.settle === false || evidence.server !== "up") return evidence;
+      const { since = null } = options;
+      // A wait for one message needs no word on what the thread does behind it.
+      const isFlicker = needsSecondLook(evidence, since ?? evidence.sent ?? null) ||
+        (since === null && isWindingDown(evidence));
+      if (!isFlicker) return evidence;
       if (clock.monotonic() >= deadline) return { ...evidence, settled: true };
       const nap = new AbortController();
       await Promise.race([this.follower.changedSince(heard), clock.sleep(SETTLE_POLL_MS, nap.signal)]);

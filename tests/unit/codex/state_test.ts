@@ -1,7 +1,7 @@
 /** What a session does, from recorded looks at threads of the real Codex. */
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { needsSecondLook } from "../../../backends/codex/course.ts";
+import { isWindingDown, needsSecondLook } from "../../../backends/codex/course.ts";
 import type { CodexEvidence } from "../../../backends/codex/evidence.ts";
 import { decideState } from "../../../backends/codex/state.ts";
 import type { StateName } from "../../../lib/session.ts";
@@ -127,6 +127,17 @@ Deno.test("needsSecondLook() exactly where a moment's flicker looks like rest", 
   strictEqual(needsSecondLook(started, anchorIn(started, "c-1")), true);
   const held = look("interrupted, one message is held in the queue");
   strictEqual(needsSecondLook(held, anchorIn(held, "c-7")), false);
+});
+
+Deno.test("isWindingDown() only when nothing that we know of begins another turn", () => {
+  deepStrictEqual(lookNames.filter((name) => isWindingDown(look(name))), []);
+  const between = look("between two turns of the queue");
+  const last: CodexEvidence = { ...between, queued: [] };
+  strictEqual(isWindingDown(last), true);
+  strictEqual(isWindingDown({ ...last, sent: anchorIn(last, "c-3") }), true);
+  strictEqual(isWindingDown({ ...last, sent: anchorIn(last, "c-9") }), false);
+  strictEqual(isWindingDown({ ...last, goal: look("between two turns of a goal").goal }), false);
+  strictEqual(isWindingDown(between), false);
 });
 
 Deno.test("decideState() with an active goal that does not go on is at rest after a while", () => {
