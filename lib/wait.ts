@@ -59,7 +59,8 @@ async function waitForOne(
       background: options.background,
       signal: stop,
     });
-    state = judged.state.state;
+    // A look that was broken off says less than the one before.
+    if (!stop.aborted || judged.state.state !== "unknown") state = judged.state.state;
     if (judged.outcome !== null) return { id: session.id, outcome: judged.outcome, state: judged.state };
     if (stop.aborted) break;
   }
