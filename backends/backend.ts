@@ -145,7 +145,12 @@ export interface Backend {
   /** Yields at once, then whenever evidence may have changed, at least every `pollMs`; ends with the signal. */
   watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncIterable<SessionEvent>;
   /** Null: not over yet. `anchor` null: nothing was ever sent. */
-  outcome(session: Session, anchor: unknown, options: { background: boolean }): Promise<{
+  outcome(
+    session: Session,
+    anchor: unknown,
+    /** With the signal a look that takes long may end as `unknown`. */
+    options: { readonly background: boolean; readonly signal?: AbortSignal },
+  ): Promise<{
     readonly outcome: WaitOutcome | null;
     readonly state: TurnState;
   }>;

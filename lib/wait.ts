@@ -55,8 +55,12 @@ async function waitForOne(
   let state: StateName = "unknown";
   // The watch starts before the first look, so that nothing falls in between; it yields once at its start.
   for await (const _ of backend.watch(session, options.pollMs, stop)) {
-    const judged = await backend.outcome(session, target.anchor, { background: options.background });
-    state = judged.state.state;
+    const judged = await backend.outcome(session, target.anchor, {
+      background: options.background,
+      signal: stop,
+    });
+    // A look that was broken off says less than the one before.
+    if (!stop.aborted || judged.state.state !== "unknown") state = judged.state.state;
     if (judged.outcome !== null) return { id: session.id, outcome: judged.outcome, state: judged.state };
     if (stop.aborted) break;
   }

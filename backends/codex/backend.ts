@@ -34,7 +34,7 @@ import type {
 import type { TerminalCommand } from "../../lib/service.ts";
 import type { EndedSession } from "../../lib/store/revival.ts";
 import { TOKEN_NAME, URL_NAME } from "./endpoint.ts";
-import { codexAnchorOf, isArchived } from "./evidence.ts";
+import { codexAnchorOf, type CodexEvidence, isArchived } from "./evidence.ts";
 import { codexHomeOf } from "./find_server.ts";
 import { judgeWait } from "./goal_turns.ts";
 import { CodexGoals } from "./goals.ts";
@@ -90,8 +90,11 @@ export class CodexBackend implements Backend {
     const { startThread } = await import("./threads.ts");
     const folder = this.#folder(spec.session);
     makeFolder(folder);
-    const over = AbortSignal.any([signal, this.#late(spec)]);
-    const thread = await startThread(this.#link(spec.session), spec, (id) => noteThread(folder, id), over);
+    const thread = await this.#inTime(
+      spec,
+      signal,
+      (over) => startThread(this.#link(spec.session), spec, (id) => noteThread(folder, id), over),
+    );
     return {
       handle: withThread(spec.session, thread),
       process: null,
@@ -100,17 +103,25 @@ export class CodexBackend implements Backend {
     };
   }
 
-  /** Ends with an error that people understand. */
-  #late({ session, readyTimeoutMs }: CreateSpec): AbortSignal {
-    const late = new AbortController();
+  /** @throws AppError (timed_out) when the server lets us wait. */
+  async #inTime<T>(
+    { session, readyTimeoutMs }: CreateSpec,
+    signal: AbortSignal,
+    begin: (over: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const [late, done] = [new AbortController(), new AbortController()];
     const why = new AppError(
       "timed_out",
-      `Cannot create "${session.id}": the Codex server did not start its thread within ${
+      `Cannot start the thread of "${session.id}": the Codex server did not answer within ${
         readyTimeoutMs / 1000
       } s`,
     );
-    void this.deps.clock.sleep(readyTimeoutMs, late.signal).then(() => late.abort(why));
-    return late.signal;
+    void this.deps.clock.sleep(readyTimeoutMs, done.signal).then(() => late.abort(why));
+    try {
+      return await begin(AbortSignal.any([signal, late.signal]));
+    } finally {
+      done.abort();
+    }
   }
 
   async rollback(session: Session): Promise<"removed" | "unknown"> {
@@ -124,12 +135,15 @@ export class CodexBackend implements Backend {
   }
 
   async #archive(session: Session, threadId: string): Promise<"removed" | "unknown"> {
-    const { archiveThread } = await import("./threads.ts");
+    const [{ archiveThread }, { isServersFault }] = await Promise.all([
+      import("./threads.ts"),
+      import("./session_thread.ts"),
+    ]);
     try {
       await archiveThread(this.#link(session), threadId);
       return "removed";
-    } catch {
-      // It is looked at again by the next command; until then its row stays.
+    } catch (error) {
+      if (!(error instanceof AppError) && !isServersFault(error)) throw error;
       return "unknown";
     }
   }
@@ -180,11 +194,7 @@ export class CodexBackend implements Backend {
   async resume(spec: ResumeSpec, signal: AbortSignal): Promise<AgentHandle> {
     const { resumeThread } = await import("./resume.ts");
     makeFolder(this.#folder(spec.session));
-    return await resumeThread(
-      this.#link(spec.session),
-      spec,
-      AbortSignal.any([signal, this.#late(spec)]),
-    );
+    return await this.#inTime(spec, signal, (over) => resumeThread(this.#link(spec.session), spec, over));
   }
 
   async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
@@ -277,8 +287,18 @@ export class CodexBackend implements Backend {
   async outcome(
     session: Session,
     anchor: unknown,
+    options: { readonly signal?: AbortSignal },
   ): Promise<{ outcome: WaitOutcome | null; state: TurnState }> {
-    const evidence = await this.#thread(session).gather({ wish: "start", since: codexAnchorOf(anchor) });
+    const since = codexAnchorOf(anchor);
+    const { signal = NEVER } = options;
+    let evidence: CodexEvidence;
+    try {
+      evidence = await this.#thread(session).gather({ wish: "start", since, signal });
+    } catch (error) {
+      // The wait is over, and its server has not answered by then.
+      if (signal.aborted) return { outcome: null, state: unknownState("Codex's app-server does not answer") };
+      throw error;
+    }
     const outcome = judgeWait(evidence, anchor);
     if (session.lifecycle !== "ended") return { outcome, state: decideState(evidence) };
     const state = endedState(session);
@@ -429,12 +449,18 @@ function endedState(session: Session): TurnState {
 
 /** Of a session that an earlier version started and whose thread is not proven to be there. */
 function lostState(): TurnState {
-  const reason = "an earlier version of dev-sessions started it, and its thread could not be found";
+  return unknownState(
+    "an earlier version of dev-sessions started it, and its thread could not be found",
+    "registry",
+  );
+}
+
+function unknownState(reason: string, source = "app-server"): TurnState {
   return {
     state: "unknown",
     reason,
     since: null,
-    evidence: [{ source: "registry", finding: reason }],
+    evidence: [{ source, finding: reason }],
     background: [],
     lastTurn: null,
   };

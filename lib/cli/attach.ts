@@ -38,7 +38,7 @@ export const command = buildCommand<Record<never, never>, [Target], ParseContext
   docs: {
     brief: "Join a session in this terminal",
     fullDescription:
-      `Join a session in this terminal. Leave it as you leave tmux (Ctrl-b d); the agent goes on.
+      `Join a session in this terminal. Leave Claude as you leave tmux (Ctrl-b d), Codex with /quit; the agent goes on.
 @group is the only live session of a group.
 
 Examples:

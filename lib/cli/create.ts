@@ -135,8 +135,12 @@ Examples:
   # In a git worktree of its own, on a new branch
   dev-sessions create --worktree -p ~/src/api --file brief.md
 
-  # Give an argument to the agent itself
-  dev-sessions create --agent-arg --add-dir --agent-arg ../shared`,
+  # Codex, whose commands may write to the workspace only
+  dev-sessions create --cli codex --sandbox workspace
+
+  # Give an argument to the agent itself; for Codex, one of its settings
+  dev-sessions create --agent-arg --add-dir --agent-arg ../shared
+  dev-sessions create --cli codex --agent-arg model_reasoning_effort=high`,
   },
   parameters: {
     flags: {

@@ -71,6 +71,8 @@ Deno.test("a frozen server is unknown, and nothing is changed for it", async () 
   try {
     const { json } = await session.json("status");
     strictEqual(json.state, "unknown");
+    const waited = await session.json("wait", "--timeout", "2");
+    deepStrictEqual([waited.code, waited.json.outcome], [124, "timed_out"]);
     const sent = await session.run("send", "hello");
     ok(sent.code !== 0);
     match(sent.stderr, /Cannot reach the Codex server/);

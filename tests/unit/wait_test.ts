@@ -236,7 +236,7 @@ Deno.test("waitForTurns() looks again whenever something may have changed", asyn
   }
   strictEqual(a.looks, 4);
   deepStrictEqual(a.polls, [250]);
-  deepStrictEqual(a.options[0], { background: true });
+  strictEqual((a.options[0] as { readonly background: boolean }).background, true);
   a.poke(COMPLETED);
   await wait.over;
   assertClean(wait, a);
