@@ -1,4 +1,7 @@
-/** The Codex backend: ties its parts together, decides nothing by itself. */
+/**
+ * The Codex backend: ties its parts together, decides nothing by itself. Long because the interface is: a few lines for
+ * each of its operations.
+ */
 
 import type {
   AgentHandle,
