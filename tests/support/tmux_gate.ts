@@ -2,11 +2,12 @@
 
 import { join } from "node:path";
 import type { Sandbox } from "./harness.ts";
+import { isRunning } from "./processes.ts";
 
 export interface Gate {
   /** Resolves once a command has come to the gate. */
   reached(): Promise<void>;
-  /** Lets it go on; every later command passes freely. */
+  /** Lets it go on, to its end; every later command passes freely. */
   open(): Promise<void>;
 }
 
@@ -35,7 +36,8 @@ async function gateProgram(
   );
   if (real === undefined) throw new Error(`Cannot set up a gate: ${program} was not found on PATH`);
   const gate = await Deno.makeTempDir({ dir: sandbox.root, prefix: "gate" });
-  const stop = `: >${gate}/reached; while [ ! -e ${gate}/open ]; do sleep 0.01; done`;
+  const stop =
+    `echo $$ >${gate}/part; mv ${gate}/part ${gate}/reached; while [ ! -e ${gate}/open ]; do sleep 0.01; done`;
   await Deno.writeTextFile(
     join(sandbox.root, "bin", program),
     `#!/bin/sh
@@ -44,7 +46,7 @@ for word in "$@"; do
   if [ "$word" = '${word}' ] && mkdir ${gate}/taken 2>/dev/null; then held=yes; fi
 done
 [ $held = no ] && exec ${real} "$@"
-${when === "before" ? `${stop}; exec ${real} "$@"` : `${real} "$@"; code=$?; ${stop}; exit $code`}
+${when === "before" ? `${stop}; ${real} "$@"` : `${real} "$@"; code=$?; ${stop}; exit $code`}
 `,
     { mode: 0o755 },
   );
@@ -54,7 +56,17 @@ ${when === "before" ? `${stop}; exec ${real} "$@"` : `${real} "$@"; code=$?; ${s
         what: `${program} is called with ${word}`,
       });
     },
-    open: () => Deno.writeTextFile(join(gate, "open"), ""),
+    open: async () => {
+      const reached = join(gate, "reached");
+      const held = isFile(reached) ? Number(await Deno.readTextFile(reached)) : null;
+      await Deno.writeTextFile(join(gate, "open"), "");
+      // Else a server that it starts might outlive the sandbox.
+      if (held !== null) {
+        await sandbox.eventually(async () => !await isRunning(held), {
+          what: `the end of the held ${program}`,
+        });
+      }
+    },
   };
 }
 
