@@ -43,6 +43,9 @@ const ESCAPE_SPACING_MS = 1_200;
 const LOOK_LIMIT = 5;
 /** What is queued together is one turn, so that more than two are rare. */
 const TURN_LIMIT = 20;
+/** From the end of a turn to the start of the queue's (measured: up to 0.2 s), on a busy machine. */
+const QUEUE_LOOKS = 30;
+const QUEUE_POLL_MS = 100;
 /** Claude takes some milliseconds to leave vim's INSERT mode. */
 const VIM_TIMEOUT_MS = 2_000;
 
@@ -98,8 +101,15 @@ export class Interrupter {
   async #stopAll(signal: AbortSignal): Promise<Interruption> {
     const stopped: Extract<Step, { kind: "stopped" }>[] = [];
     let ended: Step | null = null;
+    let looks = 0;
     for (let turn = 0; turn < TURN_LIMIT; turn++) {
-      const step = await this.#step(null, signal);
+      let step = await this.#step(null, signal);
+      // At rest for a moment, while the queue's messages are on their way into their turn.
+      while (step.kind === "rest" && looks < QUEUE_LOOKS && await this.#hasQueue(stopped.at(-1))) {
+        looks++;
+        await this.deps.clock.sleep(QUEUE_POLL_MS, signal);
+        step = await this.#step(null, signal);
+      }
       if (step.kind === "stopped") stopped.push(step);
       else if (step.kind === "ended") ended = step;
       else if (step.kind === "rest") return await this.#report(stopped, stopped.at(-1) ?? ended ?? step);
@@ -344,6 +354,10 @@ export class Interrupter {
         };
       }
     }
+  }
+
+  async #hasQueue(last: Extract<Step, { kind: "stopped" }> | undefined): Promise<boolean> {
+    return (await this.#left(last?.after.turn ?? NO_TURN)).queued.length > 0;
   }
 
   /** What waits and what goes on, now. */
