@@ -5,8 +5,8 @@ import { serverEnvironment } from "../../../backends/codex/environment.ts";
 import { isAppServer, listenerOf } from "../../../backends/codex/legacy_server.ts";
 import { nativeCandidates } from "../../../backends/codex/locate.ts";
 import { parseMetadata, type StartedServer, withServer } from "../../../backends/codex/metadata.ts";
-import { codexHomeFolder, controlSocket, serverPaths } from "../../../backends/codex/paths.ts";
 import { isTooOld, MINIMUM_VERSION, versionOf } from "../../../backends/codex/version.ts";
+import { codexHomeFolder, controlSocket, serverPaths } from "../../../lib/paths.ts";
 
 for (
   const [userAgent, version] of [
