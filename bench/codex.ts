@@ -1,8 +1,8 @@
 /** Sessions of the real Codex with a scripted model: what commands take with a warm server, and what a cold start takes. */
 
 import { join } from "node:path";
-import { controlSocket } from "../backends/codex/paths.ts";
 import { openConnection } from "../backends/codex/rpc.ts";
+import { controlSocket } from "../lib/paths.ts";
 import { realClock } from "../lib/real_deps.ts";
 import { createCodexSandbox } from "../tests/support/codex_sandbox.ts";
 import { cli, emptyProgram, type Figure, figure, output, pause, quantile, time } from "./measure.ts";

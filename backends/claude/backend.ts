@@ -13,6 +13,7 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
+import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
   AnswerProof,
@@ -33,7 +34,6 @@ import type {
 } from "../../lib/session.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
 import type { EndedSession } from "../../lib/store/revival.ts";
-import { withoutOuterAgent } from "./environment.ts";
 import { type Anchor, anchorOf } from "./evidence.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
 import { locateClaude } from "./locate.ts";

@@ -2,8 +2,8 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
+import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
-import { withoutOuterAgent } from "../claude/environment.ts";
 import { describeEndpoint } from "./endpoint.ts";
 import { handleOf } from "./handle.ts";
 import type { Link } from "./link.ts";

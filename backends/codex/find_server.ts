@@ -3,6 +3,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
+import { codexHomeFolder, controlSocket, type ServerPaths, serverPaths } from "../../lib/paths.ts";
 import {
   configuredEndpoint,
   describeEndpoint,
@@ -12,7 +13,6 @@ import {
   URL_NAME,
 } from "./endpoint.ts";
 import { readMetadata } from "./metadata.ts";
-import { codexHomeFolder, controlSocket, type ServerPaths, serverPaths } from "./paths.ts";
 import { CONNECT_TIMEOUT_MS, type Connection, openConnection } from "./rpc.ts";
 import { ConnectionLost, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
 import { boundLog, isLogFull } from "./server_log.ts";

@@ -3,12 +3,12 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
+import { codexHomeFolder, controlSocket, serverPaths } from "../../lib/paths.ts";
 import { serverEnvironment } from "./environment.ts";
 import { codexHomeOf, type CodexServer, findServer, openDefault, type ServerOptions } from "./find_server.ts";
 import { launchDetached } from "./launch.ts";
 import { locateCodex } from "./locate.ts";
 import { readMetadata, type StartedServer, withServer, writeMetadata } from "./metadata.ts";
-import { codexHomeFolder, controlSocket, serverPaths } from "./paths.ts";
 import { CONNECT_TIMEOUT_MS } from "./rpc.ts";
 import { logTail } from "./server_log.ts";
 

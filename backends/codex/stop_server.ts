@@ -2,10 +2,10 @@
 
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
+import { serverPaths } from "../../lib/paths.ts";
 import { URL_NAME } from "./endpoint.ts";
 import { codexHomeOf, openDefault, type ServerOptions } from "./find_server.ts";
 import { readMetadata, withServer, writeMetadata } from "./metadata.ts";
-import { serverPaths } from "./paths.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
 import { endProcess, LOCK_TIMEOUT_MS } from "./start_server.ts";
 

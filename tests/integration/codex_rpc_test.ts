@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { Endpoint } from "../../backends/codex/endpoint.ts";
 import { trustedSocket } from "../../backends/codex/endpoint.ts";
 import type { Turn } from "../../backends/codex/frames.ts";
-import { controlSocket } from "../../backends/codex/paths.ts";
 import { type Connection, type Incoming, type Listener, openConnection } from "../../backends/codex/rpc.ts";
 import {
   ConnectionLost,
@@ -14,6 +13,7 @@ import {
   RpcError,
   UnexpectedFrame,
 } from "../../backends/codex/rpc_errors.ts";
+import { controlSocket } from "../../lib/paths.ts";
 import { realClock as clock } from "../../lib/real_deps.ts";
 import { type CodexSandbox, createStubCodexSandbox } from "../support/codex_sandbox.ts";
 

@@ -3,11 +3,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { LOG_LIMIT_BYTES, logTail } from "../../backends/codex/server_log.ts";
-import { controlSocket } from "../../backends/codex/paths.ts";
 import { findServer } from "../../backends/codex/find_server.ts";
 import { connectServer } from "../../backends/codex/server.ts";
 import { stopIfOurs } from "../../backends/codex/stop_server.ts";
 import { AppError } from "../../lib/errors.ts";
+import { controlSocket } from "../../lib/paths.ts";
 import { type CodexSandbox, createStubCodexSandbox } from "../support/codex_sandbox.ts";
 import { eventually } from "../support/harness.ts";
 import { isRunning } from "../support/processes.ts";

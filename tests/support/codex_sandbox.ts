@@ -1,8 +1,8 @@
 /** A sandbox with Codex: the real one with a scripted model, or a stub that speaks its protocol. */
 
 import { join } from "node:path";
-import { controlSocket } from "../../backends/codex/paths.ts";
 import type { Deps } from "../../lib/deps.ts";
+import { controlSocket } from "../../lib/paths.ts";
 import { realDeps } from "../../lib/real_deps.ts";
 import { ensureCodex } from "./codex_install.ts";
 import { type CodexModel, startCodexModel } from "./codex_model.ts";

@@ -1,7 +1,8 @@
 /** What an agent's environment keeps of the caller's, and what it must not inherit. */
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { agentEnvironment, withoutOuterAgent } from "../../../backends/claude/environment.ts";
+import { agentEnvironment } from "../../../backends/claude/environment.ts";
+import { withoutOuterAgent } from "../../../lib/outer_agents.ts";
 
 const SESSION = { id: "fizz-top", trusted: false, configFolder: null };
 

@@ -5,8 +5,8 @@ import { serverEnvironment } from "../../../backends/codex/environment.ts";
 import { isAppServer, listenerOf } from "../../../backends/codex/legacy_server.ts";
 import { nativeCandidates } from "../../../backends/codex/locate.ts";
 import { parseMetadata, type StartedServer, withServer } from "../../../backends/codex/metadata.ts";
-import { codexHomeFolder, controlSocket, serverPaths } from "../../../backends/codex/paths.ts";
 import { isTooOld, MINIMUM_VERSION, versionOf } from "../../../backends/codex/version.ts";
+import { codexHomeFolder, controlSocket, serverPaths } from "../../../lib/paths.ts";
 
 for (
   const [userAgent, version] of [
@@ -48,6 +48,7 @@ Deno.test("serverEnvironment() keeps the user's variables and no trace of one ca
     CODEX_CA_CERTIFICATE: "/c",
     CODEX_API_KEY: "k",
     RUST_LOG: "info",
+    GIT_SSH_COMMAND: "ssh -v",
     HTTPS_PROXY: "p",
     TMPDIR: "/t",
   };
@@ -76,6 +77,10 @@ Deno.test("serverEnvironment() keeps the user's variables and no trace of one ca
     "PWD",
     "OLDPWD",
     "NO_COLOR",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
   ];
   const caller = { ...kept, CODEX_HOME: "other", ...Object.fromEntries(dropped.map((name) => [name, "x"])) };
   deepStrictEqual(serverEnvironment(caller, "/home/u/.codex"), { ...kept, CODEX_HOME: "/home/u/.codex" });
