@@ -17,13 +17,13 @@ export interface IdleContext {
   readonly deps: Deps;
   readonly store: Store;
   readonly backend: (agent: AgentKind) => Promise<Backend | null>;
-  readonly markEnded: (session: Session, reason: string) => void;
+  readonly markKilled: (session: Session, reason: string) => void;
 }
 
 /** Says on stderr what it has ended. */
 export async function endIdleSessions(
   after: { readonly ms: number; readonly text: string },
-  { deps, store, backend, markEnded }: IdleContext,
+  { deps, store, backend, markKilled }: IdleContext,
 ): Promise<void> {
   if (!store.isDue("idle_check", INTERVAL_MS)) return;
   const spared = withAncestors(deps.env["DEV_SESSIONS_ID"] || null, (id) => store.find(id));
@@ -37,7 +37,7 @@ export async function endIdleSessions(
       if (!(error instanceof AppError)) throw error;
       continue;
     }
-    markEnded(session, reason);
+    markKilled(session, reason);
     deps.terminal.writeErr(
       `[dev-sessions] ended ${session.id}: ${reason}. Bring it back with: dev-sessions resume ${session.id}\n`,
     );

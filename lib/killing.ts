@@ -35,7 +35,7 @@ export async function killSessions(selector: KillSelector, context: KillContext)
       assertStarted(session, "kill");
       const reached = await reach.reach(session.id);
       await (await reach.backend(session.agent)).kill(reached);
-      reach.markEnded(session, "killed");
+      reach.markKilled(session, "killed");
       killed.push(session.id);
       released.push(reached);
       await tidyWorktree(session, worktrees, context);

@@ -367,7 +367,7 @@ export class Manager implements SessionService {
       deps: this.deps,
       store: this.store,
       backend: (agent) => this.#reach.backendOrNull(agent),
-      markEnded: (session, reason) => this.#reach.markEnded(session, reason),
+      markKilled: (session, reason) => this.#reach.markKilled(session, reason),
     });
   }
 

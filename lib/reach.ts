@@ -73,7 +73,7 @@ export class Reach {
     if (session.lifecycle !== "active") return session;
     const backend = await this.backend(session.agent);
     if ((await backend.liveness([session])).get(session.id) !== "dead") return null;
-    this.markEnded(session, await backend.reap(session));
+    this.store.markEnded(session, this.#endNow(await backend.reap(session)));
     return this.store.find(session.id);
   }
 
@@ -100,7 +100,12 @@ export class Reach {
       .some((session) => session.agent === agent);
   }
 
-  markEnded(session: Session, reason: string): void {
-    this.store.markEnded(session, { at: new Date(this.deps.clock.now()).toISOString(), reason });
+  /** By the command that has ended its agent, whoever else has noticed the end meanwhile. */
+  markKilled(session: Session, reason: string): void {
+    this.store.markKilled(session, this.#endNow(reason));
+  }
+
+  #endNow(reason: string) {
+    return { at: new Date(this.deps.clock.now()).toISOString(), reason };
   }
 }

@@ -46,6 +46,12 @@ export interface RecordedHandle {
   readonly agentSessionId: string | null;
 }
 
+interface SessionEnd {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly reason: string;
+}
+
 export interface SessionStore {
   /**
    * Inserts a row with lifecycle `creating` under a free id.
@@ -62,7 +68,12 @@ export interface SessionStore {
   /** Forgets a `creating` row; false when there is none. */
   release(ref: SessionRef): boolean;
   /** Ends an `active` session; false when it was not active (any more). */
-  markEnded(ref: SessionRef, end: { readonly at: string; readonly reason: string }): boolean;
+  markEnded(ref: SessionRef, end: SessionEnd): boolean;
+  /**
+   * As `markEnded`, by the command that has ended it: when another one has noticed the end first, this reason
+   * replaces the one that was found.
+   */
+  markKilled(ref: SessionRef, end: SessionEnd): void;
   /** Moves `lastUsedAt` forward, never back; false when the row is gone. */
   touch(ref: SessionRef, at: string): boolean;
   /** Forgets an `ended` session and its deliveries; false when there is none, or while it is being resumed. */
@@ -232,19 +243,41 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     });
   }
 
-  function markEnded(ref: SessionRef, { at, reason }: { at: string; reason: string }): boolean {
-    return database.mutate(() => {
+  function markEnded(ref: SessionRef, end: SessionEnd): boolean {
+    return database.mutate(() => endActive(ref, end));
+  }
+
+  function markKilled(ref: SessionRef, end: SessionEnd): void {
+    database.mutate(() => {
+      if (endActive(ref, end)) return;
       const changes = database.run(
-        `UPDATE sessions SET lifecycle = 'ended', ended_at = ?, end_reason = ?
-          WHERE id = ? AND token = ? AND lifecycle = 'active'`,
-        at,
-        reason,
+        "UPDATE sessions SET end_reason = ? WHERE id = ? AND token = ? AND lifecycle = 'ended'",
+        end.reason,
         ref.id,
         ref.token,
       );
-      if (changes > 0) noteLifecycle(ref, "ended", at, reason);
-      return changes > 0;
+      if (changes === 0) return;
+      database.run(
+        `UPDATE lifecycle SET reason = ? WHERE type = 'ended' AND
+          seq = (SELECT max(seq) FROM lifecycle WHERE session_token = ?)`,
+        end.reason,
+        ref.token,
+      );
     });
+  }
+
+  /** Only inside of a transaction. */
+  function endActive(ref: SessionRef, { at, reason }: SessionEnd): boolean {
+    const changes = database.run(
+      `UPDATE sessions SET lifecycle = 'ended', ended_at = ?, end_reason = ?
+        WHERE id = ? AND token = ? AND lifecycle = 'active'`,
+      at,
+      reason,
+      ref.id,
+      ref.token,
+    );
+    if (changes > 0) noteLifecycle(ref, "ended", at, reason);
+    return changes > 0;
   }
 
   /** Only inside of a transaction. */
@@ -296,6 +329,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         ? []
         : understandable(database.all(`${SELECT_SESSION} WHERE ${UNFINISHED}`), parseSession, nameOf),
     markEnded,
+    markKilled,
     lifecycleOf,
     touch: (ref, at) =>
       change(

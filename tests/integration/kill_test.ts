@@ -13,6 +13,7 @@ import {
   sql,
   tmuxSessions,
 } from "../support/sandbox_state.ts";
+import { gateTmux } from "../support/tmux_gate.ts";
 
 async function live(sandbox: Sandbox): Promise<string[]> {
   return (await json<Json[]>(sandbox, ["list"])).map((record) => String(record["id"])).sort();
@@ -116,4 +117,27 @@ Deno.test("kill by several commands at once ends each session once", async () =>
   deepStrictEqual(rows(sandbox), ids.map((id) => `${id} ended`));
   deepStrictEqual(await tmuxSessions(sandbox), []);
   strictEqual((await agents(sandbox)).length, 0);
+});
+
+Deno.test("a killed session says so, though another command has noticed its end first", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const id = await created(sandbox);
+  const pid = agentPid(sandbox, id);
+  const gate = await gateTmux(sandbox, "kill-session", "after");
+  const killing = sandbox.run(["kill", id]);
+  await gate.reached();
+  await sandbox.eventually(async () => !await isRunning(pid), { what: "the agent is dead" });
+  match((await sandbox.run(["status", id])).stdout, /^gone$/m);
+  const noticed = await json(sandbox, ["inspect", id]);
+  deepStrictEqual([noticed["lifecycle"], noticed["endReason"]], ["ended", "its tmux session is gone"]);
+  await gate.open();
+  const killed = await killing;
+  strictEqual(killed.stdout, `Killed session ${id}\n`, killed.stderr);
+  const ended = await json(sandbox, ["inspect", id]);
+  deepStrictEqual([ended["endReason"], ended["endedAt"]], ["killed", noticed["endedAt"]]);
+  const lifecycle = sql(sandbox, "SELECT type, reason FROM lifecycle ORDER BY seq");
+  deepStrictEqual(lifecycle.map(({ type, reason }) => [type, reason]), [["created", null], [
+    "ended",
+    "killed",
+  ]]);
 });

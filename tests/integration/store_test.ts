@@ -122,6 +122,40 @@ Deno.test("store.markEnded() ends a session once, activate() revives it, deleteE
   assert.equal(store.findSend("r1"), null);
 });
 
+Deno.test("store.markKilled() ends a session, and replaces the reason of who has noticed its end first", () => {
+  using home = new StoreHome();
+  const store = home.open();
+  const [alone, noticed, resumed] = [active(store), active(store), active(store)];
+  const killed = { at: LATER, reason: "killed" };
+  const endOf = ({ id, token }: typeof alone) => {
+    const { lifecycle, endedAt, endReason } = store.find(id)!;
+    return [
+      lifecycle,
+      endedAt,
+      endReason,
+      store.lifecycleOf(token, 0).map(({ type, reason }) => [type, reason]),
+    ];
+  };
+  const once = [["created", null], ["ended", "killed"]];
+  store.markKilled(alone, killed);
+  assert.deepEqual(endOf(alone), ["ended", LATER, "killed", once]);
+  store.markEnded(noticed, { at: NOON, reason: "exit 1" });
+  store.markKilled({ ...noticed, token: "other" }, killed);
+  assert.deepEqual(endOf(noticed), ["ended", NOON, "exit 1", [["created", null], ["ended", "exit 1"]]]);
+  store.markKilled(noticed, killed);
+  assert.deepEqual(endOf(noticed), ["ended", NOON, "killed", once]);
+  // An earlier end keeps its reason.
+  store.markEnded(resumed, { at: NOON, reason: "exit 1" });
+  store.activate(resumed);
+  store.markKilled(resumed, killed);
+  assert.deepEqual(endOf(resumed), [
+    "ended",
+    LATER,
+    "killed",
+    [["created", null], ["ended", "exit 1"], ["resumed", null], ["ended", "killed"]],
+  ]);
+});
+
 Deno.test("store.list() is ordered by creation, then by insertion, and filtered by lifecycle", () => {
   using home = new StoreHome();
   let now = Date.parse(LATER);
