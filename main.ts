@@ -1,8 +1,8 @@
 /** argv -> command -> exit code. */
 
-import config from "./deno.json" with { type: "json" };
 import { reportCrash, runCli } from "./lib/cli/app.ts";
 import { onStop, realDeps, runInTerminal } from "./lib/real_deps.ts";
+import { VERSION } from "./lib/version.ts";
 
 const deps = realDeps();
 
@@ -15,7 +15,7 @@ addEventListener("error", (event) => crash(event, event.error));
 
 const exitCode = await runCli(Deno.args, {
   deps,
-  version: config.version,
+  version: VERSION,
   openService: async (deps) => (await import("./lib/manager.ts")).openService(deps),
   runInTerminal,
   onStop,

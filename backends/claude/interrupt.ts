@@ -100,12 +100,13 @@ export class Interrupter {
 
   async #stopAll(signal: AbortSignal): Promise<Interruption> {
     const stopped: Extract<Step, { kind: "stopped" }>[] = [];
-    let ended: Step | null = null;
+    let ended: Extract<Step, { kind: "ended" }> | null = null;
     let looks = 0;
     for (let turn = 0; turn < TURN_LIMIT; turn++) {
       let step = await this.#step(null, signal);
-      // At rest for a moment, while the queue's messages are on their way into their turn.
-      while (step.kind === "rest" && looks < QUEUE_LOOKS && await this.#hasQueue(stopped.at(-1))) {
+      const last = stopped.at(-1)?.after.turn ?? ended?.turn ?? null;
+      // After the end of a turn it is at rest for a moment, while the queue's messages are on their way.
+      while (step.kind === "rest" && last !== null && looks < QUEUE_LOOKS && await this.#hasQueue(last)) {
         looks++;
         await this.deps.clock.sleep(QUEUE_POLL_MS, signal);
         step = await this.#step(null, signal);
@@ -356,8 +357,8 @@ export class Interrupter {
     }
   }
 
-  async #hasQueue(last: Extract<Step, { kind: "stopped" }> | undefined): Promise<boolean> {
-    return (await this.#left(last?.after.turn ?? NO_TURN)).queued.length > 0;
+  async #hasQueue(behind: TurnRef): Promise<boolean> {
+    return (await this.#left(behind)).queued.length > 0;
   }
 
   /** What waits and what goes on, now. */
