@@ -177,15 +177,15 @@ function failure(target: Target, said: string): Error {
 
 async function proofOf(path: string, target: Target, { standIn, runtime }: CompileOptions): Promise<Proof> {
   if (target !== Deno.build.target) return "not_run";
-  const { code, stdout } = await new Deno.Command(path, {
+  const { code, stdout, stderr } = await new Deno.Command(path, {
     args: ["--version"],
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: "piped",
     signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
   }).output();
-  const said = new TextDecoder().decode(stdout).trim();
+  const said = new TextDecoder().decode(code === 0 ? stdout : stderr).trim();
   if (code === 0 && said === VERSION) return "runs";
   if (!said.startsWith("deno ")) {
     throw new Error(
