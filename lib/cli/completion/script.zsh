@@ -10,8 +10,9 @@ _dev-sessions() {
     folders) _files -/ ;;
     words)
       for line in "${(@)lines[2,-1]}"; do
-        value=${line%%$'\t'*}
-        found+=("${value//:/\\:}:${line#*$'\t'}")
+        value=${${line%%$'\t'*}//:/\\:}
+        line=${line#*$'\t'}
+        found+=("$value${line:+:$line}")
       done
       _describe -V 'dev-sessions' found
       ;;
