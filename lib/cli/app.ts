@@ -33,6 +33,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
   "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
+  "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
 };
 
 type ClosableService = SessionService & { close(): void | Promise<void> };
