@@ -2,6 +2,7 @@
 
 import type { AgentKind } from "../lib/session.ts";
 import type { Deps } from "../lib/deps.ts";
+import type { RunCheckup } from "../lib/doctor/world.ts";
 import type { Paths } from "../lib/paths.ts";
 import type { Backend } from "./backend.ts";
 
@@ -11,4 +12,10 @@ type Loader = (deps: Deps, paths: Paths) => Promise<Backend>;
 export const BACKENDS: Readonly<Partial<Record<AgentKind, Loader>>> = {
   claude: async (deps, paths) => new (await import("./claude/backend.ts")).ClaudeBackend(deps, paths),
   codex: async (deps, paths) => new (await import("./codex/backend.ts")).CodexBackend(deps, paths),
+};
+
+/** What `doctor` examines of each agent. */
+export const CHECKUPS: Readonly<Partial<Record<AgentKind, RunCheckup>>> = {
+  claude: async (world) => await (await import("./claude/checkup.ts")).checkClaude(world),
+  codex: async (world) => await (await import("./codex/checkup.ts")).checkCodex(world),
 };
