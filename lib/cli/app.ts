@@ -32,6 +32,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
+  "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
 };
 
 type ClosableService = SessionService & { close(): void | Promise<void> };
@@ -82,6 +83,11 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
       return answer(topic === "exit-codes" ? exitCodesHelp() : rootHelp(verbs));
     }
     return await (await import("./parse.ts")).parse(topic, own(topic), ["--help"], Object.keys(VERBS), deps);
+  }
+  // For the scripts that completions prints.
+  if (name === "__complete") {
+    const { complete } = await import("./completion/complete.ts");
+    return { json: false, long: false, run: async () => ({ text: await complete(rest, VERBS, deps) }) };
   }
   return await (await import("./parse.ts")).parse(name, own(name), rest, Object.keys(VERBS), deps);
 }
