@@ -2,7 +2,7 @@
 
 import type { AgentKind } from "../lib/session.ts";
 import type { Deps } from "../lib/deps.ts";
-import type { RunCheckup } from "../lib/doctor/world.ts";
+import type { Examiner } from "../lib/doctor/world.ts";
 import type { Paths } from "../lib/paths.ts";
 import type { Backend } from "./backend.ts";
 
@@ -15,7 +15,7 @@ export const BACKENDS: Readonly<Partial<Record<AgentKind, Loader>>> = {
 };
 
 /** What `doctor` examines of each agent. */
-export const CHECKUPS: Readonly<Partial<Record<AgentKind, RunCheckup>>> = {
-  claude: async (world) => await (await import("./claude/checkup.ts")).checkClaude(world),
-  codex: async (world) => await (await import("./codex/checkup.ts")).checkCodex(world),
+export const EXAMINERS: Readonly<Partial<Record<AgentKind, () => Promise<Examiner>>>> = {
+  claude: async () => (await import("./claude/checkup.ts")).CLAUDE,
+  codex: async () => (await import("./codex/checkup.ts")).CODEX,
 };

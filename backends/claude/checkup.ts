@@ -1,8 +1,7 @@
 /** Examines Claude Code for `doctor`: reads its files and asks for its version; starts no session and spends nothing. */
 
 import * as v from "valibot";
-import type { Checkup, World } from "../../lib/doctor/world.ts";
-import { firstLine } from "../../lib/doctor/world.ts";
+import { type Checkup, type Examiner, firstLine, type World } from "../../lib/doctor/world.ts";
 import { note } from "../../lib/doctor/finding.ts";
 import { AppError } from "../../lib/errors.ts";
 import { withoutOuterAgent } from "../../lib/outer_agents.ts";
@@ -50,7 +49,12 @@ const CredentialsSchema = v.looseObject({
   }),
 });
 
-export async function checkClaude(world: World): Promise<Checkup> {
+export const CLAUDE: Examiner = {
+  isInstalled: (deps, paths) => located({ deps, paths }) !== null,
+  examine: checkClaude,
+};
+
+async function checkClaude(world: World): Promise<Checkup> {
   const { deps, paths } = world;
   const binary = located(world);
   if (binary === null) {
@@ -80,13 +84,15 @@ export async function checkClaude(world: World): Promise<Checkup> {
       ...judgeOnboarding(onboarded, configFile),
       judgeSignIn(signInEvidence(world, configFolder, config, files)),
       ...judgeHooks(files),
-      ...world.config.defaults.mode === "native" ? judgeTrust(isTrustedHere(configFile, deps.cwd()), deps.cwd()) : [],
+      ...world.config.defaults.mode === "native"
+        ? judgeTrust(isTrustedHere(configFile, deps.cwd()), deps.cwd())
+        : [],
       ...tmux,
     ],
   };
 }
 
-function located({ deps, paths }: World): string | null {
+function located({ deps, paths }: Pick<World, "deps" | "paths">): string | null {
   try {
     return locateClaude(deps.env, paths.home);
   } catch (error) {
@@ -157,7 +163,10 @@ function signInEvidence(
 ): SignInEvidence {
   // A folder's own settings are asked about first, and are not for the sign-in of others.
   const trusted = files.filter(({ source }) => source !== "folder");
-  const env: Record<string, unknown> = Object.assign({ ...deps.env }, ...trusted.map(({ settings }) => settings.env));
+  const env: Record<string, unknown> = Object.assign(
+    { ...deps.env },
+    ...trusted.map(({ settings }) => settings.env),
+  );
   const known = typeof config === "string" ? {} : config;
   const key = String(env["ANTHROPIC_API_KEY"] ?? "").slice(-KEY_TAIL_CHARS);
   const responses = known.customApiKeyResponses;
@@ -213,7 +222,9 @@ function read<S extends v.GenericSchema>(path: string, schema: S): v.InferOutput
   try {
     text = Deno.readTextFileSync(path);
   } catch (error) {
-    return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ? "absent" : "garbled";
+    return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory
+      ? "absent"
+      : "garbled";
   }
   try {
     const parsed = v.safeParse(schema, JSON.parse(text));

@@ -27,7 +27,8 @@ export function judgeVersion(binary: string, found: VersionEvidence): Finding {
   const update = ["Update it", "claude update"] as const;
   if (least < 0) {
     return warning(CHECK, `${what} is older than ${OLDEST_VERSION}`, {
-      why: "it may ask at its start about hooks that it does not know, and the session then never accepts input",
+      why:
+        "it may ask at its start about hooks that it does not know, and the session then never accepts input",
       fix: update,
     });
   }
@@ -82,7 +83,9 @@ export function judgeSignIn(found: SignInEvidence): Finding {
   const { variables, apiKey } = found;
   const unproven = "whether it is accepted shows with the first message only";
   const provider = PROVIDERS.find((name) => variables.has(name));
-  if (provider !== undefined) return ok(check, `Claude Code signs in with a cloud provider (${provider})`, unproven);
+  if (provider !== undefined) {
+    return ok(check, `Claude Code signs in with a cloud provider (${provider})`, unproven);
+  }
   if (variables.has(TOKENS[0]!)) return ok(check, `Claude Code signs in with ${TOKENS[0]}`, unproven);
   if (variables.has("ANTHROPIC_API_KEY")) {
     if (apiKey === "approved") return ok(check, "Claude Code signs in with ANTHROPIC_API_KEY", unproven);
@@ -101,9 +104,14 @@ export function judgeSignIn(found: SignInEvidence): Finding {
     case "valid":
       return ok(check, "Claude Code is signed in", unproven);
     case "expired":
-      return problem(check, "Claude Code's sign-in has expired", { why: "it can't be renewed without you", fix: signIn });
+      return problem(check, "Claude Code's sign-in has expired", {
+        why: "it can't be renewed without you",
+        fix: signIn,
+      });
     case "unreadable":
-      return note(check, "whether Claude Code is signed in can't be told: its credentials can't be read", { fix: signIn });
+      return note(check, "whether Claude Code is signed in can't be told: its credentials can't be read", {
+        fix: signIn,
+      });
     case "absent":
       break;
   }
@@ -132,7 +140,8 @@ export function judgeOnboarding(onboarded: boolean | null, file: string): Findin
     })];
   }
   return [problem(check, "Claude Code was never set up for this user", {
-    why: `it begins with its first questions (${file} says of no answers), and in a session nobody is there to answer`,
+    why:
+      `it begins with its first questions (${file} says of no answers), and in a session nobody is there to answer`,
     fix,
   })];
 }
@@ -160,17 +169,23 @@ export function judgeHooks(files: readonly SettingsFile[]): Finding[] {
     }));
   }
   const off = files.find(({ disableAllHooks }) => disableAllHooks);
-  const managed = files.find(({ source, allowManagedHooksOnly }) => source === "managed" && allowManagedHooksOnly);
+  const managed = files.find(({ source, allowManagedHooksOnly }) =>
+    source === "managed" && allowManagedHooksOnly
+  );
   if (off !== undefined) {
     findings.push(warning(check, `hooks are switched off by disableAllHooks in ${off.path}`, {
       why,
-      fix: off.source === "managed" ? "Ask whoever manages this machine to allow them" : `Remove it from ${off.path}`,
+      fix: off.source === "managed"
+        ? "Ask whoever manages this machine to allow them"
+        : `Remove it from ${off.path}`,
     }));
   } else if (managed !== undefined) {
-    findings.push(warning(check, `only managed hooks are allowed (allowManagedHooksOnly in ${managed.path})`, {
-      why,
-      fix: "Ask whoever manages this machine to allow other hooks",
-    }));
+    findings.push(
+      warning(check, `only managed hooks are allowed (allowManagedHooksOnly in ${managed.path})`, {
+        why,
+        fix: "Ask whoever manages this machine to allow other hooks",
+      }),
+    );
   } else findings.push(ok(check, "hooks are allowed"));
   return findings;
 }

@@ -37,7 +37,9 @@ export async function checkTmux(world: World): Promise<Found[]> {
   const version = judgeTmuxVersion(said.kind === "exited" ? said.stdout.trim() : "");
   const usual = tmuxSocket(deps.env, Deno.uid() ?? 0);
   const sockets = new Set([usual, ...socketsOf(world.sessions() ?? [])]);
-  const servers = await Promise.all([...sockets].map((socket) => checkServer(socket, socket === usual, world)));
+  const servers = await Promise.all(
+    [...sockets].map((socket) => checkServer(socket, socket === usual, world)),
+  );
   return [version, ...servers.flat()];
 }
 
@@ -61,15 +63,18 @@ async function checkServer(socket: string, isUsual: boolean, world: World): Prom
   const sessions = world.sessions();
   if (marked === "unknown" || sessions === null) return server;
   const left = judgePanes({ marked, sessions, registry: paths.state, socket });
-  return [...server, ...left.map((finding): Found => {
-    if (finding.check !== "dead-panes") return finding;
-    return repairable(finding, "Remove them, as the next create does", async () => {
-      const rows = () => world.sessions() ?? sessions;
-      const isLive = (token: string) => rows().some((row) => row.token === token && isAtWork(row));
-      const done = await new Ending(deps, paths, tmux).removeDeadPanes(isLive);
-      return done === "done" ? "removed tmux sessions of dead agents" : "nothing: tmux did not answer";
-    });
-  })];
+  return [
+    ...server,
+    ...left.map((finding): Found => {
+      if (finding.check !== "dead-panes") return finding;
+      return repairable(finding, "Remove them, as the next create does", async () => {
+        const rows = () => world.sessions() ?? sessions;
+        const isLive = (token: string) => rows().some((row) => row.token === token && isAtWork(row));
+        const done = await new Ending(deps, paths, tmux).removeDeadPanes(isLive);
+        return done === "done" ? "removed tmux sessions of dead agents" : "nothing: tmux did not answer";
+      });
+    }),
+  ];
 }
 
 /** @param said what `tmux -V` printed; null: there is no tmux; empty: it did not say. Pure. */
@@ -83,10 +88,14 @@ export function judgeTmuxVersion(said: string | null): Finding {
   }
   const [, major, minor] = /^tmux (?:next-|openbsd-)?(\d+)\.(\d+)/.exec(said) ?? [];
   if (major === undefined || minor === undefined) {
-    return note(CHECK, said === "" ? "tmux does not tell its version" : `the version of tmux is not known: ${said}`, {
-      why: `${OLDEST.join(".")} or newer is needed`,
-      fix: ["See whether it runs", "tmux -V"],
-    });
+    return note(
+      CHECK,
+      said === "" ? "tmux does not tell its version" : `the version of tmux is not known: ${said}`,
+      {
+        why: `${OLDEST.join(".")} or newer is needed`,
+        fix: ["See whether it runs", "tmux -V"],
+      },
+    );
   }
   const version: readonly [number, number] = [Number(major), Number(minor)];
   if (isBefore(version, OLDEST)) {
@@ -116,7 +125,10 @@ export function judgeServer(answer: TmuxResult, socket: string, isUsual: boolean
     case "unresponsive":
       return [problem(check, `the tmux server on ${socket} does not answer`, {
         why: "its process is stopped or hangs; sessions in it show as unknown, and none of them is given up",
-        fix: ["Look for a stopped one (STAT T), and let it go on: kill -CONT <pid>", "ps -C tmux -o pid,stat,args"],
+        fix: [
+          "Look for a stopped one (STAT T), and let it go on: kill -CONT <pid>",
+          "ps -C tmux -o pid,stat,args",
+        ],
       })];
     case "failed":
       break;
@@ -130,7 +142,10 @@ export function judgeServer(answer: TmuxResult, socket: string, isUsual: boolean
     case "other":
       return [problem(check, `the tmux server on ${socket} can't be used: ${answer.message}`, {
         why: isUsual ? "new sessions of Claude Code run there" : "live sessions run there",
-        fix: ["See whom the socket belongs to", `ls -ld ${word(socket.slice(0, socket.lastIndexOf("/")))} ${word(socket)}`],
+        fix: [
+          "See whom the socket belongs to",
+          `ls -ld ${word(socket.slice(0, socket.lastIndexOf("/")))} ${word(socket)}`,
+        ],
       })];
   }
 }
@@ -149,15 +164,24 @@ export function judgePanes({ marked, sessions, registry, socket }: {
   const dead = left.filter((pane) => pane.dead && !pane.attached);
   if (dead.length > 0) {
     const names = some(dead.map(({ session }) => session));
-    findings.push(note("dead-panes", `tmux still has ${counted(dead.length, "session")} of agents that have ended: ${names}`, {
-      why: "tmux did not answer when they ended",
-    }));
+    findings.push(
+      note(
+        "dead-panes",
+        `tmux still has ${counted(dead.length, "session")} of agents that have ended: ${names}`,
+        {
+          why: "tmux did not answer when they ended",
+        },
+      ),
+    );
   }
   for (const { session } of left.filter(({ dead }) => !dead)) {
-    findings.push(warning("stray-agent", `the agent in tmux's session ${session} belongs to no live session`, {
-      why: "the registry does not have it (any more), so that no command reaches it, and it may go on working",
-      fix: ["Look at it, then end it", `tmux -S ${word(socket)} kill-session -t ${word(`=${session}`)}`],
-    }));
+    findings.push(
+      warning("stray-agent", `the agent in tmux's session ${session} belongs to no live session`, {
+        why:
+          "the registry does not have it (any more), so that no command reaches it, and it may go on working",
+        fix: ["Look at it, then end it", `tmux -S ${word(socket)} kill-session -t ${word(`=${session}`)}`],
+      }),
+    );
   }
   return findings;
 }

@@ -1,7 +1,7 @@
 /** Examines Codex for `doctor`: reads its files and asks a server that runs; starts no server and spends nothing. */
 
 import { note } from "../../lib/doctor/finding.ts";
-import { type Checkup, firstLine, type World } from "../../lib/doctor/world.ts";
+import { type Checkup, type Examiner, firstLine, type World } from "../../lib/doctor/world.ts";
 import { AppError } from "../../lib/errors.ts";
 import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { serverPaths } from "../../lib/paths.ts";
@@ -29,7 +29,12 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** More are not counted. */
 const LOADED_PAGES = 10;
 
-export async function checkCodex(world: World): Promise<Checkup> {
+export const CODEX: Examiner = {
+  isInstalled: (deps) => located({ deps }) !== null,
+  examine: checkCodex,
+};
+
+async function checkCodex(world: World): Promise<Checkup> {
   const { deps, signal } = world;
   const binary = located(world);
   if (binary === null) {
@@ -61,7 +66,7 @@ export async function checkCodex(world: World): Promise<Checkup> {
   };
 }
 
-function located({ deps }: World): string | null {
+function located({ deps }: Pick<World, "deps">): string | null {
   try {
     return locateCodex(deps.env);
   } catch (error) {
@@ -105,7 +110,11 @@ async function signInEvidence(
   { deps }: World,
 ): Promise<SignInEvidence> {
   const stored = hasStoredSignIn(`${codexHome}/auth.json`);
-  const base = { stored, ownProvider: namesProvider(`${codexHome}/config.toml`), elsewhere: Boolean(deps.env[URL_NAME]) };
+  const base = {
+    stored,
+    ownProvider: namesProvider(`${codexHome}/config.toml`),
+    elsewhere: Boolean(deps.env[URL_NAME]),
+  };
   if (stored || base.elsewhere) return { ...base, loginStatus: null };
   // It looks into the system's key ring as well. Without its folder there is no configuration that says so.
   if (!hasHome) return { ...base, loginStatus: false };

@@ -51,12 +51,17 @@ export interface SignInEvidence {
 export function judgeSignIn({ stored, loginStatus, ownProvider, elsewhere }: SignInEvidence): Finding {
   const check = "codex-sign-in";
   const unproven = "whether it is accepted shows with the first message only";
-  if (elsewhere) return ok(check, "Codex's sign-in is that of the server in DEV_SESSIONS_CODEX_URL", unproven);
+  if (elsewhere) {
+    return ok(check, "Codex's sign-in is that of the server in DEV_SESSIONS_CODEX_URL", unproven);
+  }
   if (stored || loginStatus === true) return ok(check, "Codex is signed in", unproven);
   if (ownProvider) return ok(check, "Codex uses a model provider of its configuration", unproven);
   const fix = ["Sign in", "codex login"] as const;
   if (loginStatus === null) {
-    return note(check, "whether Codex is signed in can't be told", { why: "codex login status gave no answer", fix });
+    return note(check, "whether Codex is signed in can't be told", {
+      why: "codex login status gave no answer",
+      fix,
+    });
   }
   return problem(check, "Codex is not signed in", { why: "there is no key and no token in its folder", fix });
 }
@@ -115,7 +120,10 @@ export function judgeServer(found: ServerEvidence, version: string | null): Find
           : "sessions of Codex can't be started or reached meanwhile",
         fix: found.error.code === "refused"
           ? ["See whose it is", "ls -ld ~/.codex/app-server-control /tmp/codex-daemon-*"]
-          : ["See which servers run; end one that is stopped or too old", "ps -eo pid,stat,args | grep [a]pp-server"],
+          : [
+            "See which servers run; end one that is stopped or too old",
+            "ps -eo pid,stat,args | grep [a]pp-server",
+          ],
       })];
     case "running":
       break;
@@ -128,7 +136,9 @@ export function judgeServer(found: ServerEvidence, version: string | null): Find
     ? "started by another program, and used as it is"
     : "named by DEV_SESSIONS_CODEX_URL";
   const threads = loaded === null ? "" : `, ${counted(loaded.length, "thread")} loaded`;
-  const what = `Codex's app-server ${running ?? "of unknown version"} answers at ${where} (${starter}${process}${threads})`;
+  const what = `Codex's app-server ${
+    running ?? "of unknown version"
+  } answers at ${where} (${starter}${process}${threads})`;
   if (running !== null && version !== null && running !== version && owner !== "configured") {
     return [note(check, what, {
       why: `codex itself is ${version}: the server goes on with the version that it was started with`,
@@ -144,8 +154,10 @@ export function judgeServer(found: ServerEvidence, version: string | null): Find
 export function judgeLoaded(threads: readonly { readonly id: string; readonly thread: string }[]): Finding[] {
   const [first] = threads;
   if (first === undefined) return [];
-  return [note("codex-threads", `threads of ended sessions are loaded: ${some(threads.map(({ id }) => id))}`, {
-    why: "somebody has opened them in Codex itself, or they were not archived; a goal in one would go on",
-    fix: ["Archive what nobody needs", `codex archive ${word(first.thread)}`],
-  })];
+  return [
+    note("codex-threads", `threads of ended sessions are loaded: ${some(threads.map(({ id }) => id))}`, {
+      why: "somebody has opened them in Codex itself, or they were not archived; a goal in one would go on",
+      fix: ["Archive what nobody needs", `codex archive ${word(first.thread)}`],
+    }),
+  ];
 }

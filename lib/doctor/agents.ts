@@ -30,7 +30,8 @@ export function weighAgents(checkups: readonly Checkup[], usual: AgentKind): Fou
     ...findings,
     warning("agents", `create without --cli starts ${usual}, which is not installed`, {
       why: `${other.agent} is`,
-      fix: `Add --cli ${other.agent}, or set {"defaults":{"cli":"${other.agent}"}} in ~/.dev-sessions/config.json`,
+      fix:
+        `Add --cli ${other.agent}, or set {"defaults":{"cli":"${other.agent}"}} in ~/.dev-sessions/config.json`,
     }),
   ];
 }

@@ -25,13 +25,27 @@ export async function checkCommand({ deps, version }: World): Promise<Finding[]>
   const folders = new Set((deps.env["PATH"] ?? "").split(":").filter((folder) => folder.startsWith("/")));
   const found = [...folders].flatMap((folder) => executableAt(`${folder}/dev-sessions`) ?? []);
   const candidates = await Promise.all(found.map(async (one): Promise<Candidate> => {
-    const said = await deps.run(one.path, ["--version"], { env: { ...deps.env }, timeoutMs: VERSION_TIMEOUT_MS })
+    const said = await deps.run(one.path, ["--version"], {
+      env: { ...deps.env },
+      timeoutMs: VERSION_TIMEOUT_MS,
+    })
       .catch(() => null);
     const version = said?.kind === "exited" && said.code === 0 ? firstLine(said.stdout) : null;
     return { ...one, version };
   }));
-  const own = Deno.build.standalone ? realPath(Deno.execPath()) : null;
-  return [judgeCommand({ candidates, own, version })];
+  return [judgeCommand({ candidates, own: ownFile(deps), version })];
+}
+
+function ownFile(deps: World["deps"]): string | null {
+  const program = deps.program();
+  switch (program.kind) {
+    case "compiled":
+    case "launcher":
+      return realPath(program.executable);
+    case "bundle":
+    case "source":
+      return null;
+  }
 }
 
 /** Pure. */
@@ -73,7 +87,9 @@ export function judgeCommand({ candidates, own, version }: CommandEvidence): Fin
 function executableAt(path: string): Omit<Candidate, "version"> | null {
   try {
     const info = Deno.statSync(path);
-    return info.isFile && ((info.mode ?? 0) & 0o111) !== 0 ? { path, realPath: Deno.realPathSync(path) } : null;
+    return info.isFile && ((info.mode ?? 0) & 0o111) !== 0
+      ? { path, realPath: Deno.realPathSync(path) }
+      : null;
   } catch {
     return null;
   }

@@ -3,7 +3,7 @@
  * to, repairs what can be repaired safely, and examines it again.
  */
 
-import { CHECKUPS } from "../../backends/registry.ts";
+import { EXAMINERS } from "../../backends/registry.ts";
 import { type Config, parseConfig, readConfig } from "../config.ts";
 import type { Clock, Deps } from "../deps.ts";
 import { AppError, messageOf } from "../errors.ts";
@@ -15,6 +15,7 @@ import { checkCommand } from "./command.ts";
 import { type Finding, type Found, problem, sorted, warning } from "./finding.ts";
 import { checkConfig, checkRegistry } from "./registry.ts";
 import { checkSessions } from "./sessions.ts";
+import { checkSkills } from "./skills.ts";
 import { checkStateFolder } from "./state_folder.ts";
 import { checkHome, checkSurroundings, checkWatches } from "./surroundings.ts";
 import type { World } from "./world.ts";
@@ -37,6 +38,7 @@ const CHECKS: Readonly<Record<"host", Readonly<Record<string, Check>>>> = {
     "agents": checkAgents,
     "sessions": checkSessions,
     "command": checkCommand,
+    "skills": checkSkills,
     "surroundings": checkSurroundings,
     "watches": checkWatches,
   },
@@ -117,9 +119,20 @@ async function bounded(name: string, check: Check, world: World, clock: Clock): 
   }
 }
 
+/** Those that can be started here. */
+export async function installedAgents(deps: Deps): Promise<AgentKind[]> {
+  const paths = pathsFrom(deps.env);
+  const found = await Promise.all(
+    AGENT_KINDS.map(async (agent) => (await EXAMINERS[agent]?.())?.isInstalled(deps, paths) ? [agent] : []),
+  );
+  return found.flat();
+}
+
 async function checkAgents(world: World): Promise<Found[]> {
-  const checkups = await Promise.all(AGENT_KINDS.flatMap((agent) => CHECKUPS[agent]?.(world) ?? []));
-  return weighAgents(checkups, world.config.defaults.cli ?? USUAL_AGENT);
+  const checkups = await Promise.all(
+    AGENT_KINDS.map(async (agent) => await (await EXAMINERS[agent]?.())?.examine(world) ?? []),
+  );
+  return weighAgents(checkups.flat(), world.config.defaults.cli ?? USUAL_AGENT);
 }
 
 function usableConfig(file: string): Config {

@@ -71,7 +71,9 @@ export function judgeRegistry(found: FileEvidence, path: string, known: number):
   }
   if (found.version !== known) {
     return note(check, `the registry ${path} has schema ${found.version}, this version writes ${known}`, {
-      why: found.version > known ? "a newer version has made it; both can use it" : "the next command extends it",
+      why: found.version > known
+        ? "a newer version has made it; both can use it"
+        : "the next command extends it",
       fix: found.version > known ? "Upgrade dev-sessions when it suits you" : "Nothing is to be done",
     });
   }
@@ -87,7 +89,8 @@ export function judgeEvents(found: FileEvidence, path: string): Finding[] {
     : null;
   if (why === null) return [];
   return [warning("events", why, {
-    why: "the command events can't be used; it reads everything again from the agents' records once this file is gone",
+    why:
+      "the command events can't be used; it reads everything again from the agents' records once this file is gone",
     fix: "Move it away with its -wal and -shm files",
   })];
 }

@@ -85,7 +85,9 @@ async function* testAgent(
         signal,
       );
       const { result, reason, evidence } = receipt;
-      if (result === "submitted" || result === "queued") return `${result}: ${evidence ?? "on the agent's record"}`;
+      if (result === "submitted" || result === "queued") {
+        return `${result}: ${evidence ?? "on the agent's record"}`;
+      }
       throw new Error(`${result}: ${reason ?? "no reason given"}`);
     }],
     ["wait", async () => judgeWait(await firstOf(service.wait(waitRequest(id!), signal)))],
@@ -106,19 +108,28 @@ async function* testAgent(
     const tidied: Step[] = [];
     const created: SessionId | null = id;
     if (created !== null) {
-      tidied.push(await run("kill", async () => {
-        const { killed, failed } = await service.kill({ ids: [created], tree: false, everyone: false, caller });
-        if (failed[0] !== undefined) throw new Error(failed[0].reason);
-        return killed.includes(created) ? "its agent is proven to be gone" : "it had ended already";
-      }));
+      tidied.push(
+        await run("kill", async () => {
+          const { killed, failed } = await service.kill({
+            ids: [created],
+            tree: false,
+            everyone: false,
+            caller,
+          });
+          if (failed[0] !== undefined) throw new Error(failed[0].reason);
+          return killed.includes(created) ? "its agent is proven to be gone" : "it had ended already";
+        }),
+      );
     }
-    tidied.push(await run("clean up", async () => {
-      await Deno.remove(folder, { recursive: true });
-      if (created === null) return `removed ${folder}`;
-      const { failed } = await service.prune({ ids: [created] });
-      if (failed[0] !== undefined) throw new Error(failed[0].reason);
-      return `forgot ${created}, removed ${folder}`;
-    }));
+    tidied.push(
+      await run("clean up", async () => {
+        await Deno.remove(folder, { recursive: true });
+        if (created === null) return `removed ${folder}`;
+        const { failed } = await service.prune({ ids: [created] });
+        if (failed[0] !== undefined) throw new Error(failed[0].reason);
+        return `forgot ${created}, removed ${folder}`;
+      }),
+    );
     yield* tidied;
   }
 }
@@ -168,8 +179,9 @@ export function judgeWait(result: WaitResult | null): string {
   const { outcome } = result;
   switch (outcome.outcome) {
     case "completed":
+      return "completed: the agent's own record has the end of the turn";
     case "idle":
-      return `${outcome.outcome}: the agent's own record has the end of the turn`;
+      throw new Error("the session is idle, as if nothing had been sent");
     case "failed":
       throw new Error(`the turn failed: ${outcome.error ?? "no reason given"}`);
     case "gone":
@@ -180,6 +192,13 @@ export function judgeWait(result: WaitResult | null): string {
       throw new Error(`it waits for an answer: ${outcome.pending.summary}`);
     case "timed_out":
       throw new Error(`the turn did not end within ${TURN_TIMEOUT_MS / 1000} s`);
+    case "complete":
+    case "paused":
+    case "blocked":
+    case "usageLimited":
+    case "budgetLimited":
+    case "cleared":
+      throw new Error(`the wait ended with a goal (${outcome.outcome}), and none was given`);
   }
 }
 

@@ -129,37 +129,60 @@ export function judgeSessions(
   if (abandoned.length > 0) {
     const [verb, pronoun] = abandoned.length === 1 ? ["was", "it"] : ["were", "them"];
     findings.push(
-      note("unfinished", `${counted(abandoned.length, "session")} ${verb} begun and never finished: ${some(abandoned)}`, {
-        why: `the command that began ${pronoun} is gone`,
-      }),
+      note(
+        "unfinished",
+        `${counted(abandoned.length, "session")} ${verb} begun and never finished: ${some(abandoned)}`,
+        {
+          why: `the command that began ${pronoun} is gone`,
+        },
+      ),
     );
   }
   const active = sessions.filter(({ lifecycle }) => lifecycle === "active");
   const dead = active.filter(({ token }) => agents.get(token) === "dead").map(({ id }) => id);
   if (dead.length > 0) {
     findings.push(
-      note("dead-sessions", `${counted(dead.length, "session")} ended by ${dead.length === 1 ? "itself" : "themselves"}: ${some(dead)}`, {
-        why: "no command has looked since; their messages stay readable, and they can be resumed",
-      }),
+      note(
+        "dead-sessions",
+        `${counted(dead.length, "session")} ended by ${dead.length === 1 ? "itself" : "themselves"}: ${
+          some(dead)
+        }`,
+        {
+          why: "no command has looked since; their messages stay readable, and they can be resumed",
+        },
+      ),
     );
   }
-  const unknown = active.filter(({ token }) => (agents.get(token) ?? "unknown") === "unknown").map(({ id }) => id);
+  const unknown = active.filter(({ token }) => (agents.get(token) ?? "unknown") === "unknown").map(({ id }) =>
+    id
+  );
   if (unknown.length > 0) {
     findings.push(
-      note("unknown-sessions", `whether ${counted(unknown.length, "session")} live can't be told: ${some(unknown)}`, {
-        why: "their agents belong to another machine, another container or a server that does not run now",
-        fix: ["See what is known of one", `dev-sessions status ${unknown[0]} --explain`],
-      }),
+      note(
+        "unknown-sessions",
+        `whether ${counted(unknown.length, "session")} live can't be told: ${some(unknown)}`,
+        {
+          why: "their agents belong to another machine, another container or a server that does not run now",
+          fix: ["See what is known of one", `dev-sessions status ${unknown[0]} --explain`],
+        },
+      ),
     );
   }
   const tokens = new Set(sessions.map(({ token }) => token));
   const strays = folders.filter((name) => !tokens.has(name));
   if (strays.length > 0) {
     findings.push(
-      warning("stray-folders", `${counted(strays.length, "folder")} in ${state}/sessions belong to no session`, {
-        why: "their sessions are not in the registry (any more); they hold events and nothing else of use",
-        fix: ["Look at them, then remove them", `ls -ld ${strays.slice(0, 3).map((name) => word(`${state}/sessions/${name}`)).join(" ")}`],
-      }),
+      warning(
+        "stray-folders",
+        `${counted(strays.length, "folder")} in ${state}/sessions belong to no session`,
+        {
+          why: "their sessions are not in the registry (any more); they hold events and nothing else of use",
+          fix: [
+            "Look at them, then remove them",
+            `ls -ld ${strays.slice(0, 3).map((name) => word(`${state}/sessions/${name}`)).join(" ")}`,
+          ],
+        },
+      ),
     );
   }
   const live = active.length - dead.length - unknown.length;

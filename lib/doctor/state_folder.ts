@@ -128,8 +128,13 @@ export function judgeStateFolder(evidence: FolderEvidence): Finding[] {
   }
   if (freeBytes !== null && freeBytes < FEW_FREE_BYTES) {
     const what = `only ${Math.floor(freeBytes / MIB)} MiB are free in ${where}`;
-    const details = { why: "registry and transcripts need room", fix: ["Free some space", `df -h ${word(at)}`] } as const;
-    findings.push(freeBytes < LEAST_FREE_BYTES ? problem("disk", what, details) : warning("disk", what, details));
+    const details = {
+      why: "registry and transcripts need room",
+      fix: ["Free some space", `df -h ${word(at)}`],
+    } as const;
+    findings.push(
+      freeBytes < LEAST_FREE_BYTES ? problem("disk", what, details) : warning("disk", what, details),
+    );
   } else if (freeBytes === null) {
     findings.push(note("disk", `how much room ${where} has can't be told`, {
       why: "df gave no answer in time, or one of another form",
@@ -138,13 +143,17 @@ export function judgeStateFolder(evidence: FolderEvidence): Finding[] {
   }
   if (onNetwork) {
     findings.push(note("file-system", `${where} is on a file system that several machines may share`, {
-      why: "the registry then uses a rollback journal, which is slower; sessions of other machines show as unknown",
+      why:
+        "the registry then uses a rollback journal, which is slower; sessions of other machines show as unknown",
       fix: "Set HOME to a local folder for dev-sessions, if that is too slow",
     }));
   }
   if (findings.some(({ level }) => level === "problem")) return findings;
   return [
     ...findings,
-    ok("state-folder", state === null ? `${folder} will be made with the first session` : `${folder} is yours and writable`),
+    ok(
+      "state-folder",
+      state === null ? `${folder} will be made with the first session` : `${folder} is yours and writable`,
+    ),
   ];
 }

@@ -41,7 +41,8 @@ export function judgeSurroundings(found: Surroundings): Finding[] {
     findings.push(
       insideOfIsKnown
         ? note("nested", `run from inside the session ${insideOf}`, {
-          why: "new sessions are its children: in no laxer mode than its own, and kill --all covers only them",
+          why:
+            "new sessions are its children: in no laxer mode than its own, and kill --all covers only them",
           fix: "Unset DEV_SESSIONS_ID to act as the person at the terminal",
         })
         : warning("nested", `DEV_SESSIONS_ID names ${insideOf}, which the registry does not have`, {

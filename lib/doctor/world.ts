@@ -28,7 +28,11 @@ export interface Checkup {
   readonly findings: readonly Found[];
 }
 
-export type RunCheckup = (world: World) => Promise<Checkup>;
+/** What an agent's own room offers to `doctor`. */
+export interface Examiner {
+  isInstalled(deps: Deps, paths: Paths): boolean;
+  examine(world: World): Promise<Checkup>;
+}
 
 /** One line of what a program said. */
 export function firstLine(text: string): string {

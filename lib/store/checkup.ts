@@ -3,7 +3,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
 import type { Session } from "../session.ts";
-import { type StoreSubject, storeError } from "./errors.ts";
+import { storeError, type StoreSubject } from "./errors.ts";
 import { parseSession, SELECT_SESSION } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 
