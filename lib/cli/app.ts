@@ -32,8 +32,9 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
-  "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
+  "doctor": { brief: "Examine this installation", load: () => import("./doctor.ts") },
   "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
+  "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
 };
 
 type ClosableService = SessionService & { close(): void | Promise<void> };
