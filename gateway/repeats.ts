@@ -28,7 +28,7 @@ export interface Repeatable {
 interface Entry {
   readonly fingerprint: string;
   readonly since: number;
-  readonly answer: Promise<unknown>;
+  answer: Promise<unknown>;
   readonly stop: AbortController;
   callers: number;
   /** Null while it runs. */
@@ -53,7 +53,7 @@ export class Repeats {
     signal: AbortSignal,
   ): Promise<unknown> {
     this.#forgetOld();
-    const name = JSON.stringify([asked.caller, asked.key]);
+    const name = nameOf(asked.caller, asked.key);
     const fingerprint = JSON.stringify([asked.operation, asked.request]);
     const known = this.#entries.get(name);
     if (known === undefined && asked.again) throw unknownEarlier(asked.operation);
@@ -68,6 +68,14 @@ export class Repeats {
     return await this.#join(entry, signal);
   }
 
+  /** Stops it at once, as its caller asked; its answer says what it came to. False when it does not run. */
+  cancel(caller: string, key: string): boolean {
+    const entry = this.#entries.get(nameOf(caller, key));
+    if (entry === undefined || entry.outcome !== null) return false;
+    entry.stop.abort();
+    return true;
+  }
+
   #begin(name: string, fingerprint: string, start: (signal: AbortSignal) => Promise<unknown>): Entry {
     const stop = new AbortController();
     const entry: Entry = {
@@ -79,7 +87,10 @@ export class Repeats {
       callers: 0,
       outcome: null,
     };
-    const keep = (size: number) => void (entry.outcome = size > MAX_ANSWER_CHARACTERS ? "too large" : "kept");
+    const keep = (size: number) => {
+      entry.outcome = size > MAX_ANSWER_CHARACTERS ? "too large" : "kept";
+      if (entry.outcome === "too large") entry.answer = Promise.resolve();
+    };
     entry.answer.then((value) => keep(JSON.stringify(value)?.length ?? 0), () => keep(0));
     this.#entries.set(name, entry);
     return entry;
@@ -119,6 +130,10 @@ export class Repeats {
       excess--;
     }
   }
+}
+
+function nameOf(caller: string, key: string): string {
+  return JSON.stringify([caller, key]);
 }
 
 function unknownEarlier(operation: string): AppError {
