@@ -9,8 +9,6 @@ import { answer, type CliContext, type Invocation, type ParseContext, usageError
 
 interface Verb {
   readonly brief: string;
-  /** For programs only: no page lists it. */
-  readonly hidden?: boolean;
   readonly load: () => Promise<{ readonly command: Command<ParseContext> }>;
 }
 
@@ -34,7 +32,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
-  "rpc": { brief: "Serve another dev-sessions", hidden: true, load: () => import("./rpc.ts") },
+};
+
+/** For programs only: no page, no table and no suggestion has them. */
+const HIDDEN_VERBS: Readonly<Record<string, Verb["load"]>> = {
+  "rpc": () => import("./rpc.ts"),
 };
 
 type ClosableService = SessionService & { close(): void | Promise<void> };
@@ -81,9 +83,7 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
     }
     if (topic === undefined || topic === "exit-codes" || topic === "help") {
       const { exitCodesHelp, rootHelp } = await import("./help.ts");
-      const verbs = Object.entries(VERBS).flatMap(([name, { brief, hidden }]) =>
-        hidden ? [] : [{ name, brief }]
-      );
+      const verbs = Object.entries(VERBS).map(([name, { brief }]) => ({ name, brief }));
       return answer(topic === "exit-codes" ? exitCodesHelp() : rootHelp(verbs));
     }
     return await (await import("./parse.ts")).parse(topic, own(topic), ["--help"], Object.keys(VERBS), deps);
@@ -92,6 +92,7 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
 }
 
 function own(name: string): Verb["load"] | null {
+  if (Object.hasOwn(HIDDEN_VERBS, name)) return HIDDEN_VERBS[name]!;
   return Object.hasOwn(VERBS, name) ? VERBS[name]!.load : null;
 }
 

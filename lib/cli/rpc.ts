@@ -14,9 +14,9 @@ export async function run(context: CliContext): Promise<Result> {
 
 export const command = buildCommand<Record<never, never>, [], ParseContext>({
   docs: {
-    brief: "Serve another dev-sessions on stdin and stdout",
+    brief: "Serve the sessions of this machine on stdin and stdout",
     fullDescription:
-      `Serve another dev-sessions on stdin and stdout, until stdin ends. People have no use for it.`,
+      `Serve the sessions of this machine on stdin and stdout, until stdin ends. For programs only.`,
   },
   parameters: {},
   func() {
