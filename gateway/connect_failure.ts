@@ -22,12 +22,8 @@ export function connectFailure(address: GatewayAddress, said: string): CarrierEr
   if (/dns error|failed to lookup address/i.test(said)) return unknownName(address, said);
   if (/connection refused/i.test(said)) return refused(address);
   if (address.kind === "unix") return noSocket(address, said);
-  return failed(
-    address,
-    /(?:\): )([^()]+(?:\([^()]*\))?)$/.exec(said)?.[1] ?? "no connection",
-    start(address),
-    null,
-  );
+  const why = /\(Connect\): (?:tcp connect error: )?(.+)$/.exec(said)?.[1] ?? "no connection";
+  return failed(address, why, start(address), null);
 }
 
 /** It neither took the connection nor refused it. */

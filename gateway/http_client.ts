@@ -177,7 +177,13 @@ export class HttpCarrier implements Carrier {
     if (key !== null) {
       const limit = AbortSignal.any([done, AbortSignal.timeout(CANCEL_TIMEOUT_MS)]);
       try {
-        await this.#ask(CANCEL_PATH, { method: "POST", headers: this.#headers({ key }), signal: limit });
+        const answer = await this.#ask(CANCEL_PATH, {
+          method: "POST",
+          headers: this.#headers({ key }),
+          body: "{}",
+          signal: limit,
+        });
+        this.#resultOf(answer);
         await this.#options.clock.sleep(CANCEL_TIMEOUT_MS, done);
       } catch {
         // Then hanging up is all that is left.
