@@ -142,6 +142,8 @@ settle_paths() {
   target=$bin/dev-sessions
   data=$HOME/.dev-sessions
   host=$(uname -n | tr -cd '0-9A-Za-z-')
+  # Deno colours even what goes to a file.
+  export NO_COLOR=1
 }
 
 # --- What is undone at the end, however it ends ---
@@ -304,7 +306,7 @@ sh install.sh --from-source"
     http://*)
       protocols=http,https
       case $base in
-        http://localhost[:/]* | http://127.*) ;;
+        http://localhost[:/]* | http://127.* | "http://[::1]"*) ;;
         *) warn "Note: http is not encrypted; whoever is in between can replace program and checksum alike." ;;
       esac
       ;;
@@ -328,17 +330,21 @@ sha256() {
   fi | cut -c 1-64
 }
 
-# fetch <url> <file>
+# fetch <url> <file> <hint for a 404>
 fetch() {
   if have curl; then
     attempt curl --fail --silent --show-error --location --proto "=$protocols" --retry 2 \
       --connect-timeout "$CONNECT_LIMIT_S" --speed-limit 1 --speed-time "$STALL_LIMIT_S" --output "$2" "$1"
-  else
+  elif wget --version 2>/dev/null </dev/null | grep -q GNU; then
     attempt wget -nv -t 2 -T "$STALL_LIMIT_S" -O "$2" "$1"
+  else
+    # That of busybox has a time limit, too, but some builds of it crash when it is given.
+    attempt wget -O "$2" "$1"
   fi && return
-  case $(last_line "$work/err") in
+  reason=$(last_line "$work/err")
+  case $reason in
     *404*) fail "Cannot download dev-sessions: there is no $1 (404). $3" ;;
-    *) fail "Cannot download \"$1\": $(last_line "$work/err"). Try again" ;;
+    *) fail "Cannot download \"$1\": ${reason:-exit code $status}. Try again" ;;
   esac
 }
 
@@ -432,7 +438,8 @@ record_target() {
 # --- A checkout ---
 
 install_from_source() {
-  if [ ! -f "$0" ]; then
+  # In a pipe, $0 is the shell.
+  if ! grep -qs '^install_from_source()' "$0"; then
     fail "Cannot build dev-sessions: --from-source builds from the checkout in which install.sh stands, and this one was \
 read from a pipe. Run: sh path/to/checkout/install.sh --from-source"
   fi
