@@ -32,6 +32,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
+  "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
 };
 
 type ClosableService = SessionService & { close(): void | Promise<void> };

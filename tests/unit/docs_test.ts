@@ -2,59 +2,14 @@
 
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
-import { VERBS } from "../../lib/cli/app.ts";
-import { kebabCase } from "../../lib/cli/arguments.ts";
 import { exitCodesHelp } from "../../lib/cli/help.ts";
 import { EXIT_CODES } from "../../lib/errors.ts";
+import { type Command, commands } from "../support/command_tree.ts";
 import { call } from "./cli/harness.ts";
 
 const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
 /** What may stand in a verb's place. */
 const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V"]);
-const HELP_FLAGS = ["--help", "-h"];
-
-interface Command {
-  readonly verb: string;
-  readonly brief: string;
-  /** As the README shows them: `<id>`, `[message]`, `<id...>`. */
-  readonly parameters: readonly string[];
-  /** As the README shows them: `-p/--path <path>`; hidden ones left out. */
-  readonly options: readonly string[];
-  /** Everything that is accepted. */
-  readonly accepted: ReadonlySet<string>;
-  readonly description: string;
-}
-
-async function commands(): Promise<Command[]> {
-  return await Promise.all(
-    Object.entries(VERBS).map(async ([verb, { brief, load }]) => {
-      const { command } = await load();
-      const { flags = {}, aliases = {}, positional } = command.parameters;
-      const shorts = Object.entries<string>(aliases as Record<string, string>);
-      const accepted = new Set(HELP_FLAGS);
-      const options: string[] = [];
-      for (const [key, flag] of Object.entries(flags)) {
-        const short = shorts.find(([, target]) => target === key)?.[0];
-        const name = `--${kebabCase(key)}`;
-        accepted.add(name);
-        if (short !== undefined) accepted.add(`-${short}`);
-        if ("hidden" in flag && flag.hidden) continue;
-        const placeholder = flag.placeholder ?? key;
-        const alone = flag.kind === "parsed" && flag.inferEmpty;
-        const value = flag.kind === "boolean" ? "" : alone ? ` [${placeholder}]` : ` <${placeholder}>`;
-        options.push(`${short === undefined ? "" : `-${short}/`}${name}${value}`);
-      }
-      const parameters = positional === undefined
-        ? []
-        : positional.kind === "array"
-        ? [`<${positional.parameter.placeholder}...>`]
-        : positional.parameters.map(({ placeholder, optional }) =>
-          optional ? `[${placeholder}]` : `<${placeholder}>`
-        );
-      return { verb, brief, parameters, options, accepted, description: command.fullDescription ?? "" };
-    }),
-  );
-}
 
 async function pages(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -65,6 +20,9 @@ async function pages(): Promise<Map<string, string>> {
     if (name.endsWith(".md")) {
       found.set(`docs/${name}`, await Deno.readTextFile(join(CHECKOUT, "docs", name)));
     }
+  }
+  for await (const { name } of Deno.readDir(join(CHECKOUT, "skills"))) {
+    found.set(`skills/${name}`, await Deno.readTextFile(join(CHECKOUT, "skills", name, "SKILL.md")));
   }
   return found;
 }
