@@ -693,7 +693,7 @@ offer_skills() {
     ask "Install the skills that teach your agents to use it?" y || return
   fi
   if ! "$target" install-skill </dev/null; then
-    warn "install.sh: dev-sessions is installed, but its skills are not. See above, then: dev-sessions install-skill"
+    warn "install.sh: dev-sessions is installed, but not all of its skills are, see above."
     problems=1
   fi
 }
@@ -727,7 +727,7 @@ no service. Start the gateway yourself, or install a newer version"
     ask "Install the gateway, through which containers reach dev-sessions, as a service of your user?" n || return
   fi
   if ! "$target" gateway install </dev/null; then
-    warn "install.sh: dev-sessions is installed, but its service is not. See above, then: dev-sessions gateway install"
+    warn "install.sh: dev-sessions is installed, but its service is not, see above. Then: dev-sessions gateway install"
     problems=1
   fi
 }
