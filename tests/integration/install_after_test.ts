@@ -107,8 +107,8 @@ testAtOnce("install.sh asks at a terminal", {
   },
   "no skills, but the service": async () => {
     await using installer = await published(SHELLS["busybox sh"], { skills: true, gateway: true });
-    await atTerminal(installer, `busybox sh '${INSTALL_SH}'`, [[/skills .*$/m, "n"], [
-      /service .* $/m,
+    await atTerminal(installer, `busybox sh '${INSTALL_SH}'`, [[/skills .*\?.*$/m, "n"], [
+      /service .*\?.*$/m,
       "y",
     ]]);
     deepStrictEqual(await installer.calls(), ["gateway install"]);

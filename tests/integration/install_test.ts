@@ -4,6 +4,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { testAtOnce } from "../support/concurrent_steps.ts";
 import { INSTALL_SH, Installer, type Shell, SHELLS, standIn } from "../support/installer.ts";
+import { VERSION } from "../../lib/version.ts";
 import { isRunning } from "../support/processes.ts";
 
 const OLD = { version: "1.0.0" };
@@ -138,6 +139,36 @@ testShells("install.sh installs a release", {
     strictEqual(await Deno.readTextFile(installer.executable), standIn(NEW));
     strictEqual(await Deno.readTextFile(join(installer.home, "elsewhere")), standIn(OLD));
   },
+});
+
+/** Answers as Deno does to what the installer asks of it; its `task compile` makes a stand-in of this version. */
+function standInDeno(version: string): string {
+  return `case $1 in
+  eval) printf '%s\\n' 2.9.6 "$0" ;;
+  task) mkdir -p "$6" && cat >"$6/dev-sessions-$4" <<'END'
+${standIn({ version })}END
+  ;;
+esac`;
+}
+
+testShells("install.sh compiles a checkout", {
+  "and installs the executable": async (shell) => {
+    await using installer = await Installer.create(shell);
+    await installer.fakes({ deno: standInDeno(VERSION) });
+    const env = { DEV_SESSIONS_DENO: join(installer.sandbox.root, "fakes", "deno") };
+    const { code, stdout, stderr } = await installer.run(["--from-source"], { env });
+    strictEqual(code, 0, stderr);
+    match(stdout, new RegExp(`^Installed dev-sessions ${VERSION}: `, "m"));
+    match(stdout, /^It is a self-contained executable, compiled from /m);
+    strictEqual(await Deno.readTextFile(installer.executable), standIn({ version: VERSION }));
+    deepStrictEqual([...Deno.readDirSync(installer.bin)].map(({ name }) => name), ["dev-sessions"]);
+  },
+  "but installs no other program": (shell) =>
+    refuses(shell, /the compiled file is version 6\.6\.6, not /, async (installer) => {
+      await installer.fakes({ deno: standInDeno("6.6.6") });
+      const env = { DEV_SESSIONS_DENO: join(installer.sandbox.root, "fakes", "deno") };
+      return await installer.run(["--from-source"], { env });
+    }),
 });
 
 testShells("install.sh leaves what was there", {
