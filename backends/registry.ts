@@ -4,6 +4,7 @@ import type { AgentKind } from "../lib/session.ts";
 import type { Deps } from "../lib/deps.ts";
 import type { Paths } from "../lib/paths.ts";
 import type { Backend } from "./backend.ts";
+import type { AgentProgram } from "./program.ts";
 
 type Loader = (deps: Deps, paths: Paths) => Promise<Backend>;
 
@@ -11,4 +12,10 @@ type Loader = (deps: Deps, paths: Paths) => Promise<Backend>;
 export const BACKENDS: Readonly<Partial<Record<AgentKind, Loader>>> = {
   claude: async (deps, paths) => new (await import("./claude/backend.ts")).ClaudeBackend(deps, paths),
   codex: async (deps, paths) => new (await import("./codex/backend.ts")).CodexBackend(deps, paths),
+};
+
+/** The agents' own programs. */
+export const PROGRAMS: Readonly<Partial<Record<AgentKind, () => Promise<AgentProgram>>>> = {
+  claude: async () => (await import("./claude/program.ts")).CLAUDE_PROGRAM,
+  codex: async () => (await import("./codex/program.ts")).CODEX_PROGRAM,
 };

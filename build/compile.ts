@@ -177,19 +177,13 @@ function failure(target: Target, said: string): Error {
 
 async function proofOf(path: string, target: Target, { standIn, runtime }: CompileOptions): Promise<Proof> {
   if (target !== Deno.build.target) return "not_run";
-  const { code, stdout, stderr } = await new Deno.Command(path, {
-    args: ["--version"],
-    clearEnv: true,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
-  }).output();
-  const said = new TextDecoder().decode(code === 0 ? stdout : stderr).trim();
-  if (code === 0 && said === VERSION) return "runs";
+  const said = await ask(path, ["--version"]);
   if (!said.startsWith("deno ")) {
+    // Answered by modules that are read out of the executable when they are reached.
+    const answer = await ask(path, ["--version", "--json"]);
+    if (said === VERSION && isCompiled(answer)) return "runs";
     throw new Error(
-      `Cannot compile dev-sessions for ${target}: the product ends with exit code ${code}: ${said}`,
+      `Cannot compile dev-sessions for ${target}: the product answers --version with: ${said} ${answer}`,
     );
   }
   if (standIn) return "stand_in";
@@ -197,6 +191,28 @@ async function proofOf(path: string, target: Target, { standIn, runtime }: Compi
     `Cannot compile dev-sessions for ${target}: ${RUNTIME_NAME}=${runtime} is Deno itself, not its runtime for ` +
       `compiled programs, so the product would start Deno. Set ${RUNTIME_NAME} to a denort, or unset it`,
   );
+}
+
+/** What it prints; on stderr when it fails. */
+async function ask(path: string, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(path, {
+    args: [...args],
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
+  }).output();
+  return new TextDecoder().decode(code === 0 ? stdout : stderr).trim();
+}
+
+function isCompiled(answer: string): boolean {
+  try {
+    const { version, build } = JSON.parse(answer);
+    return version === VERSION && build === "compiled";
+  } catch {
+    return false;
+  }
 }
 
 async function sha256(path: string): Promise<string> {

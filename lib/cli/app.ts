@@ -71,7 +71,9 @@ export function reportCrash(error: unknown, { terminal, env }: Deps): number {
 
 async function understand(argv: readonly string[], { deps, version }: CliDeps): Promise<Invocation> {
   const [name = "help", ...rest] = argv;
-  if (name === "--version" || name === "-V") return answer(version);
+  if (name === "--version" || name === "-V") {
+    return rest.includes("--json") ? (await import("./version.ts")).versions(version) : answer(version);
+  }
   if (name === "help" || name === "--help" || name === "-h") {
     const [topic, excess] = rest.filter((argument) => argument !== "--help" && argument !== "-h");
     if (excess !== undefined) {

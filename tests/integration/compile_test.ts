@@ -11,6 +11,7 @@ import { compile, type CompileOptions, RuntimeUnavailableError, type Target } fr
 import { faultsOf, inspect, type Inspection } from "../../build/inspect.ts";
 import { VERSION } from "../../lib/version.ts";
 import { step } from "../support/live_session.ts";
+import { tinyProgram } from "../support/tiny_program.ts";
 
 const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
 const HOST = Deno.build.target as Target;
@@ -159,6 +160,43 @@ Deno.test("the bundle and what is compiled from it", async (t) => {
         foreignCode: false,
       });
       ok(files.size < found!.files.size, "lazily imported modules are embedded only when they are named");
+    });
+
+    await step(t, "what answers as it should gets its name and its checksum", async () => {
+      // The runtime's part is played by a program of a few bytes, which exists for one platform.
+      if (HOST !== "x86_64-unknown-linux-gnu") return;
+      const released = join(root, "released");
+      const runtime = join(root, "tiny");
+      const compileWith = async (version: string, answer: string) => {
+        await Deno.writeFile(runtime, tinyProgram(version, answer), { mode: 0o755 });
+        return await compile({ ...options, output: released, runtime, standIn: false });
+      };
+      const compiled = (version: string) => JSON.stringify({ version, build: "compiled" });
+      for (
+        const [version, answer] of [
+          [VERSION, "error: Module not found"],
+          [VERSION, JSON.stringify({ version: VERSION, build: "bundle" })],
+          [VERSION, compiled("0.0.1")],
+          ["0.0.1", compiled(VERSION)],
+        ] as const
+      ) {
+        await rejects(compileWith(version, answer), /the product answers --version with: /);
+        deepStrictEqual(await names(released), []);
+      }
+      const name = `dev-sessions-${HOST}`;
+      deepStrictEqual(await compileWith(VERSION, compiled(VERSION)), [
+        { target: HOST, path: join(released, name), proof: "runs" },
+      ]);
+      deepStrictEqual(await names(released), ["SHA256SUMS", name]);
+      strictEqual((await Deno.stat(join(released, name))).mode! & 0o777, 0o755);
+      match(await Deno.readTextFile(join(released, "SHA256SUMS")), new RegExp(`^[0-9a-f]{64}  ${name}\n$`));
+      const { code } = await new Deno.Command("sha256sum", {
+        args: ["-c", "SHA256SUMS"],
+        cwd: released,
+        stdout: "null",
+      })
+        .output();
+      strictEqual(code, 0);
     });
 
     await step(t, "a failed compilation leaves what was there", async () => {
