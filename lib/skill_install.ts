@@ -89,7 +89,7 @@ export async function carryOut(plan: readonly PlannedSkill[], unique: string): P
       }
     }
     for (const { skill, action, part } of todo) {
-      await assertUntouched(skill);
+      await assertUntouched(skill, part);
       if (action === "install") await Deno.rename(part, skill.path);
       else await Deno.remove(skill.path);
     }
@@ -126,19 +126,31 @@ async function textOf({ name }: InstalledSkill): Promise<string> {
 
 /** Notes each folder that it made, the outermost first. */
 async function makeFolders(path: string, made: string[]): Promise<void> {
+  if (await isFolder(path)) return;
+  await makeFolders(folderOf(path), made);
   try {
     await Deno.mkdir(path);
     made.push(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound && path !== "/") {
-      await makeFolders(folderOf(path), made);
-      await makeFolders(path, made);
-    } else if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    else if (!(await Deno.stat(path)).isDirectory) throw new Error(`${quoted(path)} is not a folder`);
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    // Another call has just made it, or it is a link to nothing.
+    if (!await isFolder(path)) throw new Error(`${quoted(path)} is no folder`);
   }
 }
 
-async function assertUntouched({ name, path, content }: InstalledSkill): Promise<void> {
+/** @throws for what is there and is no folder. */
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    if ((await Deno.stat(path)).isDirectory) return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  throw new Error(`${quoted(path)} is no folder`);
+}
+
+/** Another call may have written the same. */
+async function assertUntouched({ name, path, content }: InstalledSkill, part: string): Promise<void> {
   let now: string | null;
   try {
     now = await Deno.readTextFile(path);
@@ -147,7 +159,7 @@ async function assertUntouched({ name, path, content }: InstalledSkill): Promise
     now = null;
   }
   // A file that is too long to be ours is known without its content.
-  if (now === content || (content === "" && now !== null)) return;
+  if (now === content || (content === "" && now !== null) || now === await Deno.readTextFile(part)) return;
   throw new AppError(
     "failure",
     `Cannot replace skill "${name}" at ${quoted(path)}: somebody has just changed it. Please run this again`,
