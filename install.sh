@@ -746,7 +746,7 @@ uninstall() {
   if [ "$present" = yes ]; then
     remove_service
     if offers install-skill && ! "$target" install-skill --uninstall </dev/null; then
-      warn "Note: not all skills were removed, see above."
+      warn "Note: not all skills were removed, see above; their files are yours to remove."
     fi
     rm -f -- "$target" 2>/dev/null || fail "Cannot remove \"$target\": its folder cannot be written"
     say "Removed $target"
