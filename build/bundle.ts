@@ -3,7 +3,7 @@
  * `deno run -A build/bundle.ts <folder>` makes the folder anew.
  */
 
-const CHECKOUT = new URL("..", import.meta.url).pathname;
+const CHECKOUT = decodeURIComponent(new URL("..", import.meta.url).pathname);
 
 /** Makes `folder` anew; its `main.js` is the program. @throws Error when the bundler fails. */
 export async function bundle(folder: string): Promise<void> {

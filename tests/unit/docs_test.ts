@@ -79,7 +79,8 @@ function usesInPage(page: string): string[][] {
 
 function problemOf(words: readonly string[], known: readonly Command[]): string | null {
   const [verb = "", ...rest] = words;
-  if (FREE_WORDS.has(verb) || verb.startsWith("<")) return null;
+  // A version, in what a program says of itself.
+  if (FREE_WORDS.has(verb) || verb.startsWith("<") || /^\d/.test(verb)) return null;
   const command = known.find((one) => one.verb === verb);
   if (command === undefined) return `there is no command "${verb}"`;
   const end = rest.indexOf("--");
