@@ -17,7 +17,8 @@ const reasonFor = (block: DocBlock) => NOT_RUN[block.page]?.[firstLine(block)];
 Deno.test("what is not run of the pages stands in them, and is said with its reason", () => {
   const unrun = blocks.filter((block) => reasonFor(block) !== undefined);
   deepStrictEqual(
-    Object.entries(NOT_RUN).flatMap(([page, lines]) => Object.keys(lines).map((line) => `${page}: ${line}`)).sort(),
+    Object.entries(NOT_RUN).flatMap(([page, lines]) => Object.keys(lines).map((line) => `${page}: ${line}`))
+      .sort(),
     unrun.map((block) => `${block.page}: ${firstLine(block)}`).sort(),
   );
 });

@@ -73,7 +73,9 @@ export function docBlocks(page: string, text: string): DocBlock[] {
     if (!RUN_BY_READERS.has(kind)) {
       if (marked) throw new Error(`${page}:${line}: a marker above a block of ${kind || "no language"}`);
       if (/^(?:\$ )?(?:dev-sessions|deno|sh|curl|npx) /m.test(body)) {
-        throw new Error(`${page}:${line}: commands in a block of ${kind || "no language"}: say sh or console`);
+        throw new Error(
+          `${page}:${line}: commands in a block of ${kind || "no language"}: say sh or console`,
+        );
       }
       continue;
     }
@@ -154,10 +156,12 @@ export function normalised(text: string, root: string | null): string {
     .split("\n").map((line) => line.trimEnd()).join("\n").trimEnd();
 }
 
-/** Whether the output is what the page shows, where a line `...` stands for any number of lines. */
+/** Whether the output is what the page shows, where a line `...` stands for any number of lines, and `...` at the end of one for any rest. */
 export function fits(shown: string, actual: string): boolean {
   const escaped = shown.split("\n").map((line) =>
-    line === "..." ? "(?:.*\\n)*?" : `${line.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\\n`
+    line === "..."
+      ? "(?:.*\\n)*?"
+      : `${line.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/(?:\\\.){3}$/, ".*")}\\n`
   );
   return new RegExp(`^${escaped.join("")}$`).test(actual === "" && shown !== "" ? "" : `${actual}\n`) ||
     shown === actual;

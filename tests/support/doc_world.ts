@@ -8,6 +8,7 @@ import { standIn } from "./installer.ts";
 import { ReleaseServer } from "./release_server.ts";
 import { makeRepository } from "./repository.ts";
 import type { RunOutput } from "./running_command.ts";
+import { stampInstaller } from "../../build/release.ts";
 import { VERSION } from "../../lib/version.ts";
 
 const BLOCK_MS = 120_000;
@@ -44,7 +45,9 @@ export class DocWorld implements AsyncDisposable {
   /** Runs a block as it stands. @throws Error with page, line and what it printed when that is not what the page says. */
   async run(block: DocBlock): Promise<void> {
     const at = `${block.page}:${block.line}`;
-    if (/~\/dev-sessions\b/.test(block.folder + block.before + block.text)) await this.#addCheckout();
+    if (/~\/dev-sessions\b/.test([block.folder, block.before, block.text].join("\n"))) {
+      await this.#addCheckout();
+    }
     await Deno.writeTextFile(join(this.sandbox.root, "ids"), block.ids.map((id) => `${id}\n`).join(""));
     switch (block.kind) {
       case "sh":
@@ -75,11 +78,13 @@ export class DocWorld implements AsyncDisposable {
     for (const [index, { command, output }] of steps.entries()) {
       const text = await Deno.readTextFile(join(folder, String(index))).catch(() => `not run: ${stderr}`);
       await Deno.remove(join(folder, String(index))).catch(() => {});
-      const [shown, actual] = [[output, null] as const, [text, this.sandbox.root] as const].map(([text, root]) => {
-        const same = block.anyNumbers ? text.replaceAll(/\d+/g, "N") : text;
-        const lines = normalised(same, root);
-        return block.anyOrder ? lines.split("\n").sort().join("\n") : lines;
-      }) as [string, string];
+      const [shown, actual] = [[output, null] as const, [text, this.sandbox.root] as const].map(
+        ([text, root]) => {
+          const same = block.anyNumbers ? text.replaceAll(/\d+/g, "N") : text;
+          const lines = normalised(same, root);
+          return block.anyOrder ? lines.split("\n").sort().join("\n") : lines;
+        },
+      ) as [string, string];
       if (fits(shown, actual)) continue;
       throw new Error(
         `${at}: $ ${command}\n--- the page shows\n${shown}\n--- it prints\n${actual}\n--- as it is\n${text}`,
@@ -94,7 +99,8 @@ export class DocWorld implements AsyncDisposable {
     await Deno.remove(ready).catch(() => {});
     const folder = block.folder.replace(/^~/, sandbox.home);
     await Deno.mkdir(folder, { recursive: true });
-    const before = `set -eu\n${FUNCTIONS}\n{ :\n${block.before}\n} >'${noise}' 2>&1\nset +eu\n: >'${ready}'\n`;
+    const before =
+      `set -eu\n${FUNCTIONS}\n{ :\n${block.before}\n} >'${noise}' 2>&1\nset +eu\n: >'${ready}'\n`;
     // A process group of its own, so that Ctrl-C reaches all of it and nothing else.
     const running = sandbox.spawn("setsid", ["bash", "-c", before + script], { cwd: folder });
     if (block.stop !== null) {
@@ -128,17 +134,22 @@ exec ${command} "$@"`,
     );
     await Deno.symlink(Deno.execPath(), join(sandbox.root, "bin", "deno"));
     // What is fetched from the network comes from here.
-    await bin("npx", `[ "$1 $2" = "--yes deno@2.9.6" ] && shift 2 && exec deno "$@"\necho "npx $*" >&2; exit 1`);
+    await bin(
+      "npx",
+      `[ "$1 $2" = "--yes deno@2.9.6" ] && shift 2 && exec deno "$@"\necho "npx $*" >&2; exit 1`,
+    );
     await bin(
       "curl",
       `for word do shift; case $word in ${RELEASES}*) word="${this.releases.url}\${word#${RELEASES}}" ;; esac
+  [ "$word" = =https ] && word==http,https
   set -- "$@" "$word"; done
 exec /usr/bin/curl "$@"`,
     );
     await this.releases.publish(VERSION, standIn({ version: VERSION, skills: true, gateway: true }));
     const installer = await Deno.readTextFile(join(CHECKOUT, "install.sh"));
-    this.releases.put("latest/download/install.sh", installer);
-    sandbox.env["DEV_SESSIONS_BASE_URL"] = this.releases.url;
+    this.releases.put("latest/download/install.sh", stampInstaller(installer, RELEASES));
+    // Deno itself is known to be no runtime of executables, so that none is downloaded.
+    sandbox.env["DENORT_BIN"] = Deno.execPath();
     for (const name of ["api", "web"]) await makeRepository(sandbox, join(sandbox.home, "src", name));
   }
 
