@@ -11,6 +11,8 @@ export interface Paths {
   readonly state: string;
   /** What the user has set, see `config.ts`. */
   readonly config: string;
+  /** One line: the absolute path of the installed executable, written by whoever installs it. */
+  readonly executable: string;
   /** The registry. */
   readonly database: string;
   /** What happened to the sessions, in order; built from the agents' records by its readers. */
@@ -39,6 +41,7 @@ export function pathsFrom(env: Env): Paths {
     home,
     state,
     config: `${state}/config.json`,
+    executable: `${state}/executable`,
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
