@@ -13,6 +13,8 @@ export interface Paths {
   readonly config: string;
   /** One line: the absolute path of the installed executable, written by whoever installs it. */
   readonly executable: string;
+  /** What the gateway prints when it runs as a service. */
+  readonly gatewayLog: string;
   /** The registry. */
   readonly database: string;
   /** What happened to the sessions, in order; built from the agents' records by its readers. */
@@ -42,6 +44,7 @@ export function pathsFrom(env: Env): Paths {
     state,
     config: `${state}/config.json`,
     executable: `${state}/executable`,
+    gatewayLog: `${state}/gateway.log`,
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
