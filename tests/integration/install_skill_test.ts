@@ -105,6 +105,11 @@ Deno.test("the skills go where the agents that are set up look for them, and com
     await expectText(install(sandbox, ["--codex"], { env }), installed(join(sandbox.workspace, "cx")));
   });
 
+  await t.step("not to two places at once", async () => {
+    const { code, stdout, stderr } = await install(sandbox, ["--global", "--local"]);
+    deepStrictEqual([code, stdout, stderr], [2, "", "Cannot use both --global and --local\n"]);
+  });
+
   await t.step("uninstall removes files and their folders, and leaves what else is in them", async () => {
     await write(join(claude, "skills", "handoff", "notes.md"), SECRET);
     await write(file(claude, "mine"), SECRET);
