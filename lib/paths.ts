@@ -88,6 +88,24 @@ export function codexHomeFolder(env: Env, cwd: string): string {
   return withoutTrailingSlash(resolvePath(cwd, configured));
 }
 
+/** Whose skills: the user's, or those of the folder that a command runs in. */
+export type SkillScope = "global" | "local";
+
+/**
+ * Where an agent looks for skills.
+ *
+ * @throws AppError when HOME is needed and unset.
+ */
+export function skillsFolder(agent: "claude" | "codex", scope: SkillScope, env: Env, cwd: string): string {
+  if (scope === "local") return `${withoutTrailingSlash(cwd)}/.${agent}/skills`;
+  switch (agent) {
+    case "claude":
+      return `${claudeConfigFolder(env, pathsFrom(env).home)}/skills`;
+    case "codex":
+      return `${codexHomeFolder(env, cwd)}/skills`;
+  }
+}
+
 /** Where a Codex server listens by default, i.e. with `--listen unix://`. */
 export function controlSocket(codexHome: string): string {
   return `${codexHome}/app-server-control/app-server-control.sock`;

@@ -32,6 +32,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
+  "doctor": { brief: "Examine this installation", load: () => import("./doctor.ts") },
+  "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
+  "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
+};
+
+/** For programs only: no page, no table and no suggestion has them. */
+const HIDDEN_VERBS: Readonly<Record<string, Verb["load"]>> = {
+  "rpc": () => import("./rpc.ts"),
 };
 
 type ClosableService = SessionService & { close(): void | Promise<void> };
@@ -70,7 +78,9 @@ export function reportCrash(error: unknown, { terminal, env }: Deps): number {
 
 async function understand(argv: readonly string[], { deps, version }: CliDeps): Promise<Invocation> {
   const [name = "help", ...rest] = argv;
-  if (name === "--version" || name === "-V") return answer(version);
+  if (name === "--version" || name === "-V") {
+    return rest.includes("--json") ? (await import("./version.ts")).versions(version) : answer(version);
+  }
   if (name === "help" || name === "--help" || name === "-h") {
     const [topic, excess] = rest.filter((argument) => argument !== "--help" && argument !== "-h");
     if (excess !== undefined) {
@@ -83,10 +93,16 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
     }
     return await (await import("./parse.ts")).parse(topic, own(topic), ["--help"], Object.keys(VERBS), deps);
   }
+  // For the scripts that completions prints.
+  if (name === "__complete") {
+    const { complete } = await import("./completion/complete.ts");
+    return { json: false, long: false, run: async () => ({ text: await complete(rest, VERBS, deps) }) };
+  }
   return await (await import("./parse.ts")).parse(name, own(name), rest, Object.keys(VERBS), deps);
 }
 
 function own(name: string): Verb["load"] | null {
+  if (Object.hasOwn(HIDDEN_VERBS, name)) return HIDDEN_VERBS[name]!;
   return Object.hasOwn(VERBS, name) ? VERBS[name]!.load : null;
 }
 
