@@ -150,7 +150,12 @@ export class RemoteService implements SessionService {
     signal?: AbortSignal,
   ): AsyncGenerator<Results[Op]> {
     const items = this.carrier.stream(operation, request, { key: null, ...(signal ? { signal } : {}) });
-    for await (const item of items) yield this.#decode(operation, item);
+    try {
+      for await (const item of items) yield this.#decode(operation, item);
+    } catch (error) {
+      // Whoever stops a stream knows that it has ended.
+      if (!signal?.aborted) throw error;
+    }
   }
 
   #decode<Op extends Operation>(operation: Op, value: unknown): Results[Op] {

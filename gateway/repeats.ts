@@ -31,6 +31,8 @@ interface Entry {
   answer: Promise<unknown>;
   readonly stop: AbortController;
   callers: number;
+  /** When the last one of them has left. */
+  leftAt: number;
   /** Null while it runs. */
   outcome: "kept" | "too large" | null;
 }
@@ -85,6 +87,7 @@ export class Repeats {
       answer: Promise.try(start, stop.signal),
       stop,
       callers: 0,
+      leftAt: 0,
       outcome: null,
     };
     const keep = (size: number) => {
@@ -111,12 +114,14 @@ export class Repeats {
 
   async #left(entry: Entry): Promise<void> {
     entry.callers--;
+    entry.leftAt = this.clock.monotonic();
     if (entry.outcome !== null) return;
     const ended = new AbortController();
     const stop = () => ended.abort();
     entry.answer.then(stop, stop);
     await this.clock.sleep(GRACE_MS, ended.signal);
-    if (entry.callers === 0 && entry.outcome === null) entry.stop.abort();
+    const alone = entry.callers === 0 && this.clock.monotonic() - entry.leftAt >= GRACE_MS;
+    if (alone && entry.outcome === null) entry.stop.abort();
   }
 
   /** What runs is never forgotten; beyond the bound the oldest answers go. */

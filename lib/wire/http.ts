@@ -6,6 +6,8 @@ import { peer } from "./handshake.ts";
 
 /** `POST /v1/<operation>`; the number changes only when HTTP itself is used in another way. */
 export const OPERATION_PATH = "/v1/";
+/** Stops what runs with the idempotency key of the header; answers `{"result": {"stopped": <boolean>}}`. */
+export const CANCEL_PATH = "/v1/cancel";
 /** Answers without a token: `health` below. */
 export const HEALTH_PATH = "/health";
 
@@ -13,7 +15,7 @@ export const HEADER = {
   /** `WIRE_PROTOCOL` of whoever sends it, in requests and answers. */
   protocol: "dev-sessions-protocol",
   version: "dev-sessions-version",
-  /** The same for every attempt of one request. */
+  /** The same for every attempt of one request; percent-encoded, since a header holds ASCII only. */
   key: "idempotency-key",
   /** `1`: an earlier attempt with this key may have arrived. */
   again: "dev-sessions-again",
