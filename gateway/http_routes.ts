@@ -3,7 +3,7 @@
 import { parseCursor } from "../lib/events.ts";
 import { isSessionId } from "../lib/champion_ids.ts";
 import type { Requests } from "../lib/wire.ts";
-import { HEALTH_PATH, OPERATION_PATH } from "../lib/wire/http.ts";
+import { CANCEL_PATH, HEALTH_PATH, OPERATION_PATH } from "../lib/wire/http.ts";
 import { HttpError, httpError } from "./http_answers.ts";
 import { LOOKS_LIKE_TOKEN } from "./tokens.ts";
 import { US } from "../lib/wire/handshake.ts";
@@ -20,6 +20,8 @@ export type Route =
   | { readonly kind: "health" }
   | { readonly kind: "legacy"; readonly path: string }
   | { readonly kind: "operation"; readonly operation: string }
+  /** Stops what runs with the request's key. */
+  | { readonly kind: "cancel" }
   /** Server-sent events. */
   | { readonly kind: "events"; readonly request: Requests["events"] };
 
@@ -55,7 +57,7 @@ export function routeOf(method: string, url: string, lastEventId: string | undef
   }
   if (method !== "POST") throw wrongMethod("POST");
   if (query !== "") throw httpError(400, "usage", "Cannot understand the request: it takes no query");
-  return { kind: "operation", operation };
+  return path === CANCEL_PATH ? { kind: "cancel" } : { kind: "operation", operation };
 }
 
 /** For a client of 0.4.4, which prints `error`. */

@@ -130,14 +130,15 @@ export class HttpGateway {
         if (!request.complete) response.setHeader("connection", "close");
         return answerJson(response, 426, legacyAnswer(), { upgrade: "dev-sessions" });
       case "operation":
+      case "cancel":
       case "events":
-        line.operation = route.kind === "events" ? "events" : route.operation;
+        line.operation = route.kind === "operation" ? route.operation : route.kind;
         return await this.#serve(route, request, response, line, goOn);
     }
   }
 
   async #serve(
-    route: Extract<Route, { kind: "operation" | "events" }>,
+    route: Extract<Route, { kind: "operation" | "cancel" | "events" }>,
     request: IncomingMessage,
     response: ServerResponse,
     line: Line,
@@ -153,6 +154,11 @@ export class HttpGateway {
     line.name = caller.kind === "master" ? null : caller.name;
     assertSameProtocol(request);
     const key = keyOf(request);
+    if (route.kind === "cancel") {
+      return answerJson(response, 200, {
+        result: key !== null && this.world.calls.cancel(ownerOf(caller), key),
+      });
+    }
     const checked = route.kind === "events"
       ? checkRequest("events", route.request)
       : checkRequest(route.operation, await readJson(request, goOn));
@@ -189,7 +195,7 @@ export class HttpGateway {
     format: typeof LINES,
   ): Promise<ErrorCode | null> {
     const begun = this.world.calls.serve(this.world.serviceOf(caller), checked, {
-      caller: caller.kind === "master" ? "master" : `token ${caller.id}`,
+      caller: ownerOf(caller),
       key,
       again: headerOf(request, HEADER.again) === "1",
       signal: stop.signal,
@@ -286,13 +292,26 @@ function assertSameProtocol(request: IncomingMessage): void {
   if (mismatch !== null) throw httpError(426, mismatch.code, mismatch.message, { upgrade: "dev-sessions" });
 }
 
+/** Whose keys they are. */
+function ownerOf(caller: Caller): string {
+  return caller.kind === "master" ? "master" : `token ${caller.id}`;
+}
+
+/** Headers have no letters beyond ASCII: it comes as a part of an address would. */
 function keyOf(request: IncomingMessage): string | null {
-  const key = headerOf(request, HEADER.key) ?? null;
-  if (key === null || (key.length > 0 && key.length <= MAX_KEY_LENGTH)) return key;
+  const given = headerOf(request, HEADER.key);
+  if (given === undefined) return null;
+  let key = "";
+  try {
+    key = decodeURIComponent(given);
+  } catch {
+    // As if it were empty.
+  }
+  if (key.length > 0 && key.length <= MAX_KEY_LENGTH) return key;
   throw httpError(
     400,
     "usage",
-    `Cannot understand the request: its key has more than ${MAX_KEY_LENGTH} characters`,
+    `Cannot understand the request: its key must be 1 to ${MAX_KEY_LENGTH} characters`,
   );
 }
 
