@@ -22,7 +22,7 @@ export function parseBind(text: string): Bind | null {
   const address = text.replace(/^\[(.*)\]$/, "$1").toLowerCase();
   if (address === "localhost") return { kind: "address", address: LOOPBACK, reach: "loopback" };
   const isAddress = IPV4.test(address) || address === "*" ||
-    (/^[0-9a-f:.]+$/.test(address) && address.includes(":"));
+    /^(?=.*:.*:)[0-9a-f:.]+$/.test(address);
   if (!isAddress) return null;
   if (WILDCARDS.has(address) || /^::(?:ffff:)?0\.0\.0\.0$/.test(address) || /^[0:]+$/.test(address)) {
     return { kind: "address", address: address === "*" ? "0.0.0.0" : address, reach: "everywhere" };

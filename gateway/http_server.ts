@@ -155,9 +155,8 @@ export class HttpGateway {
     assertSameProtocol(request);
     const key = keyOf(request);
     if (route.kind === "cancel") {
-      return answerJson(response, 200, {
-        result: key !== null && this.world.calls.cancel(ownerOf(caller), key),
-      });
+      const stopped = key !== null && this.world.calls.cancel(ownerOf(caller), key);
+      return answerJson(response, 200, { result: { stopped } });
     }
     const checked = route.kind === "events"
       ? checkRequest("events", route.request)

@@ -40,7 +40,7 @@ export const command = buildCommand<Flags, string[], ParseContext>({
       `Make tokens invalid: they are refused from now on, and what streams to their holders ends within a
 second or two. Sessions that were made with them go on.
 
-Example:
+Examples:
   dev-sessions gateway token revoke 1a2b3c4d`,
   },
   parameters: {
