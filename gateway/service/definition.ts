@@ -7,8 +7,8 @@ export interface ServiceSpec {
   /** What starts dev-sessions again, before `gateway` and its options. */
   readonly args: readonly string[];
   readonly port: number;
-  /** As `gateway --bind` takes it; null: the default. */
-  readonly bind: string | null;
+  /** Further options of `gateway`, as it takes them. */
+  readonly options: readonly string[];
   /** The complete set of variables beyond what the service manager gives. */
   readonly env: Readonly<Record<string, string>>;
   /** Absolute path of the file that gets what the gateway prints. */
@@ -20,17 +20,15 @@ export const STOP_SECONDS = 20;
 export const RESTART_PAUSE_SECONDS = 1;
 
 /** @returns the arguments of the program, from the first one on. */
-export function gatewayArguments({ args, port, bind }: ServiceSpec): string[] {
-  return [...args, "gateway", "--port", String(port), ...(bind === null ? [] : ["--bind", bind])];
+export function gatewayArguments({ args, port, options }: ServiceSpec): string[] {
+  return [...args, "gateway", "--port", String(port), ...options];
 }
 
-/** What of a definition that we wrote can be read again; null where it was not us, or someone has changed it. */
-export function settingsIn(
-  definition: string,
-): { readonly port: number; readonly bind: string | null } | null {
+/** The port in a definition that we or 0.4.4 wrote; null where someone has changed it. */
+export function portIn(definition: string): number | null {
   const words = definition.replaceAll(/<\/?(?:string|array|key)>|["\s]+/g, " ").replaceAll(/ +/g, " ");
-  const match = / gateway --port (\d{1,5})(?: --bind ([A-Za-z0-9.:[\]-]+))?/.exec(words);
-  return match === null ? null : { port: Number(match[1]), bind: match[2] ?? null };
+  const match = / gateway --port (\d{1,5})(?!\d)/.exec(words);
+  return match === null ? null : Number(match[1]);
 }
 
 /** Variables that decide where a gateway finds programs, sessions and agents; taken from whoever installs it. */

@@ -6,14 +6,15 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Paths } from "../../lib/paths.ts";
-import { capturedEnvironment, hasControlCharacter, type ServiceSpec, settingsIn } from "./definition.ts";
+import { LOOPBACK } from "../bind.ts";
+import { capturedEnvironment, hasControlCharacter, portIn, type ServiceSpec } from "./definition.ts";
 import { askHealth, type Health } from "./health.ts";
 import type { ServiceManager, ServiceState } from "./manager.ts";
 
 export interface InstallRequest {
   readonly port: number;
-  /** As `gateway --bind` takes it; null: the default. */
-  readonly bind: string | null;
+  /** Further options of `gateway`, as it takes them. */
+  readonly options: readonly string[];
   /** Names of variables that the gateway is to get beside the usual ones. */
   readonly env: readonly string[];
 }
@@ -30,8 +31,7 @@ export interface Installed {
 export interface ServiceStatus extends ServiceState {
   /** Null: it is not installed. */
   readonly file: string | null;
-  readonly port: number | null;
-  readonly bind: string | null;
+  readonly port: number;
   /** What the gateway on that port says; null when nobody answers there. */
   readonly health: Health | null;
   readonly log: string;
@@ -52,7 +52,6 @@ const LOG_LINES_SHOWN = 20;
 const LOG_TAIL_BYTES = 16_384;
 /** A log beyond this is moved aside when the service is installed. */
 const LOG_LIMIT_BYTES = 16_777_216;
-const LOOPBACK = "127.0.0.1";
 
 /** @throws AppError when it can't be had; then an earlier service is as it was. */
 export async function installService(request: InstallRequest, world: ServiceWorld): Promise<Installed> {
@@ -62,7 +61,8 @@ export async function installService(request: InstallRequest, world: ServiceWorl
   const spec = specOf(request, world);
   const before = await readOrNull(manager.file);
   const ran = (await manager.state()).state;
-  await assertPortFree(request, before === null ? null : settingsIn(before), ran === "running");
+  const isOurs = before !== null && ran === "running" && portIn(before) === request.port;
+  if (!isOurs) await assertPortFree(request.port);
 
   await prepareLog(paths.gatewayLog);
   const logBegin = await sizeOf(paths.gatewayLog);
@@ -94,9 +94,13 @@ export async function uninstallService({ manager }: ServiceWorld): Promise<strin
   return manager.file;
 }
 
-export async function serviceStatus({ manager, paths }: ServiceWorld): Promise<ServiceStatus> {
+/** @param usualPort where a gateway would listen that is no service. */
+export async function serviceStatus(
+  { manager, paths }: ServiceWorld,
+  usualPort: number,
+): Promise<ServiceStatus> {
   const definition = await readOrNull(manager.file);
-  const settings = definition === null ? null : settingsIn(definition);
+  const port = (definition === null ? null : portIn(definition)) ?? usualPort;
   const known = await manager.lack() === null;
   const state: ServiceState = known
     ? await manager.state()
@@ -104,23 +108,22 @@ export async function serviceStatus({ manager, paths }: ServiceWorld): Promise<S
   return {
     ...state,
     file: definition === null ? null : manager.file,
-    port: settings?.port ?? null,
-    bind: settings?.bind ?? null,
-    health: settings === null ? null : await askHealth(hostOf(settings.bind), settings.port),
+    port,
+    health: await askHealth(LOOPBACK, port),
     log: paths.gatewayLog,
   };
 }
 
 function specOf(
-  { port, bind, env: names }: InstallRequest,
+  { port, options, env: names }: InstallRequest,
   { deps, paths, self }: ServiceWorld,
 ): ServiceSpec {
   const { env, missing } = capturedEnvironment(deps.env, names, port);
   if (missing.length > 0) {
     throw cannotInstall(`the variable ${missing.join(", ")} is not set here. Set it, or leave --env out`);
   }
-  const spec: ServiceSpec = { ...self, port, bind, env, log: paths.gatewayLog };
-  const texts = [spec.command, ...spec.args, spec.log, ...Object.entries(env).flat()];
+  const spec: ServiceSpec = { ...self, port, options, env, log: paths.gatewayLog };
+  const texts = [spec.command, ...spec.args, ...options, spec.log, ...Object.entries(env).flat()];
   const unfit = texts.find(hasControlCharacter);
   if (unfit !== undefined) {
     throw cannotInstall(
@@ -131,17 +134,12 @@ function specOf(
 }
 
 /** Another program on the port would answer in place of ours, or keep ours from starting. */
-async function assertPortFree(
-  { port, bind }: InstallRequest,
-  current: { readonly port: number } | null,
-  running: boolean,
-): Promise<void> {
-  if (running && current?.port === port) return;
+async function assertPortFree(port: number): Promise<void> {
   try {
-    Deno.listen({ hostname: hostOf(bind), port }).close();
+    Deno.listen({ hostname: LOOPBACK, port }).close();
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) return;
-    const health = await askHealth(hostOf(bind), port);
+    const health = await askHealth(LOOPBACK, port);
     const who = health === null
       ? "another program"
       : `a gateway${health.version === null ? "" : ` ${health.version}`}`;
@@ -154,16 +152,16 @@ async function assertPortFree(
 }
 
 async function untilHealthy(
-  { port, bind }: InstallRequest,
+  { port }: InstallRequest,
   { deps, manager, version }: ServiceWorld,
 ): Promise<void> {
   const { clock } = deps;
   const deadline = clock.monotonic() + HEALTHY_LIMIT_MS;
   for (;;) {
     const { state, end } = await manager.state();
-    const health = state === "running" ? await askHealth(hostOf(bind), port) : null;
+    const health = state === "running" ? await askHealth(LOOPBACK, port) : null;
     if (health?.version === version) return;
-    if (state === "failed" || (state === "stopped" && end !== null)) {
+    if (state === "failed" || (end !== null && (state === "stopped" || state === "starting"))) {
       throw new AppError(
         "failure",
         `the gateway was started, but ended at once (${end ?? "no exit code is known"})`,
@@ -206,15 +204,17 @@ async function recordProgram({ paths, self }: ServiceWorld): Promise<void> {
   await writeAtomically(paths.executable, `${self.command}\n`);
 }
 
-function hostOf(bind: string | null): string {
-  return bind !== null && (/^[\d.]+$/.test(bind) || bind.includes(":")) ? bind : LOOPBACK;
-}
-
 async function prepareLog(path: string): Promise<void> {
-  await Deno.mkdir(parentOf(path), { recursive: true, mode: 0o700 });
-  if (await sizeOf(path) > LOG_LIMIT_BYTES) await Deno.rename(path, `${path}.1`);
-  // Made here, since a service manager would make it readable for all.
-  (await Deno.open(path, { create: true, append: true, mode: 0o600 })).close();
+  try {
+    await Deno.mkdir(parentOf(path), { recursive: true, mode: 0o700 });
+    if (await sizeOf(path) > LOG_LIMIT_BYTES) await Deno.rename(path, `${path}.1`);
+    // Made here, since a service manager would make it readable for all.
+    (await Deno.open(path, { create: true, append: true, mode: 0o600 })).close();
+  } catch (error) {
+    throw cannotInstall(
+      `its log can't be written (${messageOf(error)}). Make ${parentOf(path)} your own again`,
+    );
+  }
 }
 
 async function sizeOf(path: string): Promise<number> {

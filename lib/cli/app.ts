@@ -37,6 +37,15 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
   "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
   "gateway": { brief: "Serve sessions to containers", load: () => import("./gateway.ts") },
+  "gateway install": { brief: "Run the gateway as a service", load: () => import("./gateway_install.ts") },
+  "gateway uninstall": {
+    brief: "Remove the gateway's service",
+    load: () => import("./gateway_uninstall.ts"),
+  },
+  "gateway status": {
+    brief: "Tell whether the gateway's service runs",
+    load: () => import("./gateway_status.ts"),
+  },
   "gateway token create": {
     brief: "Make a token for the gateway",
     load: () => import("./gateway_token_create.ts"),

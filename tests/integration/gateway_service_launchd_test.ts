@@ -52,7 +52,7 @@ Deno.test("plist() gives back every value to a parser of property lists", async 
     command: ODD,
     args: ["run", "a\u00a0&lt;"],
     port: 6767,
-    bind: "docker",
+    options: ["--bind", "docker"],
     env: { PATH: ODD, X: "" },
     log: "/home/me/.dev-sessions/gateway.log",
   };
@@ -82,20 +82,23 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const world = await worldOf(sandbox, "1.2.3");
-  const installed = await installService({ port, bind: null, env: [] }, world);
+  const installed = await installService({ port, options: [], env: [] }, world);
   strictEqual(installed.replaced, false);
   strictEqual((await Deno.stat(installed.file)).mode! & 0o777, 0o600);
   strictEqual((await Deno.stat(world.paths.gatewayLog)).mode! & 0o777, 0o600);
-  const status = await serviceStatus(world);
+  const status = await serviceStatus(world, 1);
   deepStrictEqual([status.state, status.port, status.health], ["running", port, { version: "1.2.3" }]);
 
-  strictEqual((await installService({ port, bind: null, env: [] }, world)).replaced, true);
-  const after = await serviceStatus(world);
+  strictEqual((await installService({ port, options: [], env: [] }, world)).replaced, true);
+  const after = await serviceStatus(world, 1);
   strictEqual(after.state, "running");
   strictEqual(after.pid === status.pid, false);
 
   strictEqual(await uninstallService(world), installed.file);
-  deepStrictEqual([(await serviceStatus(world)).state, (await serviceStatus(world)).file], ["stopped", null]);
+  deepStrictEqual([(await serviceStatus(world, 1)).state, (await serviceStatus(world, 1)).file], [
+    "stopped",
+    null,
+  ]);
   strictEqual(await uninstallService(world), null);
 });
 
@@ -103,14 +106,14 @@ Deno.test("an installation that does not come to life shows the log, and the ear
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const good = await worldOf(sandbox, "1.2.3");
-  await installService({ port, bind: null, env: [] }, good);
+  await installService({ port, options: [], env: [] }, good);
   const definition = await Deno.readTextFile(good.manager.file);
   const broken = {
     ...good,
     self: { command: "/bin/sh", args: ["-c", "echo cannot listen >&2; exit 3", "sh"] },
   };
   await rejects(
-    installService({ port, bind: null, env: [] }, broken),
+    installService({ port, options: [], env: [] }, broken),
     (error: Error & { detail?: string }) => {
       match(error.message, /ended at once \(exit 3\)\. The earlier service runs again$/);
       match(error.detail ?? "", /cannot listen/);
@@ -118,14 +121,14 @@ Deno.test("an installation that does not come to life shows the log, and the ear
     },
   );
   strictEqual(await Deno.readTextFile(good.manager.file), definition);
-  strictEqual((await serviceStatus(good)).state, "running");
+  strictEqual((await serviceStatus(good, 1)).state, "running");
   await uninstallService(good);
 });
 
 Deno.test("a first installation that fails leaves nothing", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const world = await worldOf(sandbox, null);
-  await rejects(installService({ port: freePort(), bind: null, env: [] }, world), /Nothing of it was left$/);
+  await rejects(installService({ port: freePort(), options: [], env: [] }, world), /Nothing of it was left$/);
   await rejects(Deno.stat(world.manager.file), Deno.errors.NotFound);
 });
 
@@ -135,14 +138,14 @@ Deno.test("a port that someone has, a variable that is not set and a line break 
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   await rejects(
-    installService({ port, bind: null, env: [] }, world),
+    installService({ port, options: [], env: [] }, world),
     new RegExp(`port ${port} is taken by another program`),
   );
   await rejects(
-    installService({ port: freePort(), bind: null, env: ["NOT_SET"] }, world),
+    installService({ port: freePort(), options: [], env: ["NOT_SET"] }, world),
     /NOT_SET is not set here/,
   );
   const odd = { ...world, self: { command: "/a\nb", args: [] } };
-  await rejects(installService({ port: freePort(), bind: null, env: [] }, odd), /line break/);
+  await rejects(installService({ port: freePort(), options: [], env: [] }, odd), /line break/);
   await rejects(Deno.stat(world.manager.file), Deno.errors.NotFound);
 });

@@ -2,8 +2,8 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import {
   capturedEnvironment,
   hasControlCharacter,
+  portIn,
   type ServiceSpec,
-  settingsIn,
 } from "../../../gateway/service/definition.ts";
 import { stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
 import { plist } from "../../../gateway/service/plist.ts";
@@ -14,7 +14,7 @@ const SPEC: ServiceSpec = {
   command: "/home/me/.local/bin/dev-sessions",
   args: [],
   port: 6767,
-  bind: null,
+  options: [],
   env: { PATH: "/usr/bin:/bin" },
   log: "/home/me/.dev-sessions/gateway.log",
 };
@@ -52,7 +52,7 @@ Deno.test("unitFile() escapes as each place of the file wants it", async (t) => 
   });
   await t.step("arguments: $ and % doubled", () => {
     strictEqual(
-      line({ args: ["run", "/a $b/100%.ts"], bind: "docker" }, "ExecStart="),
+      line({ args: ["run", "/a $b/100%.ts"], options: ["--bind", "docker"] }, "ExecStart="),
       'ExecStart="/home/me/.local/bin/dev-sessions" "run" "/a $$b/100%%.ts" "gateway" "--port" "6767" "--bind" "docker"',
     );
   });
@@ -67,17 +67,19 @@ Deno.test("unitFile() escapes as each place of the file wants it", async (t) => 
   });
 });
 
-Deno.test("settingsIn() reads back what unitFile() and plist() wrote, and 0.4.4's unit, and nothing else", () => {
-  for (const [port, bind] of [[6767, null], [7001, "docker"], [80, "192.168.1.5"], [9, "[::1]"]] as const) {
-    const spec = { ...SPEC, command: ODD, port, bind };
-    deepStrictEqual(settingsIn(unitFile(spec)), { port, bind });
-    deepStrictEqual(settingsIn(plist(spec)), { port, bind });
+Deno.test("portIn() reads back what unitFile() and plist() wrote, and 0.4.4's unit, and nothing else", () => {
+  for (
+    const [port, options] of [[6767, []], [7001, ["--bind", "docker"]], [80, [
+      "--allow-host",
+      "box",
+    ]]] as const
+  ) {
+    const spec = { ...SPEC, command: ODD, port, options };
+    strictEqual(portIn(unitFile(spec)), port);
+    strictEqual(portIn(plist(spec)), port);
   }
-  deepStrictEqual(settingsIn("[Service]\nExecStart=/usr/bin/node /x/cli.js gateway --port 7000\n"), {
-    port: 7000,
-    bind: null,
-  });
-  strictEqual(settingsIn("[Service]\nExecStart=/usr/bin/nginx\n"), null);
+  strictEqual(portIn("[Service]\nExecStart=/usr/bin/node /x/cli.js gateway --port 7000\n"), 7000);
+  strictEqual(portIn("[Service]\nExecStart=/usr/bin/nginx\n"), null);
 });
 
 Deno.test("capturedEnvironment() takes what decides where things are, what is asked for, and names what is missing", () => {
