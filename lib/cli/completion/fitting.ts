@@ -64,8 +64,8 @@ export function fittingOf(words: readonly string[], partial: string, parameters:
   }
   const fitting = positionalFitting(positionals, parameters);
   if (fitting !== null) return { fitting, prefix: "" };
-  const words_ = partial === "" && !onlyPositionals ? flagWords(parameters, used, "--") : [];
-  return { fitting: { kind: "words", words: words_ }, prefix: "" };
+  const options = partial === "" && !onlyPositionals ? flagWords(parameters, used, "--") : [];
+  return { fitting: { kind: "words", words: options }, prefix: "" };
 }
 
 interface Scanned {
