@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { buildCommand, buildRouteMap } from "@stricli/core";
+import { buildCommand } from "@stricli/core";
 import { VERBS } from "../../../lib/cli/app.ts";
 import { complete } from "../../../lib/cli/completion/complete.ts";
 import { splitLine } from "../../../lib/cli/completion/shell_line.ts";
@@ -19,18 +19,22 @@ async function asked(argv: readonly string[], verbs: VerbTable = VERBS, env: Rec
 }
 
 Deno.test("every verb that help shows is completed, with its description", async () => {
-  const text = await complete(["zsh", ""], VERBS, NO_HOME);
   for (const [name, { brief }] of Object.entries(VERBS)) {
-    assert.ok(text?.includes(`\n${name}\t${brief}`), name);
+    const parts = name.split(" ");
+    const last = parts.pop();
+    const text = await complete(["zsh", ...parts, ""], VERBS, NO_HOME);
+    assert.ok(text?.split("\n").includes(`${last}\t${brief}`), name);
   }
-  assert.deepEqual((await asked(["fish", "help", ""])).words, [...Object.keys(VERBS), "exit-codes"]);
+  const first = new Set(Object.keys(VERBS).map((name) => name.split(" ")[0]));
+  assert.deepEqual((await asked(["fish", ""])).words, [...first, "help"]);
+  assert.deepEqual((await asked(["fish", "help", ""])).words, [...first, "exit-codes"]);
 });
 
 Deno.test("every option of every verb is completed by its name, and hidden ones are not", async (t) => {
   for (const name of Object.keys(VERBS)) {
     await t.step(name, async () => {
-      const { words } = await asked(["zsh", name, "--"]);
-      const page = (await call(["help", name])).stdout;
+      const { words } = await asked(["zsh", ...name.split(" "), "--"]);
+      const page = (await call(["help", ...name.split(" ")])).stdout;
       const shown = [...page.matchAll(/^ +(?:-\w )?\[?(--[a-z-]+)/gm)].map((match) => match[1]);
       assert.deepEqual(words.toSorted(), [...new Set([...shown, "--help"])].toSorted());
     });
@@ -182,25 +186,26 @@ Deno.test("a command of commands is completed to its end", async () => {
       },
       func() {},
     });
-  const token = buildRouteMap({
-    routes: { create: leaf("Make one"), revokeAll: leaf("End all") },
-    docs: { brief: "Tokens" },
-  });
-  const command = buildRouteMap({
-    routes: { token, hidden: leaf("Hidden") },
-    docs: { brief: "The gateway", hideRoute: { hidden: true } },
-  });
+  const verb = (brief: string) => ({ brief, load: () => Promise.resolve({ command: leaf(brief) }) });
   const verbs: VerbTable = {
-    gateway: { brief: "The gateway", load: () => Promise.resolve({ command }) },
-    rpc: { brief: "Not for people", hidden: true, load: () => Promise.resolve({ command }) },
+    "gateway": verb("The gateway"),
+    "gateway token create": verb("Make one"),
+    "gateway token revoke": verb("End one"),
   };
-  assert.deepEqual((await asked(["zsh", ""], verbs)).words, ["gateway", "help"]);
-  assert.deepEqual((await asked(["zsh", "gateway", ""], verbs)).words, ["token"]);
-  assert.deepEqual((await asked(["zsh", "gateway", "token", ""], verbs)).words, ["create", "revoke-all"]);
-  assert.deepEqual((await asked(["zsh", "gateway", "token", "create", "--mode", ""], verbs)).words, [
-    "docker",
-  ]);
-  assert.deepEqual((await asked(["zsh", "help", "gateway", ""], verbs)).words, ["token"]);
+  const rows: readonly (readonly [line: string, words: readonly string[]])[] = [
+    ["", ["gateway", "help"]],
+    ["gateway ", ["token", "--mode", "--help"]],
+    ["gateway -", ["--mode", "--help", "-h"]],
+    ["gateway token ", ["create", "revoke"]],
+    ["gateway token -", []],
+    ["gateway token create --mode ", ["docker"]],
+    ["gateway --mode ", ["docker"]],
+    ["help gateway ", ["token"]],
+    ["help gateway token ", ["create", "revoke"]],
+  ];
+  for (const [line, words] of rows) {
+    assert.deepEqual((await asked(["zsh", ...line.split(" ")], verbs)).words, words, line);
+  }
 });
 
 Deno.test("__complete never fails, and opens no service", async () => {
