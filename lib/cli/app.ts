@@ -83,12 +83,20 @@ export async function runCli(argv: readonly string[], cli: CliDeps): Promise<num
     debug: env["DEV_SESSIONS_DEBUG"] === "1",
   };
   try {
-    const invocation = await understand(argv, cli);
+    const invocation = argv[0] === "__complete"
+      ? await completion(argv.slice(1), cli.deps)
+      : await understand(argv, cli);
     return await execute(invocation, cli, { ...options, json: invocation.json });
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     return printError(terminal, error, options);
   }
+}
+
+/** For the scripts that `completions` prints. */
+async function completion(argv: readonly string[], deps: Deps): Promise<Invocation> {
+  const { complete } = await import("./completion/complete.ts");
+  return { json: false, long: false, run: async () => ({ text: await complete(argv, VERBS, deps) }) };
 }
 
 /** For what no command caught: prints one line and returns the exit code. */
@@ -144,6 +152,7 @@ async function invocationOf(argv: readonly string[], deps: Deps): Promise<Invoca
       throw usageError(`error: '${found.words}' is no command by itself`, below);
     }
   }
+  return await (await import("./parse.ts")).parse(name, own(name), rest, Object.keys(VERBS), deps);
 }
 
 function own(name: string): Verb["load"] | null {
