@@ -75,11 +75,14 @@ export async function readJson(
   goOn();
   const text = await readText(request);
   if (text === "") return {};
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw httpError(400, "usage", "Cannot understand the request: its body is not valid JSON");
   }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw httpError(400, "usage", "Cannot understand the request: its body is no JSON object");
 }
 
 async function readText(request: IncomingMessage): Promise<string> {

@@ -4,6 +4,7 @@ import { parseCursor } from "../lib/events.ts";
 import { isSessionId } from "../lib/champion_ids.ts";
 import type { Requests } from "../lib/wire.ts";
 import { CANCEL_PATH, HEALTH_PATH, OPERATION_PATH } from "../lib/wire/http.ts";
+import { hostOf } from "./hosts.ts";
 import { HttpError, httpError } from "./http_answers.ts";
 import { LOOKS_LIKE_TOKEN } from "./tokens.ts";
 import { US } from "../lib/wire/handshake.ts";
@@ -26,6 +27,7 @@ export type Route =
   | { readonly kind: "events"; readonly request: Requests["events"] };
 
 /**
+<<<<<<< HEAD
  * Path and query of a request's target, which may also be a whole URL (RFC 9112, 3.2.2); then its host must be the one
  * that was checked.
  *
@@ -43,6 +45,24 @@ export function pathIn(target: string, host: string): string {
     );
   }
   return path ?? "/";
+=======
+ * Path and query of what was asked for. A client that takes us for a proxy, as HTTP permits, names us in it once more.
+ *
+ * @throws HttpError for another name than ours.
+ */
+export function targetOf(url: string, allowed: ReadonlySet<string>): string {
+  const [, authority, target] = /^http:\/\/([^/?#]*)([/?][^#]*)?$/i.exec(url) ?? [];
+  if (authority === undefined) return url;
+  const host = hostOf(authority);
+  if (host === null || !allowed.has(host)) {
+    throw httpError(
+      403,
+      "refused",
+      "Cannot ask another server for you: this is the gateway of dev-sessions alone",
+    );
+  }
+  return target?.startsWith("/") ? target : `/${target ?? ""}`;
+>>>>>>> gateway
 }
 
 /**

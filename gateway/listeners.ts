@@ -84,8 +84,8 @@ export class Listeners {
       "checkContinue",
       (request, response) => void this.handle(via, request, response, () => response.writeContinue()),
     );
-    server.on("clientError", (_, socket) => {
-      if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    server.on("clientError", (error, socket) => {
+      if (socket.writable) socket.end(`HTTP/1.1 ${statusOf(error)}\r\nConnection: close\r\n\r\n`);
       else socket.destroy();
     });
     this.#servers.push(server);
@@ -107,6 +107,8 @@ export class Listeners {
           `this user may not use the port. Choose another one with: dev-sessions gateway --port <n>`,
         );
       case "EADDRNOTAVAIL":
+      // What Deno says of it.
+      case "EINVAL":
         return cannot("this machine does not have the address (now). See its addresses with: ip addr");
       default:
         return cannot(messageOf(error));
@@ -132,4 +134,16 @@ async function listen(
 
 function codeOf(error: unknown): string | null {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+}
+
+/** Of what is no request, or none in time. */
+function statusOf(error: Error): string {
+  switch (codeOf(error)) {
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "408 Request Timeout";
+    case "HPE_HEADER_OVERFLOW":
+      return "431 Request Header Fields Too Large";
+    default:
+      return "400 Bad Request";
+  }
 }

@@ -4,7 +4,7 @@ import type { Deps } from "../lib/deps.ts";
 
 const LSOF_TIMEOUT_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 2_000;
-const MAX_COMMAND_CHARACTERS = 120;
+const MAX_COMMAND_CHARACTERS = 300;
 const LISTENING = "0A";
 
 /** In words, to stand after `: `; null when nothing is known. Never throws. */

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
 import { HttpError } from "../../../gateway/http_answers.ts";
-import { routeOf } from "../../../gateway/http_routes.ts";
+import { routeOf, targetOf } from "../../../gateway/http_routes.ts";
 import {
   assertPermittedTemplate,
   isNamedBelow,
@@ -212,4 +212,29 @@ Deno.test("routeOf() knows its paths and methods, and takes no token from an add
     kind: "events",
     request: { ids: null, since: { log: "0123abcd", seq: 9 }, follow: true },
   });
+});
+
+Deno.test("targetOf() takes our own name away, and goes nowhere else", () => {
+  const allowed = new Set(["localhost", "::1"]);
+  const rows: [string, string][] = [
+    ["/health", "/health"],
+    ["*", "*"],
+    ["http://localhost:6767/v1/list?x=1", "/v1/list?x=1"],
+    ["HTTP://LOCALHOST/", "/"],
+    ["http://[::1]:1", "/"],
+    ["http://localhost?x", "/?x"],
+  ];
+  for (const [url, target] of rows) strictEqual(targetOf(url, allowed), target, url);
+  for (
+    const url of [
+      "http://evil.example/health",
+      "http://localhost@evil.example/",
+      "http:///x",
+      "http://localhost:x/",
+    ]
+  ) {
+    throws(() => targetOf(url, allowed), (error) => error instanceof HttpError && error.status === 403, url);
+  }
+  // Left as it is, it is no path.
+  strictEqual(targetOf("https://localhost/health", allowed), "https://localhost/health");
 });
