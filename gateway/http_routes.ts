@@ -27,25 +27,6 @@ export type Route =
   | { readonly kind: "events"; readonly request: Requests["events"] };
 
 /**
-<<<<<<< HEAD
- * Path and query of a request's target, which may also be a whole URL (RFC 9112, 3.2.2); then its host must be the one
- * that was checked.
- *
- * @param host the `Host` header.
- * @throws HttpError
- */
-export function pathIn(target: string, host: string): string {
-  if (target.startsWith("/")) return target;
-  const [, authority, path] = /^http:\/\/([^/?#]*)(\/[^#]*)?$/i.exec(target) ?? [];
-  if (authority?.toLowerCase() !== host.trim().toLowerCase()) {
-    throw httpError(
-      400,
-      "usage",
-      "Cannot understand the request: its address is neither a path nor a URL of this host",
-    );
-  }
-  return path ?? "/";
-=======
  * Path and query of what was asked for. A client that takes us for a proxy, as HTTP permits, names us in it once more.
  *
  * @throws HttpError for another name than ours.
@@ -62,7 +43,6 @@ export function targetOf(url: string, allowed: ReadonlySet<string>): string {
     );
   }
   return target?.startsWith("/") ? target : `/${target ?? ""}`;
->>>>>>> gateway
 }
 
 /**
@@ -70,6 +50,9 @@ export function targetOf(url: string, allowed: ReadonlySet<string>): string {
  * @throws HttpError
  */
 export function routeOf(method: string, url: string, lastEventId: string | undefined): Route {
+  if (!url.startsWith("/")) {
+    throw httpError(400, "usage", "Cannot understand the request: its address is no path");
+  }
   const [path = "", query = ""] = url.split("?", 2);
   const isLegacy = LEGACY_PATHS.has(path);
   if (LOOKS_LIKE_TOKEN.test(url) && !isLegacy) {

@@ -15,11 +15,7 @@ import type { Calls } from "./calls.ts";
 import { type CheckedRequest, checkRequest } from "./dispatch.ts";
 import { rejectionOf } from "./hosts.ts";
 import { answerError, answerJson, httpError, readJson, setUsualHeaders } from "./http_answers.ts";
-<<<<<<< HEAD
-import { legacyAnswer, pathIn, type Route, routeOf } from "./http_routes.ts";
-=======
 import { legacyAnswer, type Route, routeOf, targetOf } from "./http_routes.ts";
->>>>>>> gateway
 import type { Log, RequestLine } from "./log.ts";
 import { answerStream, LINES, SERVER_SENT, type Stop } from "./stream_answer.ts";
 
@@ -123,16 +119,8 @@ export class HttpGateway {
     if (rejection !== null) {
       throw httpError(rejection.status, rejection.status === 403 ? "refused" : "usage", rejection.message);
     }
-<<<<<<< HEAD
-    const route = routeOf(
-      line.method,
-      pathIn(request.url ?? "", request.headers.host ?? ""),
-      headerOf(request, "last-event-id"),
-    );
-=======
     const target = targetOf(request.url ?? "", this.world.hosts);
     const route = routeOf(line.method, target, headerOf(request, "last-event-id"));
->>>>>>> gateway
     switch (route.kind) {
       case "health":
         line.operation = "health";

@@ -123,11 +123,6 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
     }
     return await invocationOf([...topics, "--help"], deps);
   }
-  // For the scripts that completions prints.
-  if (name === "__complete") {
-    const { complete } = await import("./completion/complete.ts");
-    return { json: false, long: false, run: async () => ({ text: await complete(rest, VERBS, deps) }) };
-  }
   return await invocationOf(argv, deps);
 }
 
@@ -152,7 +147,6 @@ async function invocationOf(argv: readonly string[], deps: Deps): Promise<Invoca
       throw usageError(`error: '${found.words}' is no command by itself`, below);
     }
   }
-  return await (await import("./parse.ts")).parse(name, own(name), rest, Object.keys(VERBS), deps);
 }
 
 function own(name: string): Verb["load"] | null {
