@@ -134,8 +134,8 @@ export function judgeOnboarding(onboarded: boolean | null, file: string): Findin
   const fix = ["Start it once by hand and answer its first questions", "claude"] as const;
   if (onboarded === true) return [];
   if (onboarded === null) {
-    return [warning(check, `Claude Code's configuration ${file} can't be read`, {
-      why: "it may begin with questions that nobody answers in a session",
+    return [problem(check, `Claude Code's configuration ${file} can't be read, or is no JSON`, {
+      why: "it asks about that at its start, and in a session nobody is there to answer",
       fix,
     })];
   }
@@ -161,10 +161,12 @@ export function judgeHooks(files: readonly SettingsFile[]): Finding[] {
   const why = "sessions still work, but their states and receipts rest on Claude's records alone, " +
     "and respond can only press keys";
   const findings: Finding[] = [];
-  for (const { path, garbled } of files) {
+  for (const { path, source, garbled } of files) {
     if (!garbled) continue;
-    findings.push(warning("claude-settings", `${path} is no JSON that Claude Code can use`, {
-      why: "it may ask about that at its start, and in a session nobody is there to answer",
+    // Measured for the user's own with 2.1.330; the folder's counts there only.
+    const finding = source === "user" ? problem : warning;
+    findings.push(finding("claude-settings", `${path} is no JSON that Claude Code can use`, {
+      why: "it asks about that at its start, and in a session nobody is there to answer",
       fix: `Correct ${path}`,
     }));
   }

@@ -117,7 +117,7 @@ async function* testAgent(
             caller,
           });
           if (failed[0] !== undefined) throw new Error(failed[0].reason);
-          return killed.includes(created) ? "its agent is proven to be gone" : "it had ended already";
+          return killed.includes(created) ? "it is proven to have ended" : "it had ended already";
         }),
       );
     }

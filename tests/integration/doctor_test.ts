@@ -7,6 +7,7 @@ import { createStubCodexSandbox } from "../support/codex_sandbox.ts";
 import { CodexSession } from "../support/codex_session.ts";
 import { testAtOnce } from "../support/concurrent_steps.ts";
 import { createSandbox, type RunSettings, type Sandbox } from "../support/harness.ts";
+import { healthyHome } from "../support/healthy_home.ts";
 import { isRunning, signal } from "../support/processes.ts";
 import {
   agentPid,
@@ -65,17 +66,6 @@ function find({ findings }: Examined, check: string): Finding {
   const found = findings.find((finding) => finding.check === check);
   ok(found !== undefined, `no finding ${check} among ${findings.map((one) => one.check).join(", ")}`);
   return found;
-}
-
-/** A home whose Claude is set up and signed in. */
-async function healthyHome(): Promise<Sandbox> {
-  const sandbox = await createSandbox({ agent: "stub" });
-  await Deno.writeTextFile(
-    join(sandbox.home, ".claude.json"),
-    JSON.stringify({ hasCompletedOnboarding: true }),
-  );
-  sandbox.env["ANTHROPIC_AUTH_TOKEN"] = "scripted";
-  return sandbox;
 }
 
 /** Every path below the home with its mode, size and time of change. */
@@ -429,68 +419,5 @@ testAtOnce("doctor", {
       findings.find(({ check }) => check === "watches")?.what ?? "",
       /^your limit of inotify instances is used up$/,
     );
-  },
-
-  "the self-test is not run in a pipe without --yes, and says what it would cost": async () => {
-    await using sandbox = await healthyHome();
-    const { code, stdout, stderr } = await sandbox.run(["doctor", "--selftest"]);
-    deepStrictEqual([code, stdout], [2, ""]);
-    match(
-      stderr,
-      /^Cannot run the self-test without being asked to: The self-test runs one short turn of Claude Code, paid/,
-    );
-    match(stderr, /\n {2}Run it with: dev-sessions doctor --selftest --yes\n$/);
-    deepStrictEqual(rows(sandbox), []);
-  },
-
-  "the self-test does the main job, and leaves nothing": async () => {
-    await using sandbox = await healthyHome();
-    const { code, stdout, stderr } = await sandbox.run(["doctor", "--selftest", "--yes"]);
-    strictEqual(code, 0, stdout + stderr);
-    match(
-      stderr,
-      /^The self-test runs one short turn of Claude Code, paid from your own plan or API key, .*\n$/,
-    );
-    const steps = [...stdout.matchAll(/^claude {2}(\S+(?: up)?) +ok +\d+ ms {2}(.*)$/gm)].map(([, step]) =>
-      step
-    );
-    deepStrictEqual(steps, ["create", "send", "wait", "last-message", "kill", "clean up"]);
-    const folder = /removed (\/\S+)/.exec(stdout)?.[1] ?? "";
-    match(folder, /dev-sessions-selftest-/);
-    await Deno.stat(folder).then(() => ok(false, `${folder} is left`), () => {});
-    deepStrictEqual([rows(sandbox), sessionFolders(sandbox)], [[], []]);
-    await sandbox.eventually(async () => (await agents(sandbox)).length === 0, { what: "no agent is left" });
-  },
-
-  "a self-test whose agent does not start fails, says why, and leaves nothing": async () => {
-    await using sandbox = await healthyHome();
-    await Deno.writeTextFile(join(sandbox.root, "bin", "claude"), "#!/bin/sh\necho no runtime; exit 3\n");
-    const { code, stdout, stderr } = await sandbox.run(["doctor", "--selftest", "--yes", "--json"]);
-    strictEqual(code, 1);
-    const { passed, steps } = JSON.parse(stdout);
-    strictEqual(passed, false);
-    deepStrictEqual(steps.map((one: { step: string; ok: boolean }) => [one.step, one.ok]), [
-      ["create", false],
-      ["clean up", true],
-    ]);
-    match(steps[0].evidence, /no runtime/);
-    match(stderr, /The self-test failed: claude create/);
-    deepStrictEqual([rows(sandbox), sessionFolders(sandbox)], [[], []]);
-  },
-
-  "a self-test that is interrupted ends what it has started": async () => {
-    await using sandbox = await healthyHome();
-    await using running = sandbox.start(["doctor", "--selftest", "--yes"]);
-    await sandbox.eventually(
-      () => rows(sandbox).some((row) => row.endsWith(" active")) || running.stdout !== "",
-      {
-        what: "a session of the self-test",
-      },
-    );
-    running.kill("SIGINT");
-    const { code } = await running.doneWithin(30_000, "the interrupted self-test");
-    ok(code === 130 || code === 0, String(code));
-    deepStrictEqual([rows(sandbox), sessionFolders(sandbox)], [[], []]);
-    await sandbox.eventually(async () => (await agents(sandbox)).length === 0, { what: "no agent is left" });
   },
 });

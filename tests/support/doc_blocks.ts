@@ -20,6 +20,7 @@ export interface DocBlock {
   /** Of its first line of text, counted from 1. */
   readonly line: number;
   readonly kind: "sh" | "console";
+  readonly shell: "bash" | "zsh" | "fish";
   readonly text: string;
   /** `real`: Claude Code and Codex with scripted models, else the stubs. */
   readonly agents: "stub" | "real";
@@ -40,7 +41,14 @@ export interface DocBlock {
 }
 
 const KEYS = new Set(["agents", "ids", "code", "in", "stop", "order", "numbers"]);
-const RUN_BY_READERS = new Set(["sh", "console"]);
+/** What runs a block of that language. */
+const SHELLS: Readonly<Record<string, DocBlock["shell"]>> = {
+  sh: "bash",
+  console: "bash",
+  bash: "bash",
+  zsh: "zsh",
+  fish: "fish",
+};
 const PART = /^(?:<!-- run( [^\n]*?)?(?: -->|\n([\s\S]*?)^-->)\n\n?)?^```([^\n]*)\n([\s\S]*?)^```$/gm;
 
 /** README, CONTRIBUTING and docs/*.md, by path. */
@@ -70,7 +78,8 @@ export function docBlocks(page: string, text: string): DocBlock[] {
     if (marked) markers++;
     const line = text.slice(0, found.index + whole.lastIndexOf(`\`\`\`${kind}\n${body}`)).split("\n").length +
       1;
-    if (!RUN_BY_READERS.has(kind)) {
+    const shell = SHELLS[kind];
+    if (shell === undefined) {
       if (marked) throw new Error(`${page}:${line}: a marker above a block of ${kind || "no language"}`);
       if (/^(?:\$ )?(?:dev-sessions|deno|sh|curl|npx) /m.test(body)) {
         throw new Error(
@@ -86,7 +95,8 @@ export function docBlocks(page: string, text: string): DocBlock[] {
     blocks.push({
       page,
       line,
-      kind: kind as "sh" | "console",
+      kind: kind === "console" ? "console" : "sh",
+      shell,
       text: body,
       agents: given.get("agents") === "real" ? "real" : "stub",
       ids,

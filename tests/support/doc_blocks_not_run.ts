@@ -1,6 +1,10 @@
 /** The blocks of README and docs that no test runs: page, first line, and why. */
 
 export const NOT_RUN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "CONTRIBUTING.md": {
+    "deno task demo                      # Claude Code and Codex at work in a sandbox, with scripted models":
+      "deno task ok is a run of the tests, such as this one is part of; README's tour is what the demo shows",
+  },
   "docs/building.md": {
     "deno task compile --target x86_64-unknown-linux-gnu --output release":
       "it downloads a runtime; compile_test.ts builds with one that is there, and the block with --stand-in is run",

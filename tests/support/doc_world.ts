@@ -63,7 +63,12 @@ export class DocWorld implements AsyncDisposable {
   }
 
   async #runScript(block: DocBlock, at: string): Promise<void> {
-    const { code, stdout, stderr } = await this.#shell(block, `set -eu\n${block.text}`);
+    const strict = block.shell === "fish" ? [] : ["-eu"];
+    const words = ["exec", block.shell, ...strict, "-c", block.text];
+    const { code, stdout, stderr } = await this.#shell(
+      block,
+      block.shell === "bash" ? `set -eu\n${block.text}` : words.map(quoted).join(" "),
+    );
     if (code === block.code) return;
     throw new Error(
       `${at}: exit code ${code} instead of ${block.code}\n${block.text}\nstdout: ${stdout}\nstderr: ${stderr}`,
@@ -165,6 +170,10 @@ exec /usr/bin/curl "$@"`,
     const { code, stderr } = await running.doneWithin(BLOCK_MS, "a copy of the checkout");
     if (code !== 0) throw new Error(`Cannot copy the checkout: ${stderr}`);
   }
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** For what comes before a block. */

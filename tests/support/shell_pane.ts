@@ -7,13 +7,14 @@ const WIDTH = 110;
 const HEIGHT = 50;
 export const PROMPT = "ready>";
 
-/** How each is started without the machine's own settings; `source` loads the completions from a file. */
+/** How each is started: without settings of its own, but fish finds completions only where it reads settings. */
 const SHELLS = {
   bash: { argv: ["bash", "--norc", "--noprofile", "-i"], prompt: `PS1='${PROMPT} '` },
   zsh: { argv: ["zsh", "-f", "-i"], prompt: `PS1='${PROMPT} '; unsetopt beep` },
   fish: {
-    argv: ["fish", "--no-config", "-i"],
-    prompt: `function fish_prompt; printf '${PROMPT} '; end; function fish_greeting; end`,
+    argv: ["fish", "-i"],
+    prompt:
+      `set -g fish_autosuggestion_enabled 0; function fish_prompt; printf '${PROMPT} '; end; function fish_greeting; end`,
   },
 } as const;
 export type ShellName = keyof typeof SHELLS;
@@ -33,8 +34,7 @@ export class ShellPane implements AsyncDisposable {
     const size = ["-x", String(WIDTH), "-y", String(HEIGHT)];
     const unset = ["env", "-u", "TMUX", "-u", "TMUX_PANE"];
     await pane.#tmux("-f", "/dev/null", "new-session", "-d", "-s", "person", ...size, ...unset, ...argv);
-    await pane.type(prompt, "Enter");
-    await pane.ready();
+    await pane.command(prompt);
     for (const line of setup) await pane.command(line);
     return pane;
   }
@@ -42,15 +42,17 @@ export class ShellPane implements AsyncDisposable {
   /** Types text as it is, or presses a key that tmux names: Enter, Tab, C-c, Down. */
   async type(...keys: string[]): Promise<void> {
     for (const key of keys) {
-      const named = /^(?:Enter|Tab|Down|Up|Escape|C-[a-z])$/.test(key);
+      const named = /^(?:Enter|Tab|Down|Up|Escape|BSpace|C-[a-z])$/.test(key);
       await this.#tmux("send-keys", "-t", "person", ...(named ? [] : ["-l"]), "--", key);
     }
   }
 
   /** Runs a command to its end and clears the screen. */
   async command(line: string): Promise<void> {
-    await this.type(line, "Enter");
-    await this.ready();
+    const mark = crypto.randomUUID().slice(0, 8);
+    // The line as it is typed does not hold the mark in one piece.
+    await this.type(`${line}; printf '%s%s\\n' ended- ${mark}`, "Enter");
+    await this.shows(`ended-${mark}`);
     await this.clear();
   }
 
@@ -58,23 +60,24 @@ export class ShellPane implements AsyncDisposable {
     return (await this.#tmux("capture-pane", "-p", "-t", "person")).trimEnd();
   }
 
-  async shows(text: string | RegExp): Promise<string> {
+  /** Waits for a text, or for what the function says of the whole screen; returns the screen. */
+  async shows(wanted: string | RegExp | ((screen: string) => boolean)): Promise<string> {
     return await this.sandbox.eventually(async () => {
       const screen = await this.screen();
-      const found = typeof text === "string" ? screen.includes(text) : text.test(screen);
+      const found = typeof wanted === "string"
+        ? screen.includes(wanted)
+        : wanted instanceof RegExp
+        ? wanted.test(screen)
+        : wanted(screen);
       if (!found) throw new Error(`the screen shows\n${screen}`);
       return screen;
-    }, { what: `${text} on the screen of the shell` });
-  }
-
-  /** Waits for a prompt with nothing behind it. */
-  async ready(): Promise<void> {
-    await this.shows(new RegExp(`(?:^|\\n)${PROMPT}$`));
+    }, { what: `${wanted} on the screen of the shell` });
   }
 
   /** An empty line on an empty screen. */
   async clear(): Promise<void> {
-    await this.type("C-c", "clear", "Enter");
+    // Not Ctrl-C: the terminal would drop what is typed behind it.
+    await this.type("C-u", "clear", "Enter");
     await this.shows(new RegExp(`^${PROMPT}$`));
   }
 

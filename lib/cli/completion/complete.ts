@@ -14,6 +14,8 @@ const MAX_BRIEF_LENGTH = 60;
 const FOR_ENDED = new Set(["resume", "prune"]);
 /** Verbs that also say something of sessions that have ended; those are offered where no live one fits. */
 const FOR_ALL = new Set(["last-message", "logs", "events", "inspect", "usage", "status", "wait"]);
+const NOTHING: Fit = { fitting: { kind: "nothing" }, prefix: "" };
+const HELP: Word = { value: "help", brief: "Explain a command, or: help exit-codes" };
 const OPTIONS: readonly Word[] = [
   { value: "--help", brief: "Print help" },
   { value: "--version", brief: "Print the version" },
@@ -62,39 +64,24 @@ function lineOf(line: string) {
 }
 
 async function fitAt(words: readonly string[], partial: string, verbs: VerbTable): Promise<Fit> {
-  if (words[0] === "help") return { fitting: await helpTopics(words.slice(1), verbs), prefix: "" };
-  const place = await placeOf(words, verbs);
-  switch (place.kind) {
-    case "nowhere":
-      return { fitting: { kind: "nothing" }, prefix: "" };
-    case "verbs": {
-      const top = words.length === 0;
-      if (partial.startsWith("-")) {
-        return { fitting: { kind: "words", words: top ? OPTIONS : [] }, prefix: "" };
-      }
-      const help = { value: "help", brief: "Explain a command, or: help exit-codes" };
-      return {
-        fitting: { kind: "words", words: [...named(place.verbs), ...(top ? [help] : [])] },
-        prefix: "",
-      };
-    }
-    case "command":
-      return fittingOf(place.words, partial, place.parameters);
+  const isOption = partial.startsWith("-");
+  if (words.length === 0) {
+    const first = isOption ? OPTIONS : [...(await placeOf([], verbs)).next, HELP];
+    return { fitting: { kind: "words", words: first }, prefix: "" };
   }
+  if (words[0] === "help") return { fitting: await helpTopics(words.slice(1), verbs), prefix: "" };
+  const { next, verb } = await placeOf(words, verbs);
+  const own = verb === null ? NOTHING : fittingOf(verb.words, partial, verb.parameters);
+  if (isOption || next.length === 0) return own;
+  const others = own.fitting.kind === "words" ? own.fitting.words : [];
+  return { fitting: { kind: "words", words: [...next, ...others] }, prefix: "" };
 }
 
 async function helpTopics(topics: readonly string[], verbs: VerbTable): Promise<Fitting> {
-  const place = await placeOf(topics, verbs);
-  if (place.kind !== "verbs") return { kind: "nothing" };
+  const { next } = await placeOf(topics, verbs);
+  if (next.length === 0) return { kind: "nothing" };
   const codes = topics.length === 0 ? [{ value: "exit-codes", brief: "What the exit codes mean" }] : [];
-  return { kind: "words", words: [...named(place.verbs), ...codes] };
-}
-
-function named(verbs: VerbTable): Word[] {
-  return Object.entries(verbs).filter(([, { hidden }]) => hidden !== true).map(([value, { brief }]) => ({
-    value,
-    brief,
-  }));
+  return { kind: "words", words: [...next, ...codes] };
 }
 
 function wordsOf(

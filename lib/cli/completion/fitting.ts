@@ -41,8 +41,9 @@ interface Valued {
 const NOTHING: Fitting = { kind: "nothing" };
 const HELP: Word = { value: "--help", brief: "Print help" };
 /** Placeholders of flags and arguments whose value is a path. */
-const PATHS = new Set(["path", "file"]);
-const FOLDERS = new Set(["folder", "dir", "directory"]);
+const PATHS = new Set(["path", "file", "folder"]);
+/** Names of flags that take a folder. */
+const FOLDER_FLAG = /(?:^|-)(?:path|root|dir|folder)$/;
 
 /**
  * @param words the command's own, before the cursor.
@@ -64,8 +65,8 @@ export function fittingOf(words: readonly string[], partial: string, parameters:
   }
   const fitting = positionalFitting(positionals, parameters);
   if (fitting !== null) return { fitting, prefix: "" };
-  const words_ = partial === "" && !onlyPositionals ? flagWords(parameters, used, "--") : [];
-  return { fitting: { kind: "words", words: words_ }, prefix: "" };
+  const options = partial === "" && !onlyPositionals ? flagWords(parameters, used, "--") : [];
+  return { fitting: { kind: "words", words: options }, prefix: "" };
 }
 
 interface Scanned {
@@ -164,8 +165,8 @@ function fittingValue(name: string, valued: Valued, given: readonly string[]): F
   if (parse === sessionId || (placeholder === "id" && name === "")) {
     return { kind: "sessions", groups: false, except: given };
   }
-  if (FOLDERS.has(placeholder) || (name === "path" && PATHS.has(placeholder))) return { kind: "folders" };
-  return PATHS.has(placeholder) ? { kind: "files" } : NOTHING;
+  if (!PATHS.has(placeholder)) return NOTHING;
+  return { kind: FOLDER_FLAG.test(name) ? "folders" : "files" };
 }
 
 function takesSessions({ parse }: Valued): boolean {

@@ -1,7 +1,8 @@
 # Completions of dev-sessions for fish.
 function __dev_sessions_complete
     set -l words (commandline -opc)
-    set -l partial (commandline -ct)
+    set -l typed (commandline -ct)
+    set -l partial (string unescape -- "$typed"; or printf %s "$typed")
     while set -q words[1]; and string match -qr '^\w+=' -- $words[1]
         set -e words[1]
     end

@@ -1,54 +1,48 @@
-/** The command tree as completions see it: verbs, their verbs in turn, and what a command takes. Loads only its path. */
+/** The command tree as completions see it: where the words of a command line lead. Loads only the verb it finds. */
 
-import type { Command, CommandContext, RouteMap } from "@stricli/core";
-import { kebabCase } from "../arguments.ts";
+import type { Command, CommandContext } from "@stricli/core";
 import type { ParseContext } from "../verb.ts";
+import type { Word } from "./fitting.ts";
 
 export type Parameters = Command<CommandContext>["parameters"];
-type Target = Command<ParseContext> | RouteMap<ParseContext>;
 
-/** A verb of the table: as `VERBS` has it, or a nested one. */
-export interface VerbEntry {
-  readonly brief: string;
-  readonly hidden?: boolean;
-  readonly load: () => Promise<{ readonly command: Target }>;
+/** Verbs by their names; a name of several words stands below its first ones: `gateway token create`. */
+export type VerbTable = Readonly<
+  Record<
+    string,
+    { readonly brief: string; readonly load: () => Promise<{ readonly command: Command<ParseContext> }> }
+  >
+>;
+
+export interface Place {
+  /** The next words of verbs that go on from here. */
+  readonly next: readonly Word[];
+  /** The verb that has been named, with the words that are its own; null: none yet, or there is none. */
+  readonly verb: { readonly parameters: Parameters; readonly words: readonly string[] } | null;
 }
-export type VerbTable = Readonly<Record<string, VerbEntry>>;
-
-/** Where the words of a command line lead. */
-export type Place =
-  | { readonly kind: "verbs"; readonly verbs: VerbTable; readonly path: readonly string[] }
-  | {
-    readonly kind: "command";
-    readonly parameters: Parameters;
-    /** The verbs that lead to it: `gateway`, `token`, `create`. */
-    readonly path: readonly string[];
-    /** The words that are its own. */
-    readonly words: readonly string[];
-  }
-  | { readonly kind: "nowhere" };
 
 /** @param words before the cursor, without the name of the program. */
 export async function placeOf(words: readonly string[], table: VerbTable): Promise<Place> {
-  let verbs = table;
-  for (let depth = 0; depth < words.length; depth++) {
-    const name = words[depth]!;
-    if (!Object.hasOwn(verbs, name)) return { kind: "nowhere" };
-    const { command } = await verbs[name]!.load();
-    const path = words.slice(0, depth + 1);
-    if ("parameters" in command) {
-      return { kind: "command", parameters: command.parameters, path, words: words.slice(depth + 1) };
-    }
-    verbs = nested(command);
+  const next = nextWords(words, table);
+  // Words that lead on to longer names are no arguments of a shorter one.
+  const shortest = next.length > 0 ? words.length : 1;
+  for (let length = words.length; length >= Math.max(shortest, 1); length--) {
+    const name = words.slice(0, length).join(" ");
+    if (!Object.hasOwn(table, name)) continue;
+    const { command } = await table[name]!.load();
+    return { next, verb: { parameters: command.parameters, words: words.slice(length) } };
   }
-  return { kind: "verbs", verbs, path: words };
+  return { next, verb: null };
 }
 
-function nested(routes: RouteMap<ParseContext>): VerbTable {
-  return Object.fromEntries(
-    routes.getAllEntries().map(({ name, target, hidden }) => [
-      kebabCase(name.original),
-      { brief: target.brief, hidden, load: () => Promise.resolve({ command: target }) },
-    ]),
-  );
+function nextWords(words: readonly string[], table: VerbTable): Word[] {
+  const found = new Map<string, string>();
+  for (const [name, { brief }] of Object.entries(table)) {
+    const parts = name.split(" ");
+    const next = parts[words.length];
+    if (next === undefined || !words.every((word, index) => parts[index] === word)) continue;
+    if (parts.length === words.length + 1) found.set(next, brief);
+    else if (!found.has(next)) found.set(next, "");
+  }
+  return [...found].map(([value, brief]) => ({ value, brief }));
 }

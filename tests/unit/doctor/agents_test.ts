@@ -116,7 +116,7 @@ Deno.test("Claude's sign-in", async (t) => {
 Deno.test("Claude's first questions", () => {
   deepStrictEqual(claude.judgeOnboarding(true, "/h/.claude.json"), []);
   deepStrictEqual(shape(claude.judgeOnboarding(false, "/h/.claude.json")), ["problem claude-setup"]);
-  deepStrictEqual(shape(claude.judgeOnboarding(null, "/h/.claude.json")), ["warning claude-setup"]);
+  deepStrictEqual(shape(claude.judgeOnboarding(null, "/h/.claude.json")), ["problem claude-setup"]);
 });
 
 const FILE: claude.SettingsFile = {
@@ -134,7 +134,8 @@ Deno.test("Claude's hooks", () => {
   deepStrictEqual(judge({}, { disableAllHooks: true }), ["warning claude-hooks"]);
   deepStrictEqual(judge({ source: "managed", allowManagedHooksOnly: true }), ["warning claude-hooks"]);
   deepStrictEqual(judge({ source: "user", allowManagedHooksOnly: true }), ["ok claude-hooks"]);
-  deepStrictEqual(judge({ garbled: true }), ["warning claude-settings", "ok claude-hooks"]);
+  deepStrictEqual(judge({ garbled: true }), ["problem claude-settings", "ok claude-hooks"]);
+  deepStrictEqual(judge({ garbled: true, source: "folder" }), ["warning claude-settings", "ok claude-hooks"]);
 });
 
 Deno.test("tmux's version", () => {
