@@ -108,7 +108,7 @@ export function docBlocks(page: string, text: string): DocBlock[] {
       before,
     });
   }
-  const written = [...text.matchAll(/^<!-- run\b/gm)].length;
+  const written = [...text.replace(/^```[\s\S]*?^```$/gm, "").matchAll(/^<!-- run\b/gm)].length;
   if (written !== markers) throw new Error(`${page}: ${written - markers} marker(s) stand above no block`);
   return blocks;
 }
