@@ -6,7 +6,7 @@ import { join } from "node:path";
 const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
 const PAGE = await Deno.readTextFile(join(CHECKOUT, "docs", "troubleshooting.md"));
 /** A finding that is made by name, and the names that checks give to all of theirs. */
-const MADE = [/\b(?:problem|warning|note)\(\s*"([a-z-]+)"/g, /\b(?:CHECK|check) = "([a-z-]+)"/g];
+const MADE = [/\b(?:problem|warning|note|finding)\(\s*"([a-z-]+)"/g, /\b(?:CHECK|check) = "([a-z-]+)"/g];
 
 async function checks(): Promise<Set<string>> {
   const names = new Set<string>();
