@@ -160,6 +160,7 @@ export function normalised(text: string, root: string | null): string {
     .replaceAll(/\br-[0-9a-f]{8,}\b/g, "RECEIPT")
     .replaceAll(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, "UUID")
     .replaceAll(/\b[0-9a-f]{40}\b/g, "COMMIT")
+    .replaceAll(/\b(dst_)?[0-9a-f]{8}(_\S+)?(?=[\s,]|$)/gm, "$1TOKEN")
     .replaceAll(/(?<=time used: )\d+s\b/g, "Ns")
     .replaceAll(/(?<=\S) {2,}/g, "  ")
     .replaceAll(/-{3,}/g, "--")

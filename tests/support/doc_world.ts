@@ -110,7 +110,7 @@ export class DocWorld implements AsyncDisposable {
     const running = sandbox.spawn("setsid", ["bash", "-c", before + script], { cwd: folder });
     if (block.stop !== null) {
       const { stop } = block;
-      await eventually(() => (running.stdout + running.stderr).includes(stop), {
+      await eventually(() => (running.stdout + running.stderr + written(sandbox.root)).includes(stop), {
         timeoutMs: BLOCK_MS,
         what: `${block.page}:${block.line} prints ${stop}`,
       });
@@ -169,6 +169,18 @@ exec /usr/bin/curl "$@"`,
     });
     const { code, stderr } = await running.doneWithin(BLOCK_MS, "a copy of the checkout");
     if (code !== 0) throw new Error(`Cannot copy the checkout: ${stderr}`);
+  }
+}
+
+/** What a console block has printed so far. */
+function written(root: string): string {
+  const folder = join(root, "output");
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => Deno.readTextFileSync(join(folder, name))).join(
+      "\n",
+    );
+  } catch {
+    return "";
   }
 }
 
