@@ -71,7 +71,9 @@ Deno.test("create, send, wait, last-message, logs, events and kill over rpc, beh
   deepStrictEqual([sent.receipt.result, sent.repeated], ["submitted", false]);
   deepStrictEqual(await outcomes(service.wait(waitRequest([id]), never())), [`${id} completed`]);
   deepStrictEqual(await service.lastMessages(id, 1), ["REPLY: größer\u{1f600} [length 8]"]);
-  deepStrictEqual(await service.lastMessages(id, 5, sent.receipt.receipt), ["REPLY: größer\u{1f600} [length 8]"]);
+  deepStrictEqual(await service.lastMessages(id, 5, sent.receipt.receipt), [
+    "REPLY: größer\u{1f600} [length 8]",
+  ]);
   strictEqual((await service.status(id, { explain: true })).state, "idle");
   const roles: string[] = [];
   for await (const { role } of service.logs(id)) roles.push(role);
