@@ -19,6 +19,10 @@ export interface Paths {
   readonly legacyRegistry: string;
   /** Locks over processes that belong to no session, each a file. */
   readonly locks: string;
+  /** The gateway's master token. */
+  readonly gatewayToken: string;
+  /** Of the gateway's unix socket, which stands alone in it so that it can be mounted into containers. */
+  readonly gatewaySocketFolder: string;
   /** A session's own folder: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
   sessionFolder(token: string): string;
 }
@@ -43,11 +47,23 @@ export function pathsFrom(env: Env): Paths {
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
     locks: `${state}/locks`,
+    gatewayToken: `${state}/gateway-token`,
+    gatewaySocketFolder: `${state}/gateway`,
     sessionFolder: (token) => {
       if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);
       return `${state}/sessions/${token}`;
     },
   };
+}
+
+/** As 0.4.4 had it, which its clients still ask. */
+const GATEWAY_PORT = 6767;
+
+/** Where the gateway listens unless it is told otherwise; a value that is no port counts as none. */
+export function gatewayPort(env: Env): number {
+  const configured = env["DEV_SESSIONS_GATEWAY_PORT"] ?? "";
+  const port = /^\d{1,5}$/.test(configured) ? Number(configured) : 0;
+  return port >= 1 && port <= 65_535 ? port : GATEWAY_PORT;
 }
 
 /** Claude's configuration folder as Claude itself resolves it. */

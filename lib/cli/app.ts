@@ -5,6 +5,7 @@ import type { Deps } from "../deps.ts";
 import type { SessionService } from "../service.ts";
 import type { Command } from "@stricli/core";
 import { clearProgress, type OutputOptions, printError, printResult, type Result } from "./output.ts";
+import { findVerb, type FoundVerb, verbsBelow } from "./find_verb.ts";
 import { answer, type CliContext, type Invocation, type ParseContext, usageError } from "./verb.ts";
 
 interface Verb {
@@ -32,6 +33,16 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
+  "gateway": { brief: "Serve sessions to containers", load: () => import("./gateway.ts") },
+  "gateway token create": {
+    brief: "Make a token for the gateway",
+    load: () => import("./gateway_token_create.ts"),
+  },
+  "gateway token list": { brief: "List the gateway's tokens", load: () => import("./gateway_token_list.ts") },
+  "gateway token revoke": {
+    brief: "Make tokens of the gateway invalid",
+    load: () => import("./gateway_token_revoke.ts"),
+  },
 };
 
 /** For programs only: no page, no table and no suggestion has them. */
@@ -77,8 +88,10 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
   const [name = "help", ...rest] = argv;
   if (name === "--version" || name === "-V") return answer(version);
   if (name === "help" || name === "--help" || name === "-h") {
-    const [topic, excess] = rest.filter((argument) => argument !== "--help" && argument !== "-h");
-    if (excess !== undefined) {
+    const topics = rest.filter((argument) => argument !== "--help" && argument !== "-h");
+    const [topic, excess] = topics;
+    const isDeeper = verbsBelow(topic ?? "", Object.keys(VERBS)).length > 0;
+    if (excess !== undefined && !isDeeper) {
       throw usageError(`error: too many arguments for 'help'. Expected 1 argument but got ${rest.length}.`);
     }
     if (topic === undefined || topic === "exit-codes" || topic === "help") {
@@ -86,9 +99,32 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
       const verbs = Object.entries(VERBS).map(([name, { brief }]) => ({ name, brief }));
       return answer(topic === "exit-codes" ? exitCodesHelp() : rootHelp(verbs));
     }
-    return await (await import("./parse.ts")).parse(topic, own(topic), ["--help"], Object.keys(VERBS), deps);
+    return await invocationOf([...topics, "--help"], deps);
   }
-  return await (await import("./parse.ts")).parse(name, own(name), rest, Object.keys(VERBS), deps);
+  return await invocationOf(argv, deps);
+}
+
+async function invocationOf(argv: readonly string[], deps: Deps): Promise<Invocation> {
+  const names = Object.keys(VERBS);
+  const [first = ""] = argv;
+  const found: FoundVerb = Object.hasOwn(HIDDEN_VERBS, first)
+    ? { kind: "verb", name: first, rest: argv.slice(1) }
+    : findVerb(argv, names);
+  const { parse } = await import("./parse.ts");
+  switch (found.kind) {
+    case "verb":
+      return await parse(found.name, own(found.name), found.rest, names, deps);
+    case "unknown":
+      return await parse(found.words, null, [], found.candidates, deps);
+    case "incomplete": {
+      const { commandsBelow } = await import("./help.ts");
+      const below = commandsBelow(
+        verbsBelow(found.words, names).map((name) => ({ name, brief: VERBS[name]!.brief })),
+      );
+      if (found.rest.some((argument) => argument === "--help" || argument === "-h")) return answer(below);
+      throw usageError(`error: '${found.words}' is no command by itself`, below);
+    }
+  }
 }
 
 function own(name: string): Verb["load"] | null {

@@ -4,6 +4,7 @@ import { strict as assert } from "node:assert";
 import { join } from "node:path";
 import { VERBS } from "../../lib/cli/app.ts";
 import { kebabCase } from "../../lib/cli/arguments.ts";
+import { findVerb } from "../../lib/cli/find_verb.ts";
 import { exitCodesHelp } from "../../lib/cli/help.ts";
 import { EXIT_CODES } from "../../lib/errors.ts";
 import { call } from "./cli/harness.ts";
@@ -106,10 +107,12 @@ function usesInPage(page: string): string[][] {
 }
 
 function problemOf(words: readonly string[], known: readonly Command[]): string | null {
-  const [verb = "", ...rest] = words;
-  if (FREE_WORDS.has(verb) || verb.startsWith("<")) return null;
-  const command = known.find((one) => one.verb === verb);
-  if (command === undefined) return `there is no command "${verb}"`;
+  const [first = ""] = words;
+  if (FREE_WORDS.has(first) || first.startsWith("<")) return null;
+  const found = findVerb(words, known.map(({ verb }) => verb));
+  if (found.kind !== "verb") return `there is no command "${found.words}"`;
+  const { name: verb, rest } = found;
+  const command = known.find((one) => one.verb === verb)!;
   const end = rest.indexOf("--");
   for (const word of end === -1 ? rest : rest.slice(0, end)) {
     if (!/^--?[a-zA-Z]/.test(word)) continue;
@@ -144,7 +147,7 @@ Deno.test("help names every command, and the help of each command its options", 
   const { stdout } = await call(["help"]);
   for (const { verb, brief, accepted } of await commands()) {
     assert.match(stdout, new RegExp(`^  ${verb} +${brief}$`, "m"));
-    const page = (await call(["help", verb])).stdout;
+    const page = (await call(["help", ...verb.split(" ")])).stdout;
     for (const name of accepted) {
       if (name === "--id" || !name.startsWith("--")) continue;
       assert.ok(page.includes(name), `help ${verb} does not name ${name}`);
