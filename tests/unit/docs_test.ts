@@ -11,7 +11,7 @@ import { call } from "./cli/harness.ts";
 
 const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
 /** What may stand in a verb's place. */
-const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V"]);
+const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V", "rpc"]);
 const HELP_FLAGS = ["--help", "-h"];
 
 interface Command {
