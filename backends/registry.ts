@@ -2,6 +2,7 @@
 
 import type { AgentKind } from "../lib/session.ts";
 import type { Deps } from "../lib/deps.ts";
+import type { Examiner } from "../lib/doctor/world.ts";
 import type { Paths } from "../lib/paths.ts";
 import type { Backend } from "./backend.ts";
 import type { AgentProgram } from "./program.ts";
@@ -18,4 +19,10 @@ export const BACKENDS: Readonly<Partial<Record<AgentKind, Loader>>> = {
 export const PROGRAMS: Readonly<Partial<Record<AgentKind, () => Promise<AgentProgram>>>> = {
   claude: async () => (await import("./claude/program.ts")).CLAUDE_PROGRAM,
   codex: async () => (await import("./codex/program.ts")).CODEX_PROGRAM,
+};
+
+/** What `doctor` examines of each agent. */
+export const EXAMINERS: Readonly<Partial<Record<AgentKind, () => Promise<Examiner>>>> = {
+  claude: async () => (await import("./claude/checkup.ts")).CLAUDE,
+  codex: async () => (await import("./codex/checkup.ts")).CODEX,
 };

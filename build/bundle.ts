@@ -3,7 +3,7 @@
  * `deno run -A build/bundle.ts <folder>` makes the folder anew.
  */
 
-const CHECKOUT = new URL("..", import.meta.url).pathname;
+const CHECKOUT = decodeURIComponent(new URL("..", import.meta.url).pathname);
 
 /**
  * Makes `folder` anew; its `main.js` is the program. Not minified: the minifier of Deno 2.9.6 (esbuild 0.25.5) turns

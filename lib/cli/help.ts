@@ -40,6 +40,15 @@ export function exitCodesHelp(): string {
     .join("\n");
 }
 
+/** Commands that begin with the same words. */
+export function commandsBelow(
+  verbs: readonly { readonly name: string; readonly brief: string }[],
+): string {
+  const width = Math.max(...verbs.map(({ name }) => name.length));
+  return ["Commands:", ...verbs.map(({ name, brief }) => `  dev-sessions ${name.padEnd(width)}  ${brief}`)]
+    .join("\n");
+}
+
 /** The page of `dev-sessions help`. */
 export function rootHelp(verbs: readonly { readonly name: string; readonly brief: string }[]): string {
   const width = Math.max(...verbs.map(({ name }) => name.length));

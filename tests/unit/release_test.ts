@@ -85,8 +85,8 @@ Deno.test("the release workflow builds with the Deno of the gate, and only its l
     "release check",
     "bash .ci/run",
     "test:binary --compiled",
-    "task compile",
     "release installer",
+    "task compile",
     "gh release",
   ];
   deepStrictEqual(

@@ -40,13 +40,15 @@ Deno.test("--version --json tells what runs here, before any agent is installed"
 Deno.test("help <command>, <command> --help and -h print the same page", async (t) => {
   for (const name of Object.keys(VERBS)) {
     await t.step(name, async () => {
-      const { code, stdout, stderr, asked } = await call(["help", name]);
+      const { code, stdout, stderr, asked } = await call(["help", ...name.split(" ")]);
       assert.deepEqual([code, stderr, asked], [0, "", []]);
       assert.match(stdout, new RegExp(`^USAGE\n  dev-sessions ${name}( |\n)`));
       assert.match(stdout, /\nExamples:\n/);
       assert.doesNotMatch(stdout, /default = false/);
-      assert.equal((await call([name, "--help"])).stdout, stdout);
-      assert.equal((await call([name, "fizz-top", "-h"])).stdout, stdout);
+      assert.equal((await call([...name.split(" "), "--help"])).stdout, stdout);
+      // A word after a verb that has others below it would be one of them.
+      if (name === "gateway") return;
+      assert.equal((await call([...name.split(" "), "fizz-top", "-h"])).stdout, stdout);
     });
   }
 });
