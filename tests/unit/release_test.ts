@@ -48,6 +48,12 @@ Deno.test("stampInstaller() changes the default and nothing else, and only where
   }
 });
 
+Deno.test("install.sh is ready to be stamped", async () => {
+  const script = await Deno.readTextFile(join(CHECKOUT, "install.sh"));
+  const stamped = stampInstaller(script, ADDRESS);
+  strictEqual(stamped.replace(`DEFAULT_BASE_URL="${ADDRESS}"`, 'DEFAULT_BASE_URL=""'), script);
+});
+
 /** The commands of a workflow's steps, `on` and `permissions`, without a parser for YAML. */
 async function workflow(name: string) {
   const text = await Deno.readTextFile(join(CHECKOUT, ".github", "workflows", name));
