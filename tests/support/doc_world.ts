@@ -13,6 +13,8 @@ import { VERSION } from "../../lib/version.ts";
 
 const BLOCK_MS = 120_000;
 /** Where docs say that releases are. */
+/** The gateway's usual port; here it has another one, since all pages are run at once. */
+const USUAL_GATEWAY = "127.0.0.1:6767";
 const RELEASES = "https://github.com/OWNER/REPOSITORY/releases";
 /** What the checkout of a reader has, and no more: neither builds nor caches. */
 const IN_CHECKOUT = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
@@ -81,7 +83,8 @@ export class DocWorld implements AsyncDisposable {
     const script = steps.map(({ command }, index) => `{ ${command}\n} >'${folder}/${index}' 2>&1`).join("\n");
     const { stderr } = await this.#shell(block, script);
     for (const [index, { command, output }] of steps.entries()) {
-      const text = await Deno.readTextFile(join(folder, String(index))).catch(() => `not run: ${stderr}`);
+      const printed = await Deno.readTextFile(join(folder, String(index))).catch(() => `not run: ${stderr}`);
+      const text = printed.replaceAll(this.sandbox.env["DEV_SESSIONS_GATEWAY_PORT"]!, "6767");
       await Deno.remove(join(folder, String(index))).catch(() => {});
       const [shown, actual] = [[output, null] as const, [text, this.sandbox.root] as const].map(
         ([text, root]) => {
@@ -126,6 +129,8 @@ export class DocWorld implements AsyncDisposable {
     const { sandbox } = this;
     const bin = (name: string, script: string) =>
       Deno.writeTextFile(join(sandbox.root, "bin", name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const gateway = `127.0.0.1:${freePort()}`;
+    sandbox.env["DEV_SESSIONS_GATEWAY_PORT"] = gateway.split(":")[1]!;
     const command = cliCommand().map((word) => `'${word}'`).join(" ");
     // Sessions get the names that the page gives them.
     await bin(
@@ -135,6 +140,7 @@ if [ "\${1-}" = create ] && [ -s "$ids" ]; then
   id=$(head -n 1 "$ids"); tail -n +2 "$ids" >"$ids.rest"; mv "$ids.rest" "$ids"
   shift; set -- create --id "$id" "$@"
 fi
+[ "\${DEV_SESSIONS_GATEWAY_URL-}" != http://${USUAL_GATEWAY} ] || export DEV_SESSIONS_GATEWAY_URL=http://${gateway}
 exec ${command} "$@"`,
     );
     await Deno.symlink(Deno.execPath(), join(sandbox.root, "bin", "deno"));
@@ -145,7 +151,8 @@ exec ${command} "$@"`,
     );
     await bin(
       "curl",
-      `for word do shift; case $word in ${RELEASES}*) word="${this.releases.url}\${word#${RELEASES}}" ;; esac
+      `for word do shift; case $word in ${RELEASES}*) word="${this.releases.url}\${word#${RELEASES}}" ;;
+    http://${USUAL_GATEWAY}/*) word="http://${gateway}/\${word#http://*/}" ;; esac
   [ "$word" = =https ] && word==http,https
   set -- "$@" "$word"; done
 exec /usr/bin/curl "$@"`,
@@ -184,6 +191,11 @@ function written(root: string): string {
   }
 }
 
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
@@ -202,6 +214,11 @@ eventually() {
 says() { [ "$(dev-sessions status "$1" 2>/dev/null | head -n 1)" = "$2" ]; }
 # session <id> <arguments of create...>
 session() { name=$1; shift; dev-sessions create -q --id "$name" "$@"; }
+# gateway: runs until the end of the test
+gateway() {
+  dev-sessions gateway >/dev/null 2>&1 &
+  eventually curl -fs http://127.0.0.1:6767/health
+}
 # working <id>: it works until the end of the test
 working() { dev-sessions send "$1" "SCRIPT:gate /nowhere/gate"; eventually says "$1" working; }
 `;

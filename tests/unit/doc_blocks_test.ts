@@ -60,7 +60,7 @@ Deno.test("normalised() makes the same what differs from run to run, and nothing
   }
 });
 
-Deno.test("fits() takes ... for any lines and for the end of one, and else only what is shown", () => {
+Deno.test("fits() takes ... for any lines and for any text in one, and else only what is shown", () => {
   for (
     const [shown, actual, expected] of [
       ["a\nb", "a\nb", true],
@@ -75,6 +75,8 @@ Deno.test("fits() takes ... for any lines and for the end of one, and else only 
       ["a\n...\nz", "a\nb", false],
       ["error: ...", "error: x", true],
       ["error: ...", "warning: x", false],
+      ['{"a":1,...}', '{"a":1,"b":2}', true],
+      ['{"a":1,...}', '{"a":2,"b":2}', false],
       ["a.c", "abc", false],
     ] as const
   ) strictEqual(fits(shown, actual), expected, `${shown} | ${actual}`);
