@@ -2,7 +2,7 @@
 
 import { buildCommand } from "@stricli/core";
 import { type Bind, parseBind } from "../../gateway/bind.ts";
-import { isHostName } from "../../gateway/hosts.ts";
+import { isHostName } from "../host_names.ts";
 import type { GatewayOptions } from "../../gateway/run.ts";
 import { gatewayPort } from "../paths.ts";
 import { resolvePath } from "../posix_path.ts";
