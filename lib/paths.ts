@@ -11,6 +11,10 @@ export interface Paths {
   readonly state: string;
   /** What the user has set, see `config.ts`. */
   readonly config: string;
+  /** One line: the absolute path of the installed executable, written by whoever installs it. */
+  readonly executable: string;
+  /** What the gateway prints when it runs as a service. */
+  readonly gatewayLog: string;
   /** The registry. */
   readonly database: string;
   /** What happened to the sessions, in order; built from the agents' records by its readers. */
@@ -43,6 +47,8 @@ export function pathsFrom(env: Env): Paths {
     home,
     state,
     config: `${state}/config.json`,
+    executable: `${state}/executable`,
+    gatewayLog: `${state}/gateway.log`,
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
@@ -96,6 +102,24 @@ export function codexHomeFolder(env: Env, cwd: string): string {
   const configured = env["CODEX_HOME"];
   if (!configured) return `${withoutTrailingSlash(pathsFrom(env).home)}/.codex`;
   return withoutTrailingSlash(resolvePath(cwd, configured));
+}
+
+/** Whose skills: the user's, or those of the folder that a command runs in. */
+export type SkillScope = "global" | "local";
+
+/**
+ * Where an agent looks for skills.
+ *
+ * @throws AppError when HOME is needed and unset.
+ */
+export function skillsFolder(agent: "claude" | "codex", scope: SkillScope, env: Env, cwd: string): string {
+  if (scope === "local") return `${withoutTrailingSlash(cwd)}/.${agent}/skills`;
+  switch (agent) {
+    case "claude":
+      return `${claudeConfigFolder(env, pathsFrom(env).home)}/skills`;
+    case "codex":
+      return `${codexHomeFolder(env, cwd)}/skills`;
+  }
 }
 
 /** Where a Codex server listens by default, i.e. with `--listen unix://`. */

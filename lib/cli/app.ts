@@ -33,7 +33,20 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
+  "doctor": { brief: "Examine this installation", load: () => import("./doctor.ts") },
+  "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
+  "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
+  "upgrade": { brief: "Install a newer release", load: () => import("./upgrade.ts") },
   "gateway": { brief: "Serve sessions to containers", load: () => import("./gateway.ts") },
+  "gateway install": { brief: "Run the gateway as a service", load: () => import("./gateway_install.ts") },
+  "gateway uninstall": {
+    brief: "Remove the gateway's service",
+    load: () => import("./gateway_uninstall.ts"),
+  },
+  "gateway status": {
+    brief: "Tell whether the gateway's service runs",
+    load: () => import("./gateway_status.ts"),
+  },
   "gateway token create": {
     brief: "Make a token for the gateway",
     load: () => import("./gateway_token_create.ts"),
@@ -71,12 +84,20 @@ export async function runCli(argv: readonly string[], cli: CliDeps): Promise<num
     debug: env["DEV_SESSIONS_DEBUG"] === "1",
   };
   try {
-    const invocation = await understand(argv, cli);
+    const invocation = argv[0] === "__complete"
+      ? await completion(argv.slice(1), cli.deps)
+      : await understand(argv, cli);
     return await execute(invocation, cli, { ...options, json: invocation.json });
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     return printError(terminal, error, options);
   }
+}
+
+/** For the scripts that `completions` prints. */
+async function completion(argv: readonly string[], deps: Deps): Promise<Invocation> {
+  const { complete } = await import("./completion/complete.ts");
+  return { json: false, long: false, run: async () => ({ text: await complete(argv, VERBS, deps) }) };
 }
 
 /** For what no command caught: prints one line and returns the exit code. */
@@ -86,7 +107,9 @@ export function reportCrash(error: unknown, { terminal, env }: Deps): number {
 
 async function understand(argv: readonly string[], { deps, version }: CliDeps): Promise<Invocation> {
   const [name = "help", ...rest] = argv;
-  if (name === "--version" || name === "-V") return answer(version);
+  if (name === "--version" || name === "-V") {
+    return rest.includes("--json") ? (await import("./version.ts")).versions(version) : answer(version);
+  }
   if (name === "help" || name === "--help" || name === "-h") {
     const topics = rest.filter((argument) => argument !== "--help" && argument !== "-h");
     const [topic, excess] = topics;

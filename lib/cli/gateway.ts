@@ -10,7 +10,7 @@ import type { Result } from "./output.ts";
 import { nonEmpty } from "./parsers.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
-interface Flags {
+export interface GatewayFlags {
   readonly port: number | undefined;
   readonly bind: readonly Bind[] | undefined;
   readonly insecureBind: boolean;
@@ -39,7 +39,7 @@ export async function* run(options: GatewayOptions, context: CliContext): AsyncI
 }
 
 export function gatewayOptions(
-  flags: Flags,
+  flags: GatewayFlags,
   { env, cwd }: Pick<ParseContext, "env" | "cwd">,
 ): GatewayOptions {
   const binds = flags.bind ?? [];
@@ -75,7 +75,47 @@ function hostName(input: string): string {
   throw usageError(`--allow-host must be the name of a host, without a port: ${JSON.stringify(input)}`);
 }
 
-export const command = buildCommand<Flags, [], ParseContext>({
+/** Shared with `gateway install`. */
+export const GATEWAY_FLAGS = {
+  port: {
+    kind: "parsed",
+    parse: port,
+    optional: true,
+    brief: "Port (DEV_SESSIONS_GATEWAY_PORT, or 6767)",
+    placeholder: "n",
+  },
+  bind: {
+    kind: "parsed",
+    parse: bind,
+    optional: true,
+    variadic: true,
+    brief: "Further address to listen on, or docker; repeatable",
+    placeholder: "address",
+  },
+  insecureBind: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "Allow --bind 0.0.0.0",
+  },
+  socketDir: {
+    kind: "parsed",
+    parse: nonEmpty("--socket-dir"),
+    optional: true,
+    brief: "Folder of the unix socket (~/.dev-sessions/gateway)",
+    placeholder: "path",
+  },
+  allowHost: {
+    kind: "parsed",
+    parse: hostName,
+    optional: true,
+    variadic: true,
+    brief: "Further name that callers may use for this machine; repeatable",
+    placeholder: "name",
+  },
+} as const;
+
+export const command = buildCommand<GatewayFlags, [], ParseContext>({
   docs: {
     brief: "Serve sessions to containers",
     fullDescription:
@@ -91,44 +131,7 @@ Examples:
   dev-sessions gateway --bind docker`,
   },
   parameters: {
-    flags: {
-      port: {
-        kind: "parsed",
-        parse: port,
-        optional: true,
-        brief: "Port (DEV_SESSIONS_GATEWAY_PORT, or 6767)",
-        placeholder: "n",
-      },
-      bind: {
-        kind: "parsed",
-        parse: bind,
-        optional: true,
-        variadic: true,
-        brief: "Further address to listen on, or docker; repeatable",
-        placeholder: "address",
-      },
-      insecureBind: {
-        kind: "boolean",
-        default: false,
-        withNegated: false,
-        brief: "Allow --bind 0.0.0.0",
-      },
-      socketDir: {
-        kind: "parsed",
-        parse: nonEmpty("--socket-dir"),
-        optional: true,
-        brief: "Folder of the unix socket (~/.dev-sessions/gateway)",
-        placeholder: "path",
-      },
-      allowHost: {
-        kind: "parsed",
-        parse: hostName,
-        optional: true,
-        variadic: true,
-        brief: "Further name that callers may use for this machine; repeatable",
-        placeholder: "name",
-      },
-    },
+    flags: GATEWAY_FLAGS,
   },
   func(flags) {
     const options = gatewayOptions(flags, this);

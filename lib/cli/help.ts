@@ -63,7 +63,7 @@ ${lines.join("\n")}
 
 Options:
   -h, --help     Print help; after a command, the help of that command
-  -V, --version  Print the version
+  -V, --version  Print the version; with --json also the versions of all that it works with
 
 Examples:
   # Start an agent here, give it work, read its reply

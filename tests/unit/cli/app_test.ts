@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { VERBS } from "../../../lib/cli/app.ts";
 import { EXIT_CODES } from "../../../lib/errors.ts";
+import { WIRE_PROTOCOL } from "../../../lib/version.ts";
 import { call, checkRows, refused } from "./harness.ts";
 
 Deno.test("no arguments, help and --help print the same page on stdout", async () => {
@@ -18,6 +19,21 @@ Deno.test("--version and -V print the version only", async () => {
   for (const argv of [["--version"], ["-V"], ["-V", "x"]]) {
     const { code, stdout, stderr, opened } = await call(argv);
     assert.deepEqual([code, stdout, stderr, opened], [0, "1.2.3\n", "", 0]);
+  }
+});
+
+Deno.test("--version --json tells what runs here, before any agent is installed", async () => {
+  for (const argv of [["--version", "--json"], ["-V", "--json"]]) {
+    const { code, stdout, stderr, opened } = await call(argv);
+    assert.deepEqual([code, stderr, opened], [0, "", 0]);
+    assert.deepEqual(JSON.parse(stdout), {
+      version: "1.2.3",
+      protocol: WIRE_PROTOCOL,
+      build: "compiled",
+      target: Deno.build.target,
+      deno: Deno.version.deno,
+      agents: { claude: null, codex: null },
+    });
   }
 });
 
