@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { parseDuration } from "./duration.ts";
 import { AppError } from "./errors.ts";
+import { isHostName } from "./host_names.ts";
 import type { CreateRequest, SettledCreateRequest } from "./service.ts";
 import { type AgentKind, type Mode, OFFERED_AGENTS, OFFERED_MODES } from "./session.ts";
 
@@ -16,6 +17,8 @@ export interface Config {
   readonly maxSessions: number;
   /** How far from the first one of its family a session may be. */
   readonly maxDepth: number;
+  /** Further names that callers of the gateway may use for this machine. */
+  readonly gatewayHosts: readonly string[];
   /** For `create` where no flag says otherwise. */
   readonly defaults: {
     readonly cli: AgentKind | null;
@@ -38,6 +41,7 @@ const KEYS = {
   endIdleAfter: v.optional(v.pipe(v.string(), v.check((text) => parseDuration(text) !== null))),
   maxSessions: v.optional(count(1)),
   maxDepth: v.optional(count(0)),
+  gatewayHosts: v.optional(v.array(v.pipe(v.string(), v.check(isHostName)))),
   defaults: v.optional(v.pipe(isNoList, v.strictObject(DEFAULTS))),
 };
 const ConfigSchema = v.pipe(isNoList, v.strictObject(KEYS));
@@ -50,6 +54,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "endIdleAfter": 'a duration such as "30m", "48h" or "7d"',
   "maxSessions": "a whole number from 1 on",
   "maxDepth": "a whole number from 0 on",
+  "gatewayHosts": 'a list of names of this machine, without ports, such as ["build.example"]',
   "defaults": `an object with ${DEFAULTS_KEYS}`,
   "defaults.cli": quoted(OFFERED_AGENTS),
   "defaults.mode": quoted(OFFERED_MODES),
@@ -81,13 +86,14 @@ export function parseConfig(text: string, file: string): Config {
   }
   const parsed = v.safeParse(ConfigSchema, json, { abortEarly: true });
   if (!parsed.success) throw explained(parsed.issues[0], file);
-  const { endIdleAfter, maxSessions, maxDepth, defaults } = parsed.output;
+  const { endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults } = parsed.output;
   return {
     endIdleAfter: endIdleAfter === undefined
       ? null
       : { ms: parseDuration(endIdleAfter)!, text: endIdleAfter },
     maxSessions: maxSessions ?? DEFAULT_MAX_SESSIONS,
     maxDepth: maxDepth ?? DEFAULT_MAX_DEPTH,
+    gatewayHosts: gatewayHosts ?? [],
     defaults: { cli: defaults?.cli ?? null, mode: defaults?.mode ?? null, model: defaults?.model ?? null },
   };
 }
@@ -106,7 +112,8 @@ export function withDefaults(
 }
 
 function explained(issue: v.InferIssue<typeof ConfigSchema>, file: string): AppError {
-  const path = v.getDotPath(issue);
+  // Of a list it is the list that is wrong.
+  const path = v.getDotPath(issue)?.replace(/^(gatewayHosts)\.\d+$/, "$1") ?? null;
   const allowed = path !== null && Object.hasOwn(ALLOWED, path) ? ALLOWED[path] : undefined;
   if (path === null) return wrong(file, "it is no JSON object", `Its keys may be ${TOP_KEYS}`);
   if (allowed !== undefined) {

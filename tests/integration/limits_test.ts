@@ -49,7 +49,7 @@ Deno.test("a configuration that is wrong stops what needs it before anything has
   const table: [config: unknown, why: string][] = [
     [
       { maxSession: 3 },
-      'there is no key "maxSession". The keys are endIdleAfter, maxSessions, maxDepth, defaults',
+      'there is no key "maxSession". The keys are endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults',
     ],
     [{ defaults: { mode: "docker" } }, '"defaults.mode" is "docker". It must be "yolo" or "native"'],
   ];

@@ -140,6 +140,15 @@ if [ "\${1-}" = create ] && [ -s "$ids" ]; then
   id=$(head -n 1 "$ids"); tail -n +2 "$ids" >"$ids.rest"; mv "$ids.rest" "$ids"
   shift; set -- create --id "$id" "$@"
 fi
+# The id of a token is made by the gateway: the page's stands for the one that was made last.
+case "$*" in
+  "gateway token create "*)
+    made=$(${command} "$@") || exit
+    printf '%s\\n' "$made"
+    printf '%s\\n' "$made" | cut -d _ -f 2 >'${sandbox.root}/token'
+    exit ;;
+  "gateway token revoke "*) set -- gateway token revoke "$(cat '${sandbox.root}/token')" ;;
+esac
 [ "\${DEV_SESSIONS_GATEWAY_URL-}" != http://${USUAL_GATEWAY} ] || export DEV_SESSIONS_GATEWAY_URL=http://${gateway}
 exec ${command} "$@"`,
     );
