@@ -17,6 +17,8 @@ export interface Paths {
   readonly events: string;
   /** 0.4.4's registry: imported once, never written. */
   readonly legacyRegistry: string;
+  /** What agents in containers keep, a folder for each workspace; the containers write to it. */
+  readonly containers: string;
   /** Locks over processes that belong to no session, each a file. */
   readonly locks: string;
   /** A session's own folder: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
@@ -42,6 +44,7 @@ export function pathsFrom(env: Env): Paths {
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
+    containers: `${state}/containers`,
     locks: `${state}/locks`,
     sessionFolder: (token) => {
       if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);

@@ -20,6 +20,13 @@ const REAP_LOOKS = 12;
 export class Ending {
   constructor(private readonly deps: Deps, private readonly paths: Paths, private readonly tmux: Tmux) {}
 
+  /** Of a session that has a container of ours, the container; loaded only then. */
+  async #endContainer(session: Session, lookAgain: boolean): Promise<"gone" | "unknown"> {
+    if (session.mode !== "docker" || session.handle === null) return "gone";
+    const { removeContainer } = await import("./container.ts");
+    return await removeContainer(this.deps, session, { lookAgain });
+  }
+
   /** Removes what a `create` left that did not come to its end; `unknown` when that can't be told now. */
   async rollback(session: Session): Promise<"removed" | "unknown"> {
     if (await this.#endMarked(session) === "unknown") return "unknown";
@@ -43,12 +50,15 @@ export class Ending {
     // Known from its pane alone, since the row has no process before the session is live.
     const process = pane === undefined || pane.dead ? null : await this.deps.identify(pane.pid);
     if (await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS) === "unknown") return "unknown";
-    return process === null || await this.#endProcess(process, "gone") ? "removed" : "unknown";
+    if (process !== null && !await this.#endProcess(process, "gone")) return "unknown";
+    // After its terminal, which would have started it.
+    return await this.#endContainer(session, true) === "gone" ? "removed" : "unknown";
   }
 
   /** @throws AppError when the agent is not proven to be gone. */
   async kill(session: Session): Promise<void> {
     await this.#keepScreen(session);
+    if (await this.#endContainer(session, false) === "unknown") throw cannotKill(session, "no_engine");
     const pane = await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
     if (session.process === null || !await this.#endProcess(session.process, pane)) {
       throw cannotKill(session, pane);
@@ -68,6 +78,7 @@ export class Ending {
       await this.#keepScreen(session);
       await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
     }
+    await this.#endContainer(session, false);
     return reason;
   }
 
@@ -150,8 +161,14 @@ export class Ending {
   }
 }
 
-function cannotKill(session: Session, tmux: "gone" | "unknown"): AppError {
-  const why = tmux === "unknown" ? "tmux does not answer" : "its process is not proven to be gone";
+const WHY_NOT_KILLED = {
+  unknown: "tmux does not answer",
+  gone: "its process is not proven to be gone",
+  no_engine: "its container is not proven to be gone, since the engine does not say so",
+} as const;
+
+function cannotKill(session: Session, cause: keyof typeof WHY_NOT_KILLED): AppError {
+  const why = WHY_NOT_KILLED[cause];
   return new AppError(
     "failure",
     `Cannot kill "${session.id}": ${why}; its record stays. See: dev-sessions status ${session.id} --explain`,
