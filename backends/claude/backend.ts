@@ -190,6 +190,11 @@ export class ClaudeBackend implements Backend {
     ]);
     const folder = sessionFolder(this.paths.sessionFolder(session.token));
     const [observer, tmux] = [this.#observer(session), this.#tmux(session)];
+    if (await observer.terminalIsGone()) {
+      const { terminalGone } = await import("./delivery.ts");
+      const nothing = { stopped: [], queued: [], background: [], evidence: null, pending: null };
+      return { result: "refused", reason: terminalGone(session), ...nothing };
+    }
     const requests = new Requests(this.deps, this.paths, session, observer, tmux);
     const interrupter = new Interrupter(this.deps, folder, session, observer, tmux, requests);
     return await interrupter.interrupt(options, signal);

@@ -90,6 +90,13 @@ export class Observer {
     return await containerLiveness(this.deps, this.handle.container, process);
   }
 
+  /** In a container the agent outlives the terminal that it was started from; without it nothing can be typed. */
+  async terminalIsGone(): Promise<boolean> {
+    const { process } = this.session;
+    if (process === null || this.handle.container?.by !== "docker") return false;
+    return (await this.deps.processStates([process]))[0] === "dead";
+  }
+
   registry(): RegistryEntry | null {
     const { process, agentSessionId } = this.session;
     const { configFolder, container } = this.handle;

@@ -18,6 +18,7 @@ const CREATE_TIMEOUT_MS = 60_000;
 /** For the agent to end by itself (Claude: 1.2 s), then it is killed. */
 const STOP_PATIENCE_S = 4;
 const REMOVE_TIMEOUT_MS = 30_000;
+const REMOVE_POLL_MS = 50;
 /** A `docker create` whose caller was killed may still be under way. */
 const SECOND_LOOK_MS = 400;
 
@@ -139,12 +140,21 @@ export class Engine {
         if (running) await this.#run(["stop", "-t", String(STOP_PATIENCE_S), id], REMOVE_TIMEOUT_MS);
         await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
       }
-      if (found.length > 0) {
-        const left = await this.labelled({ token });
-        return left !== "unknown" && left.length === 0 ? "gone" : "unknown";
-      }
+      if (found.length > 0) return await this.#untilGone(token);
       if (!options.lookAgain || look === 2) return "gone";
       await this.deps.clock.sleep(SECOND_LOOK_MS);
+    }
+  }
+
+  /** With `--rm` the engine removes it by itself, too, and lists it until that is done. */
+  async #untilGone(token: string): Promise<"gone" | "unknown"> {
+    const deadline = this.deps.clock.monotonic() + REMOVE_TIMEOUT_MS;
+    for (;;) {
+      const left = await this.labelled({ token });
+      if (left === "unknown") return "unknown";
+      if (left.length === 0) return "gone";
+      if (this.deps.clock.monotonic() >= deadline) return "unknown";
+      await this.deps.clock.sleep(REMOVE_POLL_MS);
     }
   }
 
