@@ -216,7 +216,7 @@ export class Delivery {
     let enters = 0;
     let deadline = begin + budgetMs;
     let lastBox: InputBox | null = null;
-    const places = () => ({ events: this.#folder.events, files: [anchor.transcript] });
+    const places = () => ({ events: this.#folder.events, files: [this.observer.transcriptAt(anchor)] });
     for await (const _ of watchRecords(places, PROOF_POLL_MS, clock, stop)) {
       const since = this.observer.since(anchor);
       const verdict = judgeReceipt(since, anchor.text, this.#transcriptOf(anchor));
@@ -264,7 +264,7 @@ export class Delivery {
 
   #transcriptOf(anchor: Anchor): "present" | "missing" {
     try {
-      Deno.statSync(anchor.transcript);
+      Deno.statSync(this.observer.transcriptAt(anchor));
       return "present";
     } catch {
       return "missing";

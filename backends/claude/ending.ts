@@ -14,6 +14,8 @@ import { exactSession, type MarkedPane, TIDY_TIMEOUT_MS, type Tmux } from "./tmu
 /** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
 const KILL_PATIENCE_MS = 4_000;
 const KILL_POLL_MS = 25;
+/** Between two Ctrl-C: Claude takes the second one for an exit within 0.8 s. */
+const EXIT_KEY_PAUSE_MS = 250;
 /** At a dead agent's pane, each `KILL_POLL_MS` after the other. */
 const REAP_LOOKS = 12;
 
@@ -59,6 +61,7 @@ export class Ending {
   async kill(session: Session): Promise<void> {
     await this.#keepScreen(session);
     if (await this.#endContainer(session, false) === "unknown") throw cannotKill(session, "no_engine");
+    await this.#endBehindWrapper(session);
     const pane = await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
     if (session.process === null || !await this.#endProcess(session.process, pane)) {
       throw cannotKill(session, pane);
@@ -148,6 +151,24 @@ export class Ending {
       // tmux 3.3a can miss the end of a child; starting one makes it look again.
       await this.tmux.run(["run-shell", "-b", "true"], TIDY_TIMEOUT_MS);
       await this.deps.clock.sleep(KILL_POLL_MS);
+    }
+  }
+
+  /**
+   * Docker's own command line leaves its container running when its terminal goes away, so the Claude behind a wrapper is
+   * asked to end as a person would; what it does not do then, the end of the wrapper has to.
+   */
+  async #endBehindWrapper(session: Session): Promise<void> {
+    if (session.mode !== "docker" || session.process === null) return;
+    const { container, pane } = handleOf(session);
+    if (container?.by !== "clauded" || pane === null) return;
+    const deadline = this.deps.clock.monotonic() + KILL_PATIENCE_MS;
+    while (this.deps.clock.monotonic() < deadline) {
+      const [state] = await this.deps.processStates([session.process]);
+      if (state !== "alive") return;
+      // The first ones stop a turn and clear the box.
+      if ((await this.tmux.run(["send-keys", "-t", pane, "C-c"], TIDY_TIMEOUT_MS)).kind !== "ok") return;
+      await this.deps.clock.sleep(EXIT_KEY_PAUSE_MS);
     }
   }
 

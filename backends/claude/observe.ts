@@ -2,6 +2,7 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import type { Paths } from "../../lib/paths.ts";
+import { baseName } from "../../lib/posix_path.ts";
 import type { Liveness, Session } from "../../lib/session.ts";
 import { tailMarks } from "./conversation.ts";
 import type { Anchor, ClaudeEvidence } from "./evidence.ts";
@@ -48,10 +49,11 @@ export class Observer {
       this.hooks = new HookLog(folder.events);
       return;
     }
-    markShared(configFolder);
-    if (container.by === "docker") {
-      for (const shared of [folder.events, container.registry]) markShared(shared);
-    }
+    const shared = container.by === "docker"
+      ? [configFolder, folder.events, container.registry]
+      // The user's own folder, parts of which may be elsewhere.
+      : [`${configFolder}/projects`, registryFolder(configFolder)];
+    for (const path of shared) markShared(path);
     // A path of theirs is one in the container, or a trap.
     this.hooks = new HookLog(
       folder.events,
@@ -172,6 +174,13 @@ export class Observer {
     };
   }
 
+  /** The anchor's transcript; where a wrapper's Claude keeps it is known once it is there. */
+  transcriptAt({ transcript }: Pick<Anchor, "transcript">): string {
+    const { container, configFolder } = this.handle;
+    if (container?.by !== "clauded") return transcript;
+    return findTranscript(configFolder, baseName(transcript).replace(/\.jsonl$/, ""), transcript);
+  }
+
   /** What was recorded after the anchor; called again, it reads only what is new. */
   since(anchor: Anchor): { events: readonly HookEvent[]; marks: readonly Mark[] } {
     const kept = this.#sinceAnchor;
@@ -179,7 +188,7 @@ export class Observer {
       ? kept
       : { path: anchor.transcript, from: anchor.offset, offset: anchor.offset, marks: [] };
     if (isInsideProjects(this.handle.configFolder, anchor.transcript)) {
-      const read = readForwards(anchor.transcript, known.offset, (mark) => {
+      const read = readForwards(this.transcriptAt(anchor), known.offset, (mark) => {
         known.marks.push(mark);
         return "continue";
       });
