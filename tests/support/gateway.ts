@@ -172,13 +172,14 @@ export async function answerOf(response: Response): Promise<Answer> {
   return { status: response.status, headers: response.headers, text, json };
 }
 
-/** Starts it on a free port and waits until it listens. @throws Error with what it said when it does not. */
+/** Starts it, without `--port` on a free one, and waits until it listens. @throws Error with what it said when it does not. */
 export async function startGateway(
   sandbox: Sandbox,
   args: readonly string[] = [],
   settings: RunSettings = {},
 ): Promise<TestGateway> {
-  const process = sandbox.start(["gateway", "--port", "0", ...args], settings);
+  const anyPort = args.includes("--port") ? [] : ["--port", "0"];
+  const process = sandbox.start(["gateway", ...anyPort, ...args], settings);
   let ended = false;
   void process.child.status.then(() => ended = true);
   const port = await sandbox.eventually(() => {
