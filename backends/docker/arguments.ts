@@ -36,7 +36,7 @@ export interface ContainerSpec {
 /** Ours alone: another value would lose the container, or what we know of it. */
 const RESERVED = new Map([
   ["--name", "sessions have names of their own"],
-  ["--rm", "it is always given"],
+  ["--rm", "containers are removed anyway"],
   ["--cidfile", "the id is kept in the registry"],
   ["--pull", "only images that are there are used"],
   ["--detach-keys", "they are set already"],
@@ -84,8 +84,8 @@ export function createArguments(spec: ContainerSpec): string[] {
   return [
     // First, so that ours are the last word where an option counts once.
     ...config.args,
-    "--rm",
-    ...(spec.terminal ? ["--interactive", "--tty"] : []),
+    // What a server has said is read after its end; what an agent has said, its pane shows.
+    ...(spec.terminal ? ["--rm", "--interactive", "--tty"] : []),
     "--init",
     "--pull",
     "never",

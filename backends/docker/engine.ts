@@ -19,6 +19,7 @@ const CREATE_TIMEOUT_MS = 60_000;
 const STOP_PATIENCE_S = 4;
 const REMOVE_TIMEOUT_MS = 30_000;
 const REMOVE_POLL_MS = 50;
+const LOG_LINES = 30;
 /** A `docker create` whose caller was killed may still be under way. */
 const SECOND_LOOK_MS = 400;
 
@@ -101,6 +102,19 @@ export class Engine {
     throw cannot(action, `docker does not make its container: ${complaint(made)}`);
   }
 
+  /** Starts one that was made. @throws AppError with the engine's words. */
+  async start(id: string, action: string): Promise<void> {
+    const started = await this.#run(["start", id], CREATE_TIMEOUT_MS);
+    if (started.kind === "exited" && started.code === 0) return;
+    throw cannot(action, `docker does not start its container: ${complaint(started)}`);
+  }
+
+  /** What it has said last, for people. */
+  async logs(id: string): Promise<string> {
+    const said = await this.#run(["logs", "--tail", String(LOG_LINES), id]);
+    return said.kind === "exited" && said.code === 0 ? `${said.stdout}${said.stderr}`.trim() : "";
+  }
+
   /** The containers that carry one of this registry's tokens, or this very token. */
   async labelled(
     label: { readonly token: string } | { readonly registry: string },
@@ -158,12 +172,12 @@ export class Engine {
     }
   }
 
-  /** Removes containers of this registry that never started or have ended, and whose session does not live. */
+  /** Removes containers of this registry whose session does not live: left by a command that was killed. */
   async removeLeft(registry: string, isLive: (token: string) => boolean): Promise<void> {
     const found = await this.labelled({ registry });
     if (found === "unknown") return;
-    for (const { id, token, running } of found) {
-      if (!running && !isLive(token)) await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
+    for (const { id, token } of found) {
+      if (!isLive(token)) await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
     }
   }
 

@@ -57,7 +57,7 @@ Deno.test("a container's arguments: the user's first, ours after them, the comma
 
 Deno.test("without a terminal, and with the image's own user", () => {
   const args = createArguments({ ...SPEC, terminal: false, user: null }).join(" ");
-  doesNotMatch(args, /--tty|--interactive|--user/);
+  doesNotMatch(args, /--rm|--tty|--interactive|--user/);
 });
 
 Deno.test("a gateway's token is a mounted file, its socket's folder is mounted, and its host gets a name", async (t) => {
