@@ -20,8 +20,8 @@ export interface DockerConfig {
   /** The agents in the image: a name on its PATH, or a path. */
   readonly claude: string;
   readonly codex: string;
-  /** How the agent reaches dev-sessions on the host; null: not at all. */
-  readonly gateway: { readonly url: string; readonly tokenFile: string } | null;
+  /** How the agent reaches dev-sessions on the host, where that is not as usual; null: not at all. */
+  readonly gateway: { readonly url: string | null; readonly tokenFile: string | null } | null;
 }
 
 export interface Config {
@@ -52,7 +52,10 @@ const DEFAULTS = {
 };
 const nonEmpty = v.pipe(v.string(), v.check((given) => given.trim() !== ""));
 const variable = v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/));
-const GATEWAY = { url: nonEmpty, tokenFile: v.pipe(v.string(), v.startsWith("/")) };
+const GATEWAY = {
+  url: v.optional(nonEmpty),
+  tokenFile: v.optional(v.pipe(v.string(), v.startsWith("/"))),
+};
 const DOCKER = {
   // Docker would take one that begins with a dash for an option.
   image: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9]\S*$/))),
@@ -60,7 +63,9 @@ const DOCKER = {
   env: v.optional(v.array(variable)),
   claude: v.optional(nonEmpty),
   codex: v.optional(nonEmpty),
-  gateway: v.optional(v.pipe(isNoList, v.strictObject(GATEWAY))),
+  gateway: v.optional(
+    v.lazy((input) => input === false ? v.literal(false) : v.pipe(isNoList, v.strictObject(GATEWAY))),
+  ),
 };
 const KEYS = {
   endIdleAfter: v.optional(v.pipe(v.string(), v.check((text) => parseDuration(text) !== null))),
@@ -91,7 +96,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "docker.env": 'a list of names of variables, such as ["GH_TOKEN"]',
   "docker.claude": "the name or path of Claude Code in the image",
   "docker.codex": "the name or path of Codex in the image",
-  "docker.gateway": `an object with ${GATEWAY_KEYS}`,
+  "docker.gateway": `false, or an object with ${GATEWAY_KEYS}`,
   "docker.gateway.url": "the address of the gateway as the container reaches it",
   "docker.gateway.tokenFile": "the absolute path of a file that holds a token of the gateway",
 };
@@ -135,7 +140,9 @@ export function parseConfig(text: string, file: string): Config {
       env: docker?.env ?? [],
       claude: docker?.claude ?? "claude",
       codex: docker?.codex ?? "codex",
-      gateway: docker?.gateway ?? null,
+      gateway: docker?.gateway === false
+        ? null
+        : { url: docker?.gateway?.url ?? null, tokenFile: docker?.gateway?.tokenFile ?? null },
     },
   };
 }

@@ -5,6 +5,7 @@
 
 import { assertUsableArguments, choosesUser, createArguments, type Mount } from "../docker/arguments.ts";
 import { Engine, engineEnvironment } from "../docker/engine.ts";
+import { gatewayAccess } from "../docker/gateway_access.ts";
 import { enginePlace, INSIDE } from "../docker/names.ts";
 import { markShared, readText } from "../docker/shared_files.ts";
 import type { CreateSpec } from "../backend.ts";
@@ -153,6 +154,12 @@ export async function prepareContainer(
       sessionId: session.id,
       workspace,
       config: config.docker,
+      gateway: await gatewayAccess(
+        deps,
+        paths,
+        { id: session.id, token: session.token, workspace },
+        config.docker.gateway,
+      ),
       user: own,
       terminal: true,
       mounts: [

@@ -5,6 +5,7 @@
 
 import { assertUsableArguments, choosesUser, createArguments } from "../docker/arguments.ts";
 import { Engine, engineEnvironment } from "../docker/engine.ts";
+import { gatewayAccess } from "../docker/gateway_access.ts";
 import { enginePlace, INSIDE, projectKey } from "../docker/names.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
@@ -195,6 +196,12 @@ async function containerArguments(container: CodexContainer, deps: Deps, action:
     sessionId: container.sessionId,
     workspace,
     config: docker,
+    gateway: await gatewayAccess(
+      deps,
+      paths,
+      { id: container.sessionId, token: container.token, workspace },
+      docker.gateway,
+    ),
     user: own,
     terminal: false,
     mounts: [

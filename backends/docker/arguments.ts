@@ -1,6 +1,7 @@
 /** The arguments that a session's container is made with. Pure. */
 
 import { REGISTRY_LABEL, TOKEN_LABEL } from "./engine.ts";
+import type { GatewayAccess } from "./gateway_access.ts";
 import { INSIDE } from "./names.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { DockerConfig } from "../../lib/config.ts";
@@ -21,6 +22,8 @@ export interface ContainerSpec {
   /** Real path of the workspace on the host. */
   readonly workspace: string;
   readonly config: DockerConfig;
+  /** Null: dev-sessions on the host is not reached from the container. */
+  readonly gateway: GatewayAccess | null;
   /** `1000:1000`; null leaves it to the image. */
   readonly user: string | null;
   /** With a terminal, for an agent that a person can join. */
@@ -66,7 +69,7 @@ export function choosesUser(args: readonly string[]): boolean {
 /** For `docker create`. */
 export function createArguments(spec: ContainerSpec): string[] {
   const { config } = spec;
-  const gateway = config.gateway === null ? null : gatewayOf(config.gateway);
+  const gateway = spec.gateway === null ? null : gatewayOf(spec.gateway);
   const mounts = [
     { source: spec.workspace, target: INSIDE.workspace },
     ...spec.mounts,
@@ -117,13 +120,16 @@ export function mountArgument({ source, target, readOnly = false }: Mount): stri
   return fields.map((field) => /[",\n\r]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field).join(",");
 }
 
-/** A socket's folder is mounted, not the socket: a gateway that starts again makes another one. */
-function gatewayOf({ url, tokenFile }: NonNullable<DockerConfig["gateway"]>) {
+/**
+ * A socket's folder is mounted, not the socket: a gateway that starts again makes another one. Read-only, or root in a
+ * container could put a socket of its own there, and be told the tokens of others.
+ */
+function gatewayOf({ url, tokenFile }: GatewayAccess) {
   const socket = /^unix:(?:\/\/)?(\/.+)$/.exec(url)?.[1];
   const inside = socket === undefined ? url : `unix://${INSIDE.gateway}/socket/${baseName(socket)}`;
   const mounts: Mount[] = [
     { source: tokenFile, target: `${INSIDE.gateway}/token`, readOnly: true },
-    ...(socket === undefined ? [] : [{ source: folderOf(socket), target: `${INSIDE.gateway}/socket` }]),
+    ...(socket === undefined ? [] : [{ source: folderOf(socket), target: `${INSIDE.gateway}/socket`, readOnly: true }]),
   ];
   return {
     mounts,

@@ -12,7 +12,7 @@ const USUAL = {
   maxSessions: 50,
   maxDepth: 5,
   defaults: { cli: null, mode: null, model: null },
-  docker: { image: null, args: [], env: [], claude: "claude", codex: "codex", gateway: null },
+  docker: { image: null, args: [], env: [], claude: "claude", codex: "codex", gateway: { url: null, tokenFile: null } },
 };
 
 Deno.test("parseConfig() takes each key by itself, and defaults for the rest", () => {
@@ -79,8 +79,12 @@ Deno.test("parseConfig() names the key that is wrong and what it may be", () => 
       '"docker.args" is "--network host". It must be a list of arguments for "docker create", such as ["--network", "host"]',
     ],
     [
-      '{"docker": {"gateway": {"url": "http://host.docker.internal:6767"}}}',
-      '"docker.gateway.tokenFile" is undefined. It must be the absolute path of a file that holds a token of the gateway',
+      '{"docker": {"gateway": {"tokenFile": "token"}}}',
+      '"docker.gateway.tokenFile" is "token". It must be the absolute path of a file that holds a token of the gateway',
+    ],
+    [
+      '{"docker": {"gateway": true}}',
+      '"docker.gateway" is true. It must be false, or an object with url, tokenFile',
     ],
     ['{"defaults": {"cli": "gpt"}}', '"defaults.cli" is "gpt". It must be "claude" or "codex"'],
     [

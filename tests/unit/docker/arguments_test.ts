@@ -32,6 +32,7 @@ const SPEC: ContainerSpec = {
     codex: "codex",
     gateway: null,
   },
+  gateway: null,
   user: "1000:1000",
   terminal: true,
   mounts: [{ source: "/home/u/state", target: "/run/state", readOnly: true }],
@@ -64,7 +65,7 @@ Deno.test("a gateway's token is a mounted file, its socket's folder is mounted, 
   const withGateway = (url: string) =>
     createArguments({
       ...SPEC,
-      config: { ...SPEC.config, gateway: { url, tokenFile: "/home/u/token" } },
+      gateway: { url, tokenFile: "/home/u/token" },
     }).join(" ");
   await t.step("over http", () => {
     const args = withGateway("http://host.docker.internal:6767");
@@ -75,7 +76,7 @@ Deno.test("a gateway's token is a mounted file, its socket's folder is mounted, 
   });
   await t.step("over a socket", () => {
     const args = withGateway("unix:///home/u/gw/gateway.sock");
-    match(args, /source=\/home\/u\/gw,target=\/run\/dev-sessions\/gateway\/socket /);
+    match(args, /source=\/home\/u\/gw,target=\/run\/dev-sessions\/gateway\/socket,readonly /);
     match(args, /DEV_SESSIONS_GATEWAY_URL=unix:\/\/\/run\/dev-sessions\/gateway\/socket\/gateway\.sock/);
     doesNotMatch(args, /--add-host/);
   });
