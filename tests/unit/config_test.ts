@@ -13,7 +13,14 @@ const USUAL = {
   maxDepth: 5,
   gatewayHosts: [],
   defaults: { cli: null, mode: null, model: null },
-  docker: { image: null, args: [], env: [], claude: "claude", codex: "codex", gateway: { url: null, tokenFile: null } },
+  docker: {
+    image: null,
+    args: [],
+    env: [],
+    claude: "claude",
+    codex: "codex",
+    gateway: { url: null, tokenFile: null },
+  },
 };
 
 Deno.test("parseConfig() takes each key by itself, and defaults for the rest", () => {
@@ -97,8 +104,14 @@ Deno.test("parseConfig() names the key that is wrong and what it may be", () => 
       '{"defaults": {"model": ""}}',
       '"defaults.model" is "". It must be the name of a model, as the agent names it',
     ],
-    ["[]", "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker"],
-    ["3", "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker"],
+    [
+      "[]",
+      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker",
+    ],
+    [
+      "3",
+      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker",
+    ],
   ];
   for (const [text, complaint] of table) {
     throws(() => parseConfig(text, FILE), {
