@@ -129,7 +129,9 @@ function gatewayOf({ url, tokenFile }: GatewayAccess) {
   const inside = socket === undefined ? url : `unix://${INSIDE.gateway}/socket/${baseName(socket)}`;
   const mounts: Mount[] = [
     { source: tokenFile, target: `${INSIDE.gateway}/token`, readOnly: true },
-    ...(socket === undefined ? [] : [{ source: folderOf(socket), target: `${INSIDE.gateway}/socket`, readOnly: true }]),
+    ...(socket === undefined
+      ? []
+      : [{ source: folderOf(socket), target: `${INSIDE.gateway}/socket`, readOnly: true }]),
   ];
   return {
     mounts,
