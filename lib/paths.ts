@@ -21,6 +21,8 @@ export interface Paths {
   readonly events: string;
   /** 0.4.4's registry: imported once, never written. */
   readonly legacyRegistry: string;
+  /** What agents in containers keep, a folder for each workspace; the containers write to it. */
+  readonly containers: string;
   /** Locks over processes that belong to no session, each a file. */
   readonly locks: string;
   /** The gateway's master token. */
@@ -52,6 +54,7 @@ export function pathsFrom(env: Env): Paths {
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
+    containers: `${state}/containers`,
     locks: `${state}/locks`,
     gatewayToken: `${state}/gateway-token`,
     gatewaySocketFolder: `${state}/gateway`,

@@ -148,6 +148,9 @@ Examples:
   # In a git worktree of its own, on a new branch
   dev-sessions create --worktree -p ~/src/api --file brief.md
 
+  # In a container, as docker in ~/.dev-sessions/config.json says
+  dev-sessions create --mode docker
+
   # Codex, whose commands may write to the workspace only
   dev-sessions create --cli codex --sandbox workspace
 
@@ -182,7 +185,7 @@ Examples:
         kind: "parsed",
         parse: choice("mode", OFFERED_MODES, MODES),
         optional: true,
-        brief: "yolo (never asks, the default) or native (asks for permissions)",
+        brief: "yolo (never asks, the default), native (asks for permissions) or docker (in a container)",
         placeholder: "mode",
       },
       sandbox: {

@@ -26,7 +26,9 @@ Deno.test("what is not run of the pages stands in them, and is said with its rea
 Deno.test("every configuration that a page shows is valid", () => {
   for (const [page, text] of pages) {
     for (const [, json = ""] of text.matchAll(/^```json\n([\s\S]*?)^```$/gm)) {
-      if (/"(?:endIdleAfter|maxSessions|maxDepth|defaults)"/.test(json)) parseConfig(json, page);
+      if (/"(?:endIdleAfter|maxSessions|maxDepth|defaults|docker|gatewayHosts)"/.test(json)) {
+        parseConfig(json, page);
+      }
     }
   }
 });

@@ -12,6 +12,7 @@ const PROGRAM = ["main.ts", "lib", "backends", "gateway", "build"];
 
 /** `env["NAME"]`, `env.get("NAME")`, `FOO_NAME = "NAME"`, and keys of an environment that is made. */
 const READ = [
+  /"(DOCKER_[A-Z_]+)"/g,
   /\benv\["(\w+)"\]/g,
   /\benv\.(?:get|has|delete)\("(\w+)"/g,
   /\b[A-Z_]+_NAME = "([A-Z][A-Z_]{3,})"/g,
