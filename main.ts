@@ -16,7 +16,7 @@ addEventListener("error", (event) => crash(event, event.error));
 const exitCode = await runCli(Deno.args, {
   deps,
   version: VERSION,
-  openService: async (deps) => (await import("./lib/manager.ts")).openService(deps),
+  openService: async (deps) => (await import("./lib/open_service.ts")).openService(deps),
   runInTerminal,
   onStop,
 });

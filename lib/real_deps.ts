@@ -79,6 +79,14 @@ const realTerminal: Terminal = {
   },
 };
 
+/** Stdin and stdout as bytes, for a program at the other end. */
+export function stdioStreams(): {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+} {
+  return { readable: Deno.stdin.readable, writable: Deno.stdout.writable };
+}
+
 /** @throws Deno.errors.BrokenPipe when the reader has gone. */
 export function writeAll(writer: SyncWriter, text: string): void {
   const bytes = new TextEncoder().encode(text);

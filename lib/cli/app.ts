@@ -34,6 +34,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
 };
 
+/** For programs only: no page, no table and no suggestion has them. */
+const HIDDEN_VERBS: Readonly<Record<string, Verb["load"]>> = {
+  "rpc": () => import("./rpc.ts"),
+};
+
 type ClosableService = SessionService & { close(): void | Promise<void> };
 
 /** What the command line needs beyond `Deps`. */
@@ -87,6 +92,7 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
 }
 
 function own(name: string): Verb["load"] | null {
+  if (Object.hasOwn(HIDDEN_VERBS, name)) return HIDDEN_VERBS[name]!;
   return Object.hasOwn(VERBS, name) ? VERBS[name]!.load : null;
 }
 

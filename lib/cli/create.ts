@@ -1,5 +1,6 @@
 /** `create`: starts an agent and returns when it accepts input, or fails with the agent's own words. */
 
+import { usualWorkspace } from "../client_settings.ts";
 import { resolvePath } from "../posix_path.ts";
 import { buildCommand } from "@stricli/core";
 import {
@@ -65,7 +66,7 @@ export interface CreateOptions {
 
 export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
   const request: CreateRequest = {
-    path: resolvePath(cwd(), flags.path ?? "."),
+    path: resolvePath(cwd(), flags.path ?? usualWorkspace(env)),
     agent: flags.cli ?? null,
     mode: flags.mode ?? null,
     description: flags.description ?? null,

@@ -1,0 +1,114 @@
+/** Why a gateway could not be reached and what to do about it, from the words of the runtime. Pure. */
+
+import { DEFAULT_GATEWAY_URL, type GatewayAddress } from "../lib/client_settings.ts";
+import { CarrierError } from "./carrier.ts";
+
+const SOCKET_WAY = "mount the directory of its socket into the container and set " +
+  "DEV_SESSIONS_GATEWAY_URL=unix://<directory>/gateway.sock";
+
+/**
+ * @param said the error of `fetch` with its causes, as one line.
+ */
+export function connectFailure(address: GatewayAddress, said: string): CarrierError {
+  // Source: hyper's `client error (Connect)`; anything later may have reached the other end.
+  const unsent = said.includes("(Connect)");
+  if (!unsent) {
+    return new CarrierError(
+      `Gateway request failed for ${address.url} (the connection broke). Try again`,
+      { unsent },
+      said,
+    );
+  }
+  if (/dns error|failed to lookup address/i.test(said)) return unknownName(address, said);
+  if (/connection refused/i.test(said)) return refused(address);
+  if (address.kind === "unix") return noSocket(address, said);
+  const why = /\(Connect\): (?:tcp connect error: )?(.+)$/.exec(said)?.[1] ?? "no connection";
+  return failed(address, why, start(address), null);
+}
+
+/** It neither took the connection nor refused it. */
+export function noAnswer(address: GatewayAddress, seconds: number): CarrierError {
+  const hint = address.kind === "unix"
+    ? "See what it does with its log on the host"
+    : `Its name may not be known here (on Linux, start the container with: ${
+      addHost(address)
+    }), or a firewall drops ` +
+      `the packets; else ${SOCKET_WAY}`;
+  return failed(address, `no answer within ${seconds} s`, start(address), hint, true);
+}
+
+function unknownName(address: GatewayAddress, said: string): CarrierError {
+  const name = address.kind === "unix" ? address.path : address.hostname;
+  return failed(
+    address,
+    `the name ${name} is not known here`,
+    address.kind === "unix" ? said : `On Linux, start the container with: ${addHost(address)}`,
+    `Or ${SOCKET_WAY}`,
+    true,
+  );
+}
+
+function refused(address: GatewayAddress): CarrierError {
+  if (address.kind === "unix") {
+    return failed(
+      address,
+      "nobody listens on this socket",
+      start(address),
+      "If it was started again since the container was: mount the directory of the socket, not the socket itself",
+    );
+  }
+  return failed(
+    address,
+    "connection refused",
+    start(address),
+    isLoopback(address.hostname)
+      ? `In a container, ${address.hostname} is the container itself: use ${DEFAULT_GATEWAY_URL}`
+      : "If it runs, it listens on the host's own loopback only, which containers can't reach: start it with: " +
+        `dev-sessions gateway --bind docker\nOr ${SOCKET_WAY}`,
+  );
+}
+
+function noSocket(address: Extract<GatewayAddress, { kind: "unix" }>, said: string): CarrierError {
+  if (/permission denied/i.test(said)) {
+    return failed(
+      address,
+      "permission denied",
+      "Use the socket that the gateway makes for containers (mode 0666, in a directory of its own)",
+      null,
+      true,
+    );
+  }
+  return failed(
+    address,
+    "there is no such socket",
+    start(address),
+    "If it runs, mount the directory of its socket into the container at that path",
+  );
+}
+
+function failed(
+  address: GatewayAddress,
+  why: string,
+  way: string,
+  detail: string | null,
+  hopeless = false,
+): CarrierError {
+  return new CarrierError(
+    `Gateway request failed for ${address.url} (${why}). ${way}`,
+    { unsent: true, hopeless },
+    detail,
+  );
+}
+
+function start(address: GatewayAddress): string {
+  const port = address.kind === "http" ? ` --port ${address.port}` : "";
+  return `Is the gateway running? Start it with: dev-sessions gateway${port}`;
+}
+
+function addHost(address: Exclude<GatewayAddress, { kind: "unix" }>): string {
+  return `--add-host=${address.hostname}:host-gateway`;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+}

@@ -1,0 +1,25 @@
+/** `rpc`: serves the sessions of this machine on stdin and stdout, for a dev-sessions at the other end of ssh. */
+
+import { buildCommand } from "@stricli/core";
+import { stdioStreams } from "../real_deps.ts";
+import type { Result } from "./output.ts";
+import type { CliContext, ParseContext } from "./verb.ts";
+
+export async function run(context: CliContext): Promise<Result> {
+  const { serveStdio } = await import("../../gateway/stdio.ts");
+  const service = await context.service();
+  await serveStdio(service, stdioStreams(), context.signal, { clock: context.deps.clock });
+  return {};
+}
+
+export const command = buildCommand<Record<never, never>, [], ParseContext>({
+  docs: {
+    brief: "Serve the sessions of this machine on stdin and stdout",
+    fullDescription:
+      `Serve the sessions of this machine on stdin and stdout, until stdin ends. For programs only.`,
+  },
+  parameters: {},
+  func() {
+    this.accept({ json: false, long: true, run: (context) => run(context) });
+  },
+});

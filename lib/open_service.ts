@@ -1,0 +1,11 @@
+/** Which service the commands of this process speak to: the sessions of this machine, or those behind a gateway. */
+
+import type { Deps } from "./deps.ts";
+import { isClientMode } from "./client_settings.ts";
+import type { SessionService } from "./service.ts";
+
+/** @throws AppError when the registry can't be read, or the gateway's settings can't be used. */
+export async function openService(deps: Deps): Promise<SessionService & { close(): Promise<void> }> {
+  if (isClientMode(deps.env)) return (await import("../gateway/client.ts")).openClient(deps);
+  return await (await import("./manager.ts")).openService(deps);
+}
