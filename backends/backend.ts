@@ -181,6 +181,11 @@ export interface Backend {
   /** Called once these have ended and no other session of this agent lives or is about to. */
   released?(ended: readonly Session[]): Promise<void>;
   /**
+   * For one of many requests that a long-lived process serves: a backend that keeps no more of a session than a command
+   * would, and shares what may be shared. Left out: the backend itself is that.
+   */
+  forRequest?(): Backend;
+  /**
    * At the end of the command: lets go of what is still open, and ends what only this command needed.
    * @param isUnused whether no session of this agent lives or is about to.
    */

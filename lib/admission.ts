@@ -1,6 +1,13 @@
 /** Lets one more session live only within the limits; deaths that nobody has noticed yet make room first. */
 
-import { assertDepth, assertRoom, depthOf, type Limits, TooManySessionsError } from "./limits.ts";
+import {
+  assertDepth,
+  assertRoom,
+  assertRoomOfOwner,
+  depthOf,
+  type Limits,
+  TooManySessionsError,
+} from "./limits.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { Admit } from "./store/sessions.ts";
 
@@ -10,6 +17,8 @@ export interface Applicant {
   readonly parent: SessionId | null;
   readonly limits: Limits;
   readonly configFile: string;
+  /** The gateway's token with which the session is made. */
+  readonly owner?: { readonly id: string; readonly maxSessions: number } | null;
 }
 
 export class Admission {
@@ -30,8 +39,11 @@ export class Admission {
    * @throws AppError (refused) when there is no room.
    */
   async run<T>(attempt: (admit: Admit) => Promise<T>): Promise<T> {
-    const { action, limits, configFile } = this.applicant;
-    const admit: Admit = (live) => assertRoom(live, limits, action, configFile);
+    const { action, limits, configFile, owner = null } = this.applicant;
+    const admit: Admit = (live, liveOf) => {
+      if (owner !== null) assertRoomOfOwner(liveOf(owner.id), owner.maxSessions, action);
+      assertRoom(live, limits, action, configFile);
+    };
     try {
       return await attempt(admit);
     } catch (error) {

@@ -3,6 +3,7 @@
 import { type Backend, NameTakenError } from "../backends/backend.ts";
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
+import type { InHand } from "./in_hand.ts";
 import type { SettledCreateRequest } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { KeyRef, Store } from "./store.ts";
@@ -13,7 +14,13 @@ import type { Site } from "./worktree_decision.ts";
 const NAME_ATTEMPTS = 50;
 
 export class Creation {
-  constructor(private readonly deps: Deps, private readonly store: Store) {}
+  constructor(
+    private readonly deps: Deps,
+    private readonly store: Store,
+    private readonly inHand: InHand,
+    /** The gateway's token with which sessions are made. */
+    private readonly owner: string | null = null,
+  ) {}
 
   /** @throws what the backend throws, once what it began is removed, or left to the next command if that can't be told. */
   async run(
@@ -51,6 +58,8 @@ export class Creation {
           throw new AppError("failure", `Champion ID already in use: ${session.id}`, error.message);
         }
         taken.add(session.id);
+      } finally {
+        this.inHand.letGo(session.token);
       }
     }
     throw new AppError("failure", "Unable to allocate a unique champion ID");
@@ -70,7 +79,7 @@ export class Creation {
     const parent = request.parent !== null && this.store.find(request.parent) !== null
       ? request.parent
       : null;
-    return this.store.reserve({
+    const session = this.store.reserve({
       agent: request.agent,
       mode: request.mode,
       path: request.path,
@@ -89,6 +98,7 @@ export class Creation {
       exclude: taken,
       key,
       admit,
+      owner: this.owner,
       // Stored before anything exists outside of the registry.
       plan: (ref) => {
         const { worktree, path } = planned === null || site === null
@@ -97,6 +107,8 @@ export class Creation {
         return { ...backend.plan({ ...ref, mode: request.mode, path }), path, worktree };
       },
     });
+    this.inHand.take(session.token);
+    return session;
   }
 
   /** Loaded only where there is a worktree to be made. */

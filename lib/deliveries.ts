@@ -6,6 +6,7 @@
 import type { Backend } from "../backends/backend.ts";
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
+import type { InHand } from "./in_hand.ts";
 import type { CreateRequest, CreateResult, SendOutcome, SendRequest } from "./service.ts";
 import type { Message, Receipt, Session } from "./session.ts";
 import type { KeyClaim, KeyRef, Store } from "./store.ts";
@@ -18,7 +19,11 @@ type OpenClaim = Extract<KeyClaim, { state: "open" }>;
 type Settled<T> = { readonly ref: KeyRef | null } | { readonly repeated: T };
 
 export class Deliveries {
-  constructor(private readonly deps: Deps, private readonly store: Store) {}
+  constructor(
+    private readonly deps: Deps,
+    private readonly store: Store,
+    private readonly inHand: InHand,
+  ) {}
 
   /** Claims the request's key; a request that was carried out before gives its session. */
   async claimCreate(request: CreateRequest, signal: AbortSignal): Promise<Settled<CreateResult>> {
@@ -74,7 +79,14 @@ export class Deliveries {
       // Thrown before anything was typed, else the claim names a receipt and stays.
       if (ref !== null && this.store.findSend(receiptId) === null) this.store.dropKey(ref);
       throw error;
+    } finally {
+      this.release(ref);
     }
+  }
+
+  /** Once nothing is done for the claim any more. */
+  release(ref: KeyRef | null): void {
+    if (ref !== null) this.inHand.letGo(ref.claim);
   }
 
   /** Where a wait begins: at this delivery, else at the last one; null when there was none. */
@@ -136,7 +148,10 @@ export class Deliveries {
     const deadline = this.deps.clock.monotonic() + OWNER_TIMEOUT_MS;
     while (!signal.aborted) {
       const claim = this.store.claimKey({ ...request, owner });
-      if (claim.state === "new") return { ref: claim.ref };
+      if (claim.state === "new") {
+        this.inHand.take(claim.ref.claim);
+        return { ref: claim.ref };
+      }
       if (claim.state === "done") return { repeated: resolve.done(claim.resultJson, claim.sessionId) };
       if (await this.#isDead(claim)) {
         const left = await resolve.open(claim);
@@ -152,7 +167,8 @@ export class Deliveries {
 
   async #isDead(claim: OpenClaim): Promise<boolean> {
     if (claim.owner === null) return false;
-    return (await this.deps.processStates([claim.owner]))[0] === "dead";
+    const work = { name: claim.ref.claim, worker: claim.owner };
+    return (await this.inHand.abandoned([work], this.deps))[0] ?? false;
   }
 
   /** What is not proven stays open under its key, so that a repetition looks into the agent's record again. */

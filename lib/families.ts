@@ -9,7 +9,7 @@ export type Kin = Pick<Session, "id" | "parent" | "createdAt">;
 type Find<K extends Kin> = (id: SessionId) => K | null;
 
 /** How much of an agent's freedom a mode takes away. */
-const STRICTNESS: Readonly<Record<Mode, number>> = { yolo: 0, native: 1, docker: 2 };
+export const STRICTNESS: Readonly<Record<Mode, number>> = { yolo: 0, native: 1, docker: 2 };
 
 /**
  * The session that started this one; null when nobody did, or when it is not known any more. One that is younger than

@@ -58,3 +58,18 @@ export function assertRoom(live: number, limits: Limits, action: string, configF
       `dev-sessions list. End some with: dev-sessions kill <id>. Or raise the limit with "maxSessions" in ${configFile}`,
   );
 }
+
+/**
+ * @param live how many sessions that were made with one token of the gateway live now.
+ * @throws TooManySessionsError (refused) when one more would be too many.
+ */
+export function assertRoomOfOwner(live: number, most: number, action: string): void {
+  if (live < most) return;
+  throw new TooManySessionsError(
+    "refused",
+    `Cannot ${action}: ${live} session${
+      live === 1 ? "" : "s"
+    } made with this token live, and its limit is ${most}. ` +
+      "End some with: dev-sessions kill <id>",
+  );
+}

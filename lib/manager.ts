@@ -8,6 +8,7 @@ import type { EventRecord } from "./events.ts";
 import { AppError } from "./errors.ts";
 import { assertMayAnswer, assertMayInterrupt, assertNoLaxer, descendsFrom } from "./families.ts";
 import { type Expanded, type ExpandRequest, expandTargets } from "./groups.ts";
+import { InHand } from "./in_hand.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { listSessions } from "./listing.ts";
@@ -66,8 +67,16 @@ export async function openService(deps: Deps): Promise<SessionService & { close(
   }
 }
 
+/** The token of the gateway with which sessions are made. */
+export interface Owner {
+  readonly id: string;
+  /** Of its sessions that may live at once. */
+  readonly maxSessions: number;
+}
+
 export class Manager implements SessionService {
   readonly #reach: Reach;
+  readonly #inHand: InHand;
   readonly #deliveries: Deliveries;
   readonly #creation: Creation;
   readonly #resumption: Resumption;
@@ -76,11 +85,25 @@ export class Manager implements SessionService {
     private readonly deps: Deps,
     private readonly paths: Paths,
     private readonly store: Store,
+    /** Of a process that serves many requests: what they share. */
+    shared: Manager | null = null,
+    private readonly owner: Owner | null = null,
   ) {
-    this.#reach = new Reach(deps, paths, store);
-    this.#deliveries = new Deliveries(deps, store);
-    this.#creation = new Creation(deps, store);
-    this.#resumption = new Resumption(deps, store);
+    this.#reach = new Reach(deps, paths, store, shared === null ? null : shared.#reach);
+    this.#inHand = shared === null ? new InHand() : shared.#inHand;
+    this.#deliveries = new Deliveries(deps, store, this.#inHand);
+    this.#creation = new Creation(deps, store, this.#inHand, owner?.id);
+    this.#resumption = new Resumption(deps, store, this.#inHand);
+  }
+
+  /** The same service for one of many requests: it keeps nothing, and needs no closing. */
+  forRequest(owner: Owner | null = null): Manager {
+    return new Manager(this.deps, this.paths, this.store, this, owner);
+  }
+
+  /** Lets go of what the agents' servers share; only while no request is at work. */
+  async rest(): Promise<void> {
+    await this.#reach.close();
   }
 
   async close(): Promise<void> {
@@ -120,6 +143,8 @@ export class Manager implements SessionService {
     } catch (error) {
       if (ref !== null) this.store.dropKey(ref);
       throw error;
+    } finally {
+      this.#deliveries.release(ref);
     }
   }
 
@@ -327,8 +352,9 @@ export class Manager implements SessionService {
       return worker === null ? [] : [{ row, worker }];
     });
     if (unfinished.length === 0) return;
-    const states = await this.deps.processStates(unfinished.map(({ worker }) => worker));
-    const dead = unfinished.filter((_, index) => states[index] === "dead");
+    const work = unfinished.map(({ row, worker }) => ({ name: row.token, worker }));
+    const abandoned = await this.#inHand.abandoned(work, this.deps);
+    const dead = unfinished.filter((_, index) => abandoned[index]);
     for (const { row: session, worker } of dead) {
       const backend = await this.#reach.backendOrNull(session.agent);
       if (backend === null) continue;
@@ -345,15 +371,22 @@ export class Manager implements SessionService {
   /** Runs what adds a live session within the limits, see `Admission`. */
   async #admission(config: Config, action: string, parent: SessionId | null): Promise<Admission> {
     const { Admission } = await import("./admission.ts");
-    return new Admission({ action, parent, limits: config, configFile: this.paths.config }, {
-      find: (id) => this.store.find(id),
-      noticeDeaths: async () => {
-        await this.rollBackAbandoned();
-        for (const session of this.store.list({ lifecycle: "active" })) {
-          if (await this.#reach.backendOrNull(session.agent) !== null) await this.#reach.noticeDeath(session);
-        }
+    return new Admission(
+      { action, parent, limits: config, configFile: this.paths.config, owner: this.owner },
+      {
+        find: (id) => this.store.find(id),
+        noticeDeaths: async () => {
+          await this.rollBackAbandoned();
+          for (const session of this.store.list({ lifecycle: "active" })) {
+            if (await this.#reach.backendOrNull(session.agent) !== null) {
+              await this.#reach.noticeDeath(
+                session,
+              );
+            }
+          }
+        },
       },
-    });
+    );
   }
 
   async #config(): Promise<Config> {

@@ -9,12 +9,18 @@ import type { AgentKind, Session, SessionId } from "./session.ts";
 import type { Store } from "./store.ts";
 
 export class Reach {
-  readonly #backends = new Map<AgentKind, Backend>();
+  /** Loaded, or being loaded. */
+  readonly #backends = new Map<
+    AgentKind,
+    { backend: Backend | null; readonly loading: Promise<Backend | null> }
+  >();
 
   constructor(
     private readonly deps: Deps,
     private readonly paths: Paths,
     private readonly store: Store,
+    /** Of the process that this request is one of many of: whose backends are used. */
+    private readonly shared: Reach | null = null,
   ) {}
 
   /** @throws AppError (not_found) */
@@ -52,10 +58,22 @@ export class Reach {
 
   async backendOrNull(agent: AgentKind): Promise<Backend | null> {
     const known = this.#backends.get(agent);
-    if (known !== undefined) return known;
-    const loaded = await BACKENDS[agent]?.(this.deps, this.paths) ?? null;
-    if (loaded !== null) this.#backends.set(agent, loaded);
-    return loaded;
+    if (known !== undefined) return known.backend ?? await known.loading;
+    const loading = this.#load(agent);
+    const entry = { backend: null as Backend | null, loading };
+    this.#backends.set(agent, entry);
+    try {
+      return entry.backend = await loading;
+    } catch (error) {
+      if (this.#backends.get(agent) === entry) this.#backends.delete(agent);
+      throw error;
+    }
+  }
+
+  async #load(agent: AgentKind): Promise<Backend | null> {
+    if (this.shared === null) return await BACKENDS[agent]?.(this.deps, this.paths) ?? null;
+    const shared = await this.shared.backendOrNull(agent);
+    return shared?.forRequest?.() ?? shared;
   }
 
   /** Those whose agent is proven to be dead. */
@@ -86,10 +104,12 @@ export class Reach {
     }
   }
 
-  /** At the end of the command. */
+  /** At the end of the command, or while a process that serves many has none; what is asked for afterwards is loaded anew. */
   async close(): Promise<void> {
-    for (const [agent, backend] of this.#backends) {
-      const closing = backend.close?.(() => this.#isUnused(agent));
+    const loaded = [...this.#backends];
+    this.#backends.clear();
+    for (const [agent, { backend }] of loaded) {
+      const closing = backend?.close?.(() => this.#isUnused(agent));
       // Without one, the registry is closed when the caller goes on.
       if (closing !== undefined) await closing;
     }

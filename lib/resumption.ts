@@ -7,6 +7,7 @@ import type { Backend, ResumePlan } from "../backends/backend.ts";
 import { withNote } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
+import type { InHand } from "./in_hand.ts";
 import type { ProcessIdentity, Session } from "./session.ts";
 import type { Store } from "./store.ts";
 import { isBeingResumed, isLive } from "./store/revival.ts";
@@ -16,7 +17,11 @@ import type { Admit } from "./store/sessions.ts";
 const NO_LAUNCH = { agentArgs: [], trust: false } as const;
 
 export class Resumption {
-  constructor(private readonly deps: Deps, private readonly store: Store) {}
+  constructor(
+    private readonly deps: Deps,
+    private readonly store: Store,
+    private readonly inHand: InHand,
+  ) {}
 
   /**
    * The session's row once it is proven to have ended.
@@ -52,6 +57,7 @@ export class Resumption {
     const resumer = await this.#self();
     const { admit, readyTimeoutMs } = options;
     const claimed = this.store.claimResume(session, { resumer, ...plan, admit });
+    this.inHand.take(claimed.token);
     try {
       const launch = claimed.launch ?? NO_LAUNCH;
       const { conversation } = plan;
@@ -61,6 +67,8 @@ export class Resumption {
     } catch (error) {
       const left = await this.#remove(claimed, resumer, backend);
       throw left === "removed" ? error : withNote(error, "The next command removes what it started.");
+    } finally {
+      this.inHand.letGo(claimed.token);
     }
   }
 
@@ -81,7 +89,12 @@ export class Resumption {
     const self = await this.#self();
     // Whoever is at work on it keeps others from resuming it meanwhile.
     if (!this.store.takeOverResume(session, dead, self)) return;
-    await this.#remove(session, self, backend);
+    this.inHand.take(session.token);
+    try {
+      await this.#remove(session, self, backend);
+    } finally {
+      this.inHand.letGo(session.token);
+    }
   }
 
   async #remove(session: Session, holder: ProcessIdentity, backend: Backend): Promise<"removed" | "unknown"> {

@@ -9,13 +9,14 @@ import { type Migration, MIGRATIONS, prepareSchema } from "./store/schema.ts";
 import { type SendStore, sendStore } from "./store/sends.ts";
 import { type RevivalStore, revivalStore } from "./store/revival.ts";
 import { type SessionStore, sessionStore } from "./store/sessions.ts";
+import { type TokenStore, tokenStore } from "./store/tokens.ts";
 import { type UpkeepStore, upkeepStore } from "./store/upkeep.ts";
 
 export type { KeyClaim, KeyRef } from "./store/keys.ts";
 
-export type Store = SessionStore & RevivalStore & SendStore & KeyStore & UpkeepStore & {
-  /** Another number after another process has written. */
-  version(): number;
+export type Store = SessionStore & RevivalStore & SendStore & KeyStore & UpkeepStore & TokenStore & {
+  /** Another one after anything was written, by another process or through this store. */
+  version(): string;
   /** Must be called once nothing uses the store any more. */
   close(): void;
 };
@@ -68,7 +69,11 @@ export function openStore(
       ...upkeepStore(database, options.now),
       ...sendStore(database),
       ...keyStore(database, { now, randomUuid }),
-      version: () => Number(database.get("PRAGMA data_version")?.["data_version"]),
+      ...tokenStore(database),
+      version: () => {
+        const others = database.get("PRAGMA data_version")?.["data_version"];
+        return `${others} ${database.get("SELECT total_changes() AS own")?.["own"]}`;
+      },
       close: () => database.close(),
     };
   } catch (error) {

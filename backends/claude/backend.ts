@@ -56,6 +56,11 @@ export class ClaudeBackend implements Backend {
 
   constructor(private readonly deps: Deps, private readonly paths: Paths) {}
 
+  /** What an observer has read stays in its memory, and only one request at a time may read on with it. */
+  forRequest(): ClaudeBackend {
+    return new ClaudeBackend(this.deps, this.paths);
+  }
+
   async preflight(
     request: { readonly mode: Session["mode"]; readonly sandbox?: SandboxKind },
     isLive: (token: string) => boolean,

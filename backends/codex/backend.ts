@@ -59,6 +59,12 @@ export class CodexBackend implements Backend {
 
   constructor(private readonly deps: Deps, private readonly paths: Paths) {}
 
+  /** The connection is shared; what could not be started for an earlier request is tried again. */
+  forRequest(): CodexBackend {
+    for (const link of this.#links.values()) link.forgetStartFailure();
+    return this;
+  }
+
   async preflight(
     request: {
       readonly mode: Session["mode"];

@@ -1,6 +1,7 @@
 /**
- * One connection per command and server, opened when it is first needed and again when it has broken: nothing is asked
- * twice by itself, but whatever comes next finds a way.
+ * One connection per process and server, opened when it is first needed and again when it has broken: nothing is asked
+ * twice by itself, but whatever comes next finds a way. Several requests may wait for it; one that gives up leaves it to
+ * the others.
  */
 
 import type { Deps } from "../../lib/deps.ts";
@@ -17,7 +18,7 @@ export class Link {
   readonly #deps: Deps;
   readonly #codexHome: string;
   readonly #followers = new Map<string, Follower>();
-  #server: Promise<CodexServer | null> | null = null;
+  #server: Opening | null = null;
   #hasStarted = false;
   /** Why none could be started: not tried again within one command. */
   #startFailure: AppError | null = null;
@@ -36,23 +37,28 @@ export class Link {
       signal.throwIfAborted();
       const known = this.#server;
       if (known === null) break;
-      const server = await known;
+      const server = await known.wait(signal);
       if (server !== null || wish === "find") return server;
       // Whoever came first looked only.
       if (this.#server === known) this.#server = null;
     }
     if (wish === "start" && this.#startFailure !== null) throw this.#startFailure;
-    const options = { deps: this.#deps, signal, codexHome: this.#codexHome };
-    const opening: Promise<CodexServer | null> = this.#open(wish, options).then((server) => {
-      if (server !== null) this.#attend(server.connection, opening);
-      else if (this.#server === opening) this.#server = null;
-      return server;
-    }, (error) => {
-      if (this.#server === opening) this.#server = null;
-      throw error;
-    });
+    const opening: Opening = new Opening((over) =>
+      this.#open(wish, { deps: this.#deps, signal: over, codexHome: this.#codexHome }).then((server) => {
+        if (server !== null) this.#attend(server.connection, opening);
+        else if (this.#server === opening) this.#server = null;
+        return server;
+      }, (error) => {
+        if (this.#server === opening) this.#server = null;
+        throw error;
+      })
+    );
     this.#server = opening;
-    return await opening;
+    return await opening.wait(signal);
+  }
+
+  forgetStartFailure(): void {
+    this.#startFailure = null;
   }
 
   /** Why none runs, and none could be started by this command; null while neither is known. */
@@ -90,7 +96,7 @@ export class Link {
   }
 
   async close(): Promise<void> {
-    const server = await this.#server?.catch(() => null) ?? null;
+    const server = await this.#server?.server.catch(() => null) ?? null;
     this.#server = null;
     await server?.connection.close();
   }
@@ -107,7 +113,7 @@ export class Link {
     return { deps: this.#deps, signal: NEVER, codexHome: this.#codexHome };
   }
 
-  #attend(connection: Connection, opened: Promise<CodexServer | null>): void {
+  #attend(connection: Connection, opened: Opening): void {
     const listener = connection.listen();
     void this.#pump(listener).finally(() => {
       // Something came in a form that we don't know: what followed it was not heard.
@@ -130,6 +136,35 @@ export class Link {
 }
 
 const NEVER = new AbortController().signal;
+
+/** A way to a server that is being opened; given up with the last of those that wait for it. */
+class Opening {
+  readonly #given = new AbortController();
+  readonly server: Promise<CodexServer | null>;
+  #waiting = 0;
+
+  constructor(open: (signal: AbortSignal) => Promise<CodexServer | null>) {
+    this.server = Promise.resolve().then(() => open(this.#given.signal));
+  }
+
+  /** @throws what the opening throws; the signal's reason. */
+  async wait(signal: AbortSignal): Promise<CodexServer | null> {
+    this.#waiting++;
+    const left = Promise.withResolvers<never>();
+    const leave = () => {
+      // The last one waits for the end of what it has begun.
+      if (--this.#waiting === 0) this.#given.abort(signal.reason);
+      else left.reject(signal.reason);
+    };
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      return await Promise.race([this.server, left.promise]);
+    } finally {
+      if (!signal.aborted) this.#waiting--;
+      signal.removeEventListener("abort", leave);
+    }
+  }
+}
 
 function threadOf(incoming: Parameters<Follower["hear"]>[0]): string | null {
   const { params } = incoming.kind === "notification" ? incoming.notification : incoming.request;

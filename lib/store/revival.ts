@@ -4,7 +4,7 @@ import { AppError, sessionNotFound } from "../errors.ts";
 import type { ProcessIdentity, Session, SessionId, SessionSummary } from "../session.ts";
 import type { Database } from "./database.ts";
 import { toJson } from "./rows.ts";
-import { type Admit, countLive, type SessionRef } from "./sessions.ts";
+import { type Admit, countLive, countLiveOf, type SessionRef } from "./sessions.ts";
 
 export interface ResumeClaim {
   readonly resumer: ProcessIdentity;
@@ -57,7 +57,7 @@ export function revivalStore(
         ref.token,
       );
       if (other !== undefined) throw isShared(ref.id, String(other["id"]));
-      claim.admit?.(countLive(database));
+      claim.admit?.(countLive(database), (owner) => countLiveOf(database, owner));
       database.run(
         "UPDATE sessions SET resumer = ?, handle = ?, agent_session_id = ? WHERE id = ? AND token = ?",
         toJson(claim.resumer),

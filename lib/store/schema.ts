@@ -80,6 +80,23 @@ export const MIGRATIONS: readonly Migration[] = [{
     ) STRICT`,
     `CREATE INDEX lifecycle_by_session ON lifecycle (session_token)`,
   ],
+}, {
+  version: 3,
+  minReader: 1,
+  sql: [
+    // The gateway's token with which it was made.
+    `ALTER TABLE sessions ADD COLUMN owner TEXT`,
+    `CREATE INDEX sessions_by_owner ON sessions (owner) WHERE owner IS NOT NULL`,
+    `CREATE TABLE tokens (
+      id TEXT PRIMARY KEY NOT NULL,
+      hash TEXT NOT NULL,
+      name TEXT,
+      scope TEXT NOT NULL,
+      created_at TEXT NOT NULL,
+      expires_at TEXT,
+      revoked_at TEXT
+    ) STRICT`,
+  ],
 }];
 
 /**

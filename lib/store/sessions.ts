@@ -25,6 +25,8 @@ export interface ReserveOptions {
   readonly key?: KeyRef | null;
   /** Given how many sessions live now; what it throws keeps the row out. */
   readonly admit?: Admit;
+  /** The gateway's token with which it is made; null for none. */
+  readonly owner?: string | null;
   /** What finds and removes whatever will be begun for this row; stored with it. */
   readonly plan?: (ref: SessionRef) => SessionPlan;
 }
@@ -36,8 +38,11 @@ export interface SessionPlan extends Pick<RecordedHandle, "handle" | "agentSessi
   readonly worktree?: Worktree | null;
 }
 
-/** Called within the transaction that is to add a live session, so that parallel commands can't go beyond a limit. */
-export type Admit = (live: number) => void;
+/**
+ * Called within the transaction that is to add a live session, so that parallel commands can't go beyond a limit.
+ * `liveOf` counts those that were made with one token.
+ */
+export type Admit = (live: number, liveOf: (owner: string) => number) => void;
 
 /** What finds the agent again. */
 export interface RecordedHandle {
@@ -163,12 +168,15 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     warn(text);
   }
 
-  function reserve(draft: SessionDraft, { id: given, exclude, key, admit, plan }: ReserveOptions): Session {
+  function reserve(
+    draft: SessionDraft,
+    { id: given, exclude, key, admit, owner, plan }: ReserveOptions,
+  ): Session {
     if (given !== null && !isSessionId(given)) {
       throw new AppError("usage", `Invalid session id: ${JSON.stringify(given)}. Use a name like fizz-top`);
     }
     return database.mutate(() => {
-      admit?.(countLive(database));
+      admit?.(countLive(database), (one) => countLiveOf(database, one));
       const taken = new Set(database.all("SELECT id FROM sessions").map((row) => String(row["id"])));
       if (given !== null && (taken.has(given) || exclude.has(given))) {
         throw new AppError("failure", `Champion ID already in use: ${given}`);
@@ -179,8 +187,8 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
       const planned = plan?.({ id, token });
       database.run(
         `INSERT INTO sessions (id, token, agent, mode, path, description, model, lifecycle, created_at,
-          last_used_at, parent, group_name, creator, handle, agent_session_id, launch, worktree)
-          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          last_used_at, parent, group_name, creator, handle, agent_session_id, launch, worktree, owner)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         id,
         token,
         draft.agent,
@@ -197,6 +205,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         planned?.agentSessionId ?? null,
         toJson(draft.launch),
         toJson(planned?.worktree),
+        owner ?? null,
       );
       if (key) linkKey(database, key, { sessionId: id });
       return found(id);
@@ -347,6 +356,16 @@ const UNFINISHED = "s.lifecycle = 'creating' OR s.resumer IS NOT NULL";
 export function countLive(database: Database): number {
   const row = database.get(
     "SELECT count(*) AS live FROM sessions WHERE lifecycle IN ('creating', 'active') OR resumer IS NOT NULL",
+  );
+  return Number(row?.["live"] ?? 0);
+}
+
+/** As `countLive`, of the sessions that were made with one token. */
+export function countLiveOf(database: Database, owner: string): number {
+  const row = database.get(
+    `SELECT count(*) AS live FROM sessions
+      WHERE owner = ? AND (lifecycle IN ('creating', 'active') OR resumer IS NOT NULL)`,
+    owner,
   );
   return Number(row?.["live"] ?? 0);
 }
