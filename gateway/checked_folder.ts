@@ -21,7 +21,9 @@ export async function checkFolder(scope: Scope, path: string): Promise<CheckedFo
   if (found !== null && isReallyBelow(scope, found.path)) return found;
   throw new AppError(
     "refused",
-    `Cannot use the workspace "${path}": it is no folder below ${rootsOf(scope)}, and this token permits no other`,
+    `Cannot use the workspace "${path}": it is no folder below ${
+      rootsOf(scope)
+    }, and this token permits no other`,
   );
 }
 
@@ -29,7 +31,10 @@ export async function checkFolder(scope: Scope, path: string): Promise<CheckedFo
  * Whether the agent that was just started works in the folder that was checked: someone may have put another one into
  * its place meanwhile.
  */
-export async function isInFolder(session: Pick<Session, "process" | "mode">, folder: CheckedFolder): Promise<boolean> {
+export async function isInFolder(
+  session: Pick<Session, "process" | "mode">,
+  folder: CheckedFolder,
+): Promise<boolean> {
   const now = await look(folder.path);
   if (now === null || now.path !== folder.path || !isSame(now, folder)) return false;
   // In a container the process is elsewhere.

@@ -67,7 +67,9 @@ export class MasterToken {
   /** Another one after the file was changed or replaced; null when there is none. */
   version(): string | null {
     const info = statOrNull(this.path);
-    return info?.isFile ? [info.ino, info.mtime?.getTime(), info.ctime?.getTime(), info.size].join(" ") : null;
+    return info?.isFile
+      ? [info.ino, info.mtime?.getTime(), info.ctime?.getTime(), info.size].join(" ")
+      : null;
   }
 }
 

@@ -61,12 +61,18 @@ export function permittedCreate(scope: Scope, request: CreateRequest): CreateReq
   }
   const mode = request.mode ?? scope.mode;
   if (STRICTNESS[mode] < STRICTNESS[scope.mode]) {
-    throw refused("create a session", `--mode ${mode} is not permitted with this token, only ${modesOf(scope)}`);
+    throw refused(
+      "create a session",
+      `--mode ${mode} is not permitted with this token, only ${modesOf(scope)}`,
+    );
   }
   const [only, ...others] = scope.agents;
   const agent = request.agent ?? (others.length === 0 ? only ?? null : null);
   if (agent !== null && !scope.agents.includes(agent)) {
-    throw refused("create a session", `--cli ${agent} is not permitted with this token, only ${scope.agents.join(", ")}`);
+    throw refused(
+      "create a session",
+      `--cli ${agent} is not permitted with this token, only ${scope.agents.join(", ")}`,
+    );
   }
   if (request.sandbox === "full" && mode !== "yolo") {
     throw refused("create a session", "--sandbox full is not permitted with this token");

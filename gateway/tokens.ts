@@ -48,7 +48,10 @@ export function isSameHash(a: string, b: string): boolean {
 export type Validity = "valid" | "expired" | "revoked";
 
 /** @param now milliseconds since the epoch. Pure. */
-export function validityOf({ expiresAt, revokedAt }: Pick<StoredToken, "expiresAt" | "revokedAt">, now: number): Validity {
+export function validityOf(
+  { expiresAt, revokedAt }: Pick<StoredToken, "expiresAt" | "revokedAt">,
+  now: number,
+): Validity {
   if (revokedAt !== null) return "revoked";
   // An expiry that can't be understood has passed.
   return expiresAt !== null && !(Date.parse(expiresAt) > now) ? "expired" : "valid";
