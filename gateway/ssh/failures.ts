@@ -162,7 +162,7 @@ function sshFailure(host: string, lines: readonly string[], told: { unsent: bool
   const reason = REASONS.find(({ said }) => lines.some((line) => said.test(line)));
   const what = reason === undefined ? lines.at(-1) ?? "ssh gave no reason" : firstSaid(lines, reason);
   const way = reason?.way(host) ?? `See with: ssh ${host} true`;
-  const rest = lines.filter((line) => line !== what);
+  const rest = lines.filter((line) => !line.includes(what));
   return transportFailure(
     host,
     `${what.replace(/[.!]+$/, "")}. ${way}`,
