@@ -8,6 +8,7 @@ import { isSshHost } from "../../lib/ssh_host.ts";
 
 export const USUAL_REMOTE_BIN = "dev-sessions";
 
+const UTF8 = 'case "$LC_ALL$LC_CTYPE$LANG" in "") LC_CTYPE=C.UTF-8; export LC_CTYPE ;; esac';
 /** Login shells that take `-l` together with `-c`. */
 const LOGIN_SHELLS = "bash|zsh|fish|ksh|mksh|dash|ash|sh";
 // deno-lint-ignore no-control-regex
@@ -20,7 +21,10 @@ export interface Destination {
 }
 
 /** What is to run there: the wire, or a session's terminal. */
-export type RemoteTask = { readonly kind: "rpc" } | { readonly kind: "attach"; readonly id: string };
+export type RemoteTask =
+  | { readonly kind: "rpc" }
+  /** `utf8`: what this terminal shows; ssh may not say so there. */
+  | { readonly kind: "attach"; readonly id: string; readonly utf8: boolean };
 
 /** @throws AppError (usage) for what ssh would not take for a host. */
 export function checkHost(host: string): string {
@@ -74,7 +78,8 @@ export function sshArguments(
 export function remoteCommandLine(bin: string, task: RemoteTask): string {
   const verb = task.kind === "rpc" ? "rpc" : `attach ${checkedId(task.id)}`;
   // The last word on PATH is where install.sh puts it, for logins that do not know of it.
-  const start = `PATH=$PATH:$HOME/.local/bin; export PATH; exec ${bin} ${verb}`;
+  const locale = task.kind === "attach" && task.utf8 ? `${UTF8}; ` : "";
+  const start = `${locale}PATH=$PATH:$HOME/.local/bin; export PATH; exec ${bin} ${verb}`;
   const login = `exec sh -c ${quote(start)}`;
   const choose = [
     "s=${SHELL:-/bin/sh}",

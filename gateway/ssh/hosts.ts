@@ -56,6 +56,8 @@ export class Hosts {
 }
 
 function attachCommand(destination: Destination, id: string, env: SshWorld["env"]): TerminalCommand {
-  const args = sshArguments(destination, { kind: "attach", id }, controlPath(env, Deno.uid() ?? 0));
+  const locale = env["LC_ALL"] || env["LC_CTYPE"] || env["LANG"] || "";
+  const task = { kind: "attach", id, utf8: /utf-?8/i.test(locale) } as const;
+  const args = sshArguments(destination, task, controlPath(env, Deno.uid() ?? 0));
   return { command: "ssh", args, env };
 }

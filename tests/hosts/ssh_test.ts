@@ -99,7 +99,7 @@ Deno.test({ name: name("every verb works on a session of another host"), ignore 
     const screen = async () =>
       (await sandbox.tmux("-L", "person", "capture-pane", "-p", "-t", "person")).stdout;
     await sandbox.eventually(async () => (await screen()).includes("❯"), { what: "the agent's screen" });
-    await host.shell(`tmux detach-client -s dev-${id}`);
+    strictEqual((await host.shell(`tmux detach-client -s dev-${id}`)).code, 0);
     await sandbox.eventually(async () => (await screen()).includes("exit 0"), { what: "the end of attach" });
     await sandbox.tmux("-L", "person", "kill-server");
   });
@@ -207,11 +207,14 @@ Deno.test(
       match(all.stderr, new RegExp(`without the sessions on other hosts.*box: .*${there}`));
       const missing = await world.run("wait", there, "zyra-top");
       strictEqual(missing.code, 3);
-      deepStrictEqual((await world.ok(["kill", "@team"])).split("\n").sort(), [
-        `Killed 2 session(s)`,
-        `Killed session ${here}`,
-        `Killed session ${there}`,
-      ]);
+      deepStrictEqual(
+        (await world.ok(["kill", "@team"])).split("\n").sort(),
+        [
+          `Killed 2 session(s)`,
+          `Killed session ${here}`,
+          `Killed session ${there}`,
+        ].sort(),
+      );
     });
 
     await t.step("a child elsewhere belongs to the family: its sender, its limits, its end", async () => {

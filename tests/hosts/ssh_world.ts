@@ -16,6 +16,10 @@ export class SshWorld implements AsyncDisposable {
     const host = await SecondHost.start(furniture);
     try {
       const world = new SshWorld(await createSandbox({ agent: "stub" }), host);
+      // The home folder of a test is too long for the sockets of shared connections.
+      const runtime = join(world.sandbox.root, "r");
+      await Deno.mkdir(runtime, { mode: 0o700 });
+      world.sandbox.env["XDG_RUNTIME_DIR"] = runtime;
       await world.useSsh([]);
       return world;
     } catch (error) {
@@ -42,7 +46,7 @@ export class SshWorld implements AsyncDisposable {
 
   /** Ends the connection that is kept. */
   async hangUp(): Promise<void> {
-    const folder = join(this.sandbox.home, ".dev-sessions", "ssh");
+    const folder = join(this.sandbox.root, "r", "dev-sessions-ssh");
     const ssh = join(this.sandbox.root, "bin", "ssh");
     await this.sandbox.spawn(ssh, ["-o", `ControlPath=${folder}/%C`, "-O", "exit", "box"]).done();
   }
