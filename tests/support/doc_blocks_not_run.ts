@@ -6,8 +6,7 @@ export const NOT_RUN: Readonly<Record<string, Readonly<Record<string, string>>>>
       "it needs a container engine, and an image of the reader's",
   },
   "CONTRIBUTING.md": {
-    "deno task demo                      # Claude Code and Codex at work in a sandbox, with scripted models":
-      "deno task ok is a run of the tests, such as this one is part of; README's tour is what the demo shows",
+    "deno task ok": "it is a run of the tests, such as this one is part of",
   },
   "docs/building.md": {
     "deno task compile --target x86_64-unknown-linux-gnu --output release":

@@ -169,6 +169,9 @@ exec /usr/bin/curl "$@"`,
     await this.releases.publish(VERSION, standIn({ version: VERSION, skills: true, gateway: true }));
     const installer = await Deno.readTextFile(join(CHECKOUT, "install.sh"));
     this.releases.put("latest/download/install.sh", stampInstaller(installer, RELEASES));
+    // The agents that this test has installed serve the copy of the checkout, too.
+    sandbox.env["DEV_SESSIONS_AGENT_CACHE"] = Deno.env.get("DEV_SESSIONS_AGENT_CACHE") ||
+      join(CHECKOUT, ".cache", "agents");
     // Deno itself is known to be no runtime of executables, so that none is downloaded.
     sandbox.env["DENORT_BIN"] = Deno.execPath();
     for (const name of ["api", "web"]) await makeRepository(sandbox, join(sandbox.home, "src", name));
