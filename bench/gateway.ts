@@ -2,7 +2,7 @@
 
 import type { RemoteService } from "../gateway/remote_service.ts";
 import { openClient } from "../gateway/client.ts";
-import { openService } from "../lib/manager.ts";
+import { openService } from "../lib/open_service.ts";
 import { realDeps } from "../lib/real_deps.ts";
 import { BUNDLE, cli, type Figure, figure, pause, timeInTurns } from "./measure.ts";
 import { World } from "./world.ts";
@@ -39,7 +39,7 @@ export async function benchGateway(): Promise<Figure[]> {
   const remote: RemoteService = await openClient({ ...deps, env: inContainer });
   try {
     const [here = [], there = []] = await callsInTurns([
-      () => local.forRequest().status(session.id),
+      () => local.status(session.id),
       () => remote.status(session.id),
     ]);
     const [command = [], clientCommand = []] = await timeInTurns(
