@@ -55,12 +55,16 @@ async function compiled(
 
 async function runTests(executable: string): Promise<number> {
   const files = Deno.args.filter((argument) => argument !== "--compiled");
-  const { code } = await new Deno.Command(Deno.execPath(), {
+  const tests = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--parallel", ...(files.length === 0 ? TESTS : files)],
     env: { DEV_SESSIONS_TEST_EXECUTABLE: executable },
     stdin: "null",
-  }).spawn().status;
-  return code;
+  }).spawn();
+  // What they run must not be removed under them, nor stay when they are ended.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => tests.kill("SIGTERM"));
+  }
+  return (await tests.status).code;
 }
 
 function say(text: string): void {

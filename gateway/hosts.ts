@@ -3,11 +3,9 @@
  * a page could reach us by way of DNS. Pure.
  */
 
-const USUAL_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "::1", "host.docker.internal"];
+import { isHostName, isIpv6 } from "../lib/host_names.ts";
 
-/** A name or an address, without a port. */
-const NAME = /^[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?$/;
-const IPV6 = /^(?=.*:.*:)[0-9a-f:.]+$/;
+const USUAL_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "::1", "host.docker.internal"];
 
 /** @param more bound addresses and names that the user has allowed. */
 export function allowedHosts(more: readonly string[]): ReadonlySet<string> {
@@ -20,13 +18,8 @@ export function hostOf(header: string): string | null {
     /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(header.trim().toLowerCase()) ??
       [];
   if (port !== undefined && Number(port) > 65_535) return null;
-  if (bracketed !== undefined) return IPV6.test(bracketed) ? bracketed : null;
-  return plain !== undefined && NAME.test(plain) ? plain : null;
-}
-
-/** Whether this could be the name of a host. */
-export function isHostName(text: string): boolean {
-  return NAME.test(text.toLowerCase()) || IPV6.test(text.toLowerCase());
+  if (bracketed !== undefined) return isIpv6(bracketed) ? bracketed : null;
+  return plain !== undefined && isHostName(plain) ? plain : null;
 }
 
 export interface Rejection {

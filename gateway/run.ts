@@ -3,6 +3,7 @@
  * cuts nothing that is under way.
  */
 
+import { readConfig } from "../lib/config.ts";
 import type { Deps } from "../lib/deps.ts";
 import { AppError, messageOf } from "../lib/errors.ts";
 import { acquireLock } from "../lib/file_lock.ts";
@@ -47,6 +48,7 @@ export async function startGateway(options: GatewayOptions, deps: Deps): Promise
     },
   };
   const paths = pathsFrom(deps.env);
+  const { gatewayHosts } = readConfig(paths.config);
   const addresses = await addressesOf(options.binds, deps);
   const store = openStore(paths, {
     now: () => deps.clock.now(),
@@ -64,7 +66,7 @@ export async function startGateway(options: GatewayOptions, deps: Deps): Promise
       authenticator: new Authenticator(store, new MasterToken(paths.gatewayToken), deps.clock),
       calls: new Calls(deps.clock),
       log,
-      hosts: allowedHosts([...addresses, ...options.allowHosts]),
+      hosts: allowedHosts([...addresses, ...options.allowHosts, ...gatewayHosts]),
     });
     listeners = new Listeners(deps, (...request) => gateway.handle(...request));
     const at = await listenAt(listeners, addresses, options, paths, deps);

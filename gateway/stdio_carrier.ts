@@ -8,7 +8,7 @@ import type { Clock } from "../lib/deps.ts";
 import type { Operation } from "../lib/wire.ts";
 import { decodeError } from "../lib/wire/errors.ts";
 import { mismatchError, type Peer, US } from "../lib/wire/handshake.ts";
-import { type CallOptions, type Carrier, CarrierError } from "./carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, interrupted } from "./carrier.ts";
 import {
   type ClientFrame,
   FrameTooLongError,
@@ -83,6 +83,7 @@ export class StdioCarrier implements Carrier {
   readonly #reading: Promise<void>;
   #lastId = 0;
   #peer: Peer | null = null;
+  #home: string | null = null;
   /** Why nothing more is carried. */
   #over: AppError | null = null;
 
@@ -99,6 +100,11 @@ export class StdioCarrier implements Carrier {
 
   peer(): Peer | null {
     return this.#peer;
+  }
+
+  /** The home folder of the user at the other end, once it has said so. */
+  home(): string | null {
+    return this.#home;
   }
 
   /** Resolves once the other end has said who it is. @throws CarrierError, or AppError for another protocol. */
@@ -150,7 +156,7 @@ export class StdioCarrier implements Carrier {
     body: unknown,
     { signal, key, again = false }: CallOptions,
   ): AsyncGenerator<Answer> {
-    if (signal?.aborted) throw interrupted(operation);
+    if (signal?.aborted) throw interrupted(operation, false);
     await this.greeted();
     if (this.#over !== null) throw this.#over;
     const id = ++this.#lastId;
@@ -186,7 +192,7 @@ export class StdioCarrier implements Carrier {
   async #cancel(id: number, operation: Operation, pending: Pending, answered: AbortSignal): Promise<void> {
     await this.#say({ type: "cancel", id });
     await this.#options.clock.sleep(CANCEL_TIMEOUT_MS, answered);
-    pending.break(interrupted(operation));
+    pending.break(interrupted(operation, true));
   }
 
   async #write(frame: ClientFrame, operation: Operation): Promise<void> {
@@ -238,9 +244,10 @@ export class StdioCarrier implements Carrier {
       case "hello": {
         const us = this.#options.us ?? US;
         this.#peer = { protocol: frame.protocol, version: frame.version };
+        this.#home = frame.home;
         this.#over = mismatchError(us, this.#peer, this.where);
         // Also to one of another protocol, so that it knows, too.
-        await this.#say({ type: "hello", ...us });
+        await this.#say({ type: "hello", ...us, home: null });
         if (this.#over !== null) return false;
         greeting.resolve();
         return true;
@@ -284,8 +291,4 @@ export class StdioCarrier implements Carrier {
       cause === undefined ? {} : { cause },
     );
   }
-}
-
-function interrupted(operation: Operation): AppError {
-  return new AppError("interrupted", `Interrupted: what became of ${operation} is not known`);
 }

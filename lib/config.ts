@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { parseDuration } from "./duration.ts";
 import { AppError } from "./errors.ts";
+import { isHostName } from "./host_names.ts";
 import type { CreateRequest, SettledCreateRequest } from "./service.ts";
 import { type AgentKind, type Mode, OFFERED_AGENTS, OFFERED_MODES } from "./session.ts";
 
@@ -31,6 +32,8 @@ export interface Config {
   readonly maxSessions: number;
   /** How far from the first one of its family a session may be. */
   readonly maxDepth: number;
+  /** Further names that callers of the gateway may use for this machine. */
+  readonly gatewayHosts: readonly string[];
   /** For `create` where no flag says otherwise. */
   readonly defaults: {
     readonly cli: AgentKind | null;
@@ -71,6 +74,7 @@ const KEYS = {
   endIdleAfter: v.optional(v.pipe(v.string(), v.check((text) => parseDuration(text) !== null))),
   maxSessions: v.optional(count(1)),
   maxDepth: v.optional(count(0)),
+  gatewayHosts: v.optional(v.array(v.pipe(v.string(), v.check(isHostName)))),
   defaults: v.optional(v.pipe(isNoList, v.strictObject(DEFAULTS))),
   docker: v.optional(v.pipe(isNoList, v.strictObject(DOCKER))),
 };
@@ -86,6 +90,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "endIdleAfter": 'a duration such as "30m", "48h" or "7d"',
   "maxSessions": "a whole number from 1 on",
   "maxDepth": "a whole number from 0 on",
+  "gatewayHosts": 'a list of names of this machine, without ports, such as ["build.example"]',
   "defaults": `an object with ${DEFAULTS_KEYS}`,
   "defaults.cli": quoted(OFFERED_AGENTS),
   "defaults.mode": quoted(OFFERED_MODES),
@@ -126,13 +131,14 @@ export function parseConfig(text: string, file: string): Config {
   }
   const parsed = v.safeParse(ConfigSchema, json, { abortEarly: true });
   if (!parsed.success) throw explained(parsed.issues[0], file);
-  const { endIdleAfter, maxSessions, maxDepth, defaults, docker } = parsed.output;
+  const { endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker } = parsed.output;
   return {
     endIdleAfter: endIdleAfter === undefined
       ? null
       : { ms: parseDuration(endIdleAfter)!, text: endIdleAfter },
     maxSessions: maxSessions ?? DEFAULT_MAX_SESSIONS,
     maxDepth: maxDepth ?? DEFAULT_MAX_DEPTH,
+    gatewayHosts: gatewayHosts ?? [],
     defaults: { cli: defaults?.cli ?? null, mode: defaults?.mode ?? null, model: defaults?.model ?? null },
     docker: {
       image: docker?.image ?? null,
@@ -162,7 +168,7 @@ export function withDefaults(
 
 function explained(issue: v.InferIssue<typeof ConfigSchema>, file: string): AppError {
   // Of a list it is the list that is wrong.
-  const path = v.getDotPath(issue)?.replace(/^(docker\.(?:args|env))\.\d+$/, "$1") ?? null;
+  const path = v.getDotPath(issue)?.replace(/^(gatewayHosts|docker\.(?:args|env))\.\d+$/, "$1") ?? null;
   const allowed = path !== null && Object.hasOwn(ALLOWED, path) ? ALLOWED[path] : undefined;
   if (path === null) return wrong(file, "it is no JSON object", `Its keys may be ${TOP_KEYS}`);
   if (allowed !== undefined) {

@@ -155,3 +155,13 @@ function tmuxFolder(env: Env): string {
     return "/tmp";
   }
 }
+
+/** Where the sockets of shared ssh connections may stand, the best first; the state folder is there already. */
+export function controlFolders(env: Env, uid: number): string[] {
+  const runtime = env["XDG_RUNTIME_DIR"] ?? "";
+  return [
+    `${pathsFrom(env).state}/ssh`,
+    ...(runtime.startsWith("/") ? [`${withoutTrailingSlash(runtime)}/dev-sessions-ssh`] : []),
+    `/tmp/dev-sessions-ssh-${uid}`,
+  ];
+}

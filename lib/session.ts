@@ -71,6 +71,8 @@ export interface Session {
   readonly worktree: Worktree | null;
   /** The `resume` process that is at work on it; the row stays `ended` until the agent accepts input. */
   readonly resumer: ProcessIdentity | null;
+  /** The ssh target where it lives; left out for sessions of this machine. */
+  readonly host?: string;
 }
 
 /** An agent does not remember these, so that `resume` must give them again. */

@@ -140,6 +140,8 @@ export class Requests {
     const at = this.deps.clock.now();
     const file = await this.#handOver(request, id, decision);
     const evidence = await this.#prove(request, { id, file, at }, records, signal);
+    // Whoever can only read it can't take it away.
+    if (this.#contained) withdrawn(file);
     return { by: "direct", evidence, note: null };
   }
 

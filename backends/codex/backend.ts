@@ -15,6 +15,7 @@ import type {
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
+import { readConfig } from "../../lib/config.ts";
 import type { Paths } from "../../lib/paths.ts";
 import { baseName } from "../../lib/posix_path.ts";
 import type {
@@ -94,7 +95,10 @@ export class CodexBackend implements Backend {
     session?: Pick<Session, "id" | "token" | "mode" | "path">,
   ): Pick<AgentHandle, "handle" | "agentSessionId"> {
     if (session?.mode === "docker") {
-      const container = plannedContainer(this.deps, session, this.paths.sessionFolder(session.token));
+      const container = plannedContainer(this.deps, session, {
+        folder: this.paths.sessionFolder(session.token),
+        program: readConfig(this.paths.config).docker.codex,
+      });
       const { codexHome } = container;
       const handle = { codexHome, url: null, tokenFile: null, threadId: null, rollout: null, container };
       return { handle, agentSessionId: null };

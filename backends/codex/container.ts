@@ -157,7 +157,6 @@ export async function attachContained(deps: Deps, container: CodexContainer, thr
   if (running === undefined) {
     throw new AppError("agent_gone", `Cannot attach to "${container.sessionId}": its container does not run`);
   }
-  const { docker } = readConfig(pathsFrom(deps.env).config);
   return {
     command: "docker",
     args: [
@@ -167,7 +166,7 @@ export async function attachContained(deps: Deps, container: CodexContainer, thr
       "--env",
       "TERM=xterm-256color",
       running.id,
-      docker.codex,
+      container.program,
       "resume",
       threadId,
       "--remote",

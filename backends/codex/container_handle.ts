@@ -28,16 +28,18 @@ export const ContainerSchema = v.looseObject({
   /** Its server alone writes there. */
   codexHome: v.string(),
   socketFolder: v.string(),
+  /** Codex in the image. */
+  program: v.string(),
   /** As whom it runs in there. */
   uid: v.number(),
 });
 export type CodexContainer = v.InferOutput<typeof ContainerSchema>;
 
-/** @param folder the session's own. */
+/** @param at the session's own folder, and Codex in the image. */
 export function plannedContainer(
   deps: Deps,
   session: Pick<Session, "id" | "token" | "path">,
-  folder: string,
+  at: { readonly folder: string; readonly program: string },
 ): CodexContainer {
   return {
     engine: enginePlace(deps.env),
@@ -45,8 +47,9 @@ export function plannedContainer(
     token: session.token,
     sessionId: session.id,
     workspace: session.path,
-    codexHome: `${folder}/codex`,
-    socketFolder: `${folder}/socket`,
+    codexHome: `${at.folder}/codex`,
+    socketFolder: `${at.folder}/socket`,
+    program: at.program,
     uid: Deno.uid() ?? 0,
   };
 }

@@ -36,6 +36,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "doctor": { brief: "Examine this installation", load: () => import("./doctor.ts") },
   "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
   "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
+  "upgrade": { brief: "Install a newer release", load: () => import("./upgrade.ts") },
   "gateway": { brief: "Serve sessions to containers", load: () => import("./gateway.ts") },
   "gateway install": { brief: "Run the gateway as a service", load: () => import("./gateway_install.ts") },
   "gateway uninstall": {

@@ -2,7 +2,7 @@
 
 import { buildCommand } from "@stricli/core";
 import { type Bind, parseBind } from "../../gateway/bind.ts";
-import { isHostName } from "../../gateway/hosts.ts";
+import { isHostName } from "../host_names.ts";
 import type { GatewayOptions } from "../../gateway/run.ts";
 import { gatewayPort } from "../paths.ts";
 import { resolvePath } from "../posix_path.ts";
@@ -25,14 +25,17 @@ export async function* run(options: GatewayOptions, context: CliContext): AsyncI
   const { startGateway } = await import("../../gateway/run.ts");
   const gateway = await startGateway(options, context.deps);
   const isOpen = options.binds.some((bind) => bind.kind === "address" && bind.reach !== "loopback");
-  const serving = gateway.serve(context.signal);
+  const stop = new AbortController();
+  const serving = gateway.serve(AbortSignal.any([context.signal, stop.signal]));
+  // It is awaited below, whatever becomes of the line before.
+  serving.catch(() => {});
   try {
     yield { notes: isOpen ? [PLAIN_HTTP_NOTE] : [], text: `Gateway listening on port ${gateway.port}` };
-  } catch (error) {
-    serving.catch(() => {});
-    throw error;
+    await serving;
+  } finally {
+    stop.abort();
+    await serving;
   }
-  await serving;
 }
 
 export function gatewayOptions(

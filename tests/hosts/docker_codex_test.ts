@@ -109,6 +109,11 @@ requires_openai_auth = false
       `dev-sessions attach ${id}`,
     );
     strictEqual(attached.code, 0, attached.stderr);
+    // Codex announces a newer model to people first.
+    await sandbox.eventually(async () => (await sandbox.screen("person")).includes("Use existing model"), {
+      what: "Codex on a person's screen",
+    });
+    await sandbox.tmux("send-keys", "-t", "person", "Down", "Enter");
     await sandbox.eventually(async () => (await sandbox.screen("person")).includes("said before"), {
       what: "the conversation on a person's screen",
     });

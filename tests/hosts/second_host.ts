@@ -1,6 +1,7 @@
 /** A second host with systemd, sshd and tmux in namespaces of its own; gone with the test, and this machine as it was. */
 
 import { dirname, join } from "node:path";
+import { launcherScript } from "../../build/launcher.ts";
 import { RunningCommand, type RunOutput } from "../support/running_command.ts";
 
 /** What may be put on it. */
@@ -171,20 +172,12 @@ export class SecondHost implements AsyncDisposable {
 
   async #bringProduct(): Promise<void> {
     const bundle = join(this.root, "dist");
-    await must(Deno.execPath(), [
-      "bundle",
-      "--quiet",
-      "--minify",
-      "--code-splitting",
-      "--outdir",
-      bundle,
-      join(CHECKOUT, "main.ts"),
-    ]);
+    await must(Deno.execPath(), ["run", "-A", "--quiet", join(CHECKOUT, "build", "bundle.ts"), bundle]);
     await this.#bring(bundle, `${PROGRAM_FOLDER}/dist`);
+    const executable = `${USER_HOME}/.local/bin/dev-sessions`;
     await this.write(
-      `${USER_HOME}/.local/bin/dev-sessions`,
-      `#!/bin/sh\nexport DEV_SESSIONS_EXECUTABLE=${USER_HOME}/.local/bin/dev-sessions\n` +
-        `exec ${PROGRAM_FOLDER}/deno run -A --quiet --no-config ${PROGRAM_FOLDER}/dist/main.js "$@"\n`,
+      executable,
+      launcherScript({ executable, deno: `${PROGRAM_FOLDER}/deno`, main: `${PROGRAM_FOLDER}/dist/main.js` }),
       "755",
     );
   }

@@ -52,26 +52,48 @@ Deno.test("the bundle and what is compiled from it", async (t) => {
       "every import of the bundle names a file of the bundle, and none is read before it is reached",
       async () => {
         const files = new Set(await names(folder));
-        let lazy = 0;
+        let [lazy, eagerly] = [0, 0];
         for (const file of files) {
           match(file, /^[\w.-]+\.js$/);
           const text = await Deno.readTextFile(join(folder, file));
           const computed = [...text.matchAll(/\bimport\(String\("\.\/([^"]+)"\)\)/g)];
-          const eager = [...text.matchAll(/(?:\bfrom|\bimport)"(\.[^"]+)"/g)];
+          const eager = [...text.matchAll(/^(?:import|export|\}).*"([^"]+)";$/gm)];
           strictEqual(
-            text.match(/\bimport\(/g)?.length ?? 0,
+            text.match(/\bimport\((?!"node:)/g)?.length ?? 0,
             computed.length,
             `${file} has another kind of import`,
           );
           for (const [, name = ""] of computed) ok(files.has(name), `${file} imports ${name}`);
-          for (const [, path = ""] of eager) ok(files.has(path.replace("./", "")), `${file} imports ${path}`);
-          for (const [, path = ""] of text.matchAll(/(?:\bfrom|\bimport)"([^."][^"]*)"/g)) {
-            match(path, /^node:/);
+          for (const [, path = ""] of eager) {
+            if (path.startsWith("./")) ok(files.has(path.slice(2)), `${file} imports ${path}`);
+            else match(path, /^node:/);
           }
+          eagerly += eager.length;
           lazy += computed.length;
         }
-        ok(lazy > 20, `${lazy} lazy imports`);
+        ok(lazy > 20 && eagerly > 100, `${lazy} lazy imports, ${eagerly} others`);
         ok(files.has("main.js"));
+      },
+    );
+
+    await step(
+      t,
+      "what a function holds for its time only (using) is held so in the bundle, too",
+      async () => {
+        const declarations = /^\s*(?:await )?using \w+ = /gm;
+        const count = async (paths: readonly string[]) => {
+          const texts = await Promise.all(paths.map((path) => Deno.readTextFile(path)));
+          return texts.reduce((sum, text) => sum + (text.match(declarations)?.length ?? 0), 0);
+        };
+        const info = await new Deno.Command(Deno.execPath(), {
+          args: ["info", "--json", join(CHECKOUT, "main.ts")],
+          cwd: CHECKOUT,
+        }).output();
+        const { modules } = JSON.parse(new TextDecoder().decode(info.stdout));
+        const own = modules.flatMap(({ local }: { local?: string }) => local?.endsWith(".ts") ? [local] : []);
+        const expected = await count(own);
+        ok(expected > 20, `${expected} declarations`);
+        strictEqual(await count((await names(folder)).map((name) => join(folder, name))), expected);
       },
     );
 

@@ -81,6 +81,8 @@ Deno.test("health says that it is well, and nothing more, to everyone", async ()
 
 Deno.test("requests from web pages, to other names and in other protocols are refused before anything else", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
+  await Deno.mkdir(`${sandbox.home}/.dev-sessions`, { mode: 0o700 });
+  await Deno.writeTextFile(`${sandbox.home}/.dev-sessions/config.json`, '{"gatewayHosts": ["configured"]}');
   await using gateway = await startGateway(sandbox, ["--allow-host", "Build.Example"]);
   const { master } = gateway;
   const raw = (...headers: string[]) =>
@@ -93,6 +95,7 @@ Deno.test("requests from web pages, to other names and in other protocols are re
   const rows: [string, string[], number][] = [
     ["localhost", ["Host: localhost:6767"], 200],
     ["a name that was allowed", ["Host: build.example"], 200],
+    ["a name in the configuration", ["Host: configured:1"], 200],
     ["Docker's name", ["Host: host.docker.internal:1"], 200],
     ["another name", ["Host: evil.example"], 403],
     ["a name with ours in it", ["Host: localhost.evil.example"], 403],

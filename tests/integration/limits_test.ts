@@ -49,7 +49,7 @@ Deno.test("a configuration that is wrong stops what needs it before anything has
   const table: [config: unknown, why: string][] = [
     [
       { maxSession: 3 },
-      'there is no key "maxSession". The keys are endIdleAfter, maxSessions, maxDepth, defaults, docker',
+      'there is no key "maxSession". The keys are endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker',
     ],
     [{ defaults: { mode: "tmux" } }, '"defaults.mode" is "tmux". It must be "yolo" or "native" or "docker"'],
   ];

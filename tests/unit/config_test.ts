@@ -11,8 +11,16 @@ const USUAL = {
   endIdleAfter: null,
   maxSessions: 50,
   maxDepth: 5,
+  gatewayHosts: [],
   defaults: { cli: null, mode: null, model: null },
-  docker: { image: null, args: [], env: [], claude: "claude", codex: "codex", gateway: { url: null, tokenFile: null } },
+  docker: {
+    image: null,
+    args: [],
+    env: [],
+    claude: "claude",
+    codex: "codex",
+    gateway: { url: null, tokenFile: null },
+  },
 };
 
 Deno.test("parseConfig() takes each key by itself, and defaults for the rest", () => {
@@ -21,6 +29,7 @@ Deno.test("parseConfig() takes each key by itself, and defaults for the rest", (
     [{ endIdleAfter: "48h" }, { endIdleAfter: { ms: 172_800_000, text: "48h" } }],
     [{ maxSessions: 1 }, { maxSessions: 1 }],
     [{ maxDepth: 0 }, { maxDepth: 0 }],
+    [{ gatewayHosts: ["build.example"] }, { gatewayHosts: ["build.example"] }],
     [{ defaults: {} }, {}],
     [{ defaults: { mode: "native", model: "opus" } }, {
       defaults: { cli: null, mode: "native", model: "opus" },
@@ -42,7 +51,7 @@ Deno.test("parseConfig() takes each key by itself, and defaults for the rest", (
 });
 
 Deno.test("parseConfig() names the key that is wrong and what it may be", () => {
-  const keys = "The keys are endIdleAfter, maxSessions, maxDepth, defaults, docker";
+  const keys = "The keys are endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker";
   const duration = 'It must be a duration such as "30m", "48h" or "7d"';
   const table: [text: string, complaint: string][] = [
     ['{"maxSession": 3}', `there is no key "maxSession". ${keys}`],
@@ -53,6 +62,10 @@ Deno.test("parseConfig() names the key that is wrong and what it may be", () => 
     ['{"maxSessions": 2.5}', '"maxSessions" is 2.5. It must be a whole number from 1 on'],
     ['{"maxDepth": -1}', '"maxDepth" is -1. It must be a whole number from 0 on'],
     ['{"maxDepth": null}', '"maxDepth" is null. It must be a whole number from 0 on'],
+    [
+      '{"gatewayHosts": ["a", "b:80"]}',
+      '"gatewayHosts" is "b:80". It must be a list of names of this machine, without ports, such as ["build.example"]',
+    ],
     ['{"endIdleAfter": 48}', `"endIdleAfter" is 48. ${duration}`],
     ['{"endIdleAfter": "48"}', `"endIdleAfter" is "48". ${duration}`],
     ['{"endIdleAfter": "0h"}', `"endIdleAfter" is "0h". ${duration}`],
@@ -91,8 +104,14 @@ Deno.test("parseConfig() names the key that is wrong and what it may be", () => 
       '{"defaults": {"model": ""}}',
       '"defaults.model" is "". It must be the name of a model, as the agent names it',
     ],
-    ["[]", "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, defaults, docker"],
-    ["3", "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, defaults, docker"],
+    [
+      "[]",
+      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker",
+    ],
+    [
+      "3",
+      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker",
+    ],
   ];
   for (const [text, complaint] of table) {
     throws(() => parseConfig(text, FILE), {

@@ -48,6 +48,12 @@ Deno.test("stampInstaller() changes the default and nothing else, and only where
   }
 });
 
+Deno.test("install.sh is ready to be stamped", async () => {
+  const script = await Deno.readTextFile(join(CHECKOUT, "install.sh"));
+  const stamped = stampInstaller(script, ADDRESS);
+  strictEqual(stamped.replace(`DEFAULT_BASE_URL="${ADDRESS}"`, 'DEFAULT_BASE_URL=""'), script);
+});
+
 /** The commands of a workflow's steps, `on` and `permissions`, without a parser for YAML. */
 async function workflow(name: string) {
   const text = await Deno.readTextFile(join(CHECKOUT, ".github", "workflows", name));
@@ -85,8 +91,8 @@ Deno.test("the release workflow builds with the Deno of the gate, and only its l
     "release check",
     "bash .ci/run",
     "test:binary --compiled",
-    "task compile",
     "release installer",
+    "task compile",
     "gh release",
   ];
   deepStrictEqual(

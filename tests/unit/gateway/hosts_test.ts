@@ -2,8 +2,9 @@
 
 import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
 import { addressesOf, parseBind, shownAddress } from "../../../gateway/bind.ts";
-import { allowedHosts, hostOf, isHostName, rejectionOf } from "../../../gateway/hosts.ts";
+import { allowedHosts, hostOf, rejectionOf } from "../../../gateway/hosts.ts";
 import { listeningInodes } from "../../../gateway/port_holder.ts";
+import { isHostName } from "../../../lib/host_names.ts";
 import type { RunResult } from "../../../lib/deps.ts";
 
 Deno.test("hostOf() takes the port away, and knows what is no host", async (t) => {
