@@ -1,7 +1,7 @@
 /** What carries requests to a dev-sessions elsewhere, and how it says that one did not get through. */
 
 import { AppError } from "../lib/errors.ts";
-import type { Operation } from "../lib/wire.ts";
+import { type Operation, OPERATIONS } from "../lib/wire.ts";
 import type { Peer } from "../lib/wire/handshake.ts";
 
 export interface CallOptions {
@@ -39,4 +39,18 @@ export class CarrierError extends AppError {
   ) {
     super("transport", message, detail, options);
   }
+}
+
+/**
+ * For a caller that has stopped waiting for an answer.
+ *
+ * @param asked whether the request may have arrived.
+ */
+export function interrupted(operation: Operation, asked: boolean): AppError {
+  if (!asked || OPERATIONS[operation].repeatable) return new AppError("interrupted", "Interrupted");
+  return new AppError(
+    "unproven",
+    `Interrupted: what became of ${operation} is not known. It may have been done; look before you do it again: ` +
+      "dev-sessions list --all",
+  );
 }

@@ -12,6 +12,11 @@ const SOCKET_WAY = "mount the directory of its socket into the container and set
 export function connectFailure(address: GatewayAddress, said: string): CarrierError {
   // Source: hyper's `client error (Connect)`; anything later may have reached the other end.
   const unsent = said.includes("(Connect)");
+  const closed = /Requests to port (\d+) are blocked/.exec(said)?.[1];
+  if (closed !== undefined) {
+    const way = "Give the gateway another one with: dev-sessions gateway --port 6767";
+    return failed(address, `the port ${closed} is closed to HTTP`, way, null, true);
+  }
   if (!unsent) {
     return new CarrierError(
       `Gateway request failed for ${address.url} (the connection broke). Try again`,
@@ -22,8 +27,11 @@ export function connectFailure(address: GatewayAddress, said: string): CarrierEr
   if (/dns error|failed to lookup address/i.test(said)) return unknownName(address, said);
   if (/connection refused/i.test(said)) return refused(address);
   if (address.kind === "unix") return noSocket(address, said);
-  const why = /\(Connect\): (?:tcp connect error: )?(.+)$/.exec(said)?.[1] ?? "no connection";
-  return failed(address, why, start(address), null);
+  return failed(address, reasonIn(said), start(address), null);
+}
+
+function reasonIn(said: string): string {
+  return /\(Connect\): (?:tcp connect error: )?(.+)$/.exec(said)?.[1] ?? "no connection";
 }
 
 /** It neither took the connection nor refused it. */
@@ -69,6 +77,9 @@ function refused(address: GatewayAddress): CarrierError {
 }
 
 function noSocket(address: Extract<GatewayAddress, { kind: "unix" }>, said: string): CarrierError {
+  if (!/no such file|not a directory/i.test(said) && !/permission denied/i.test(said)) {
+    return failed(address, reasonIn(said), start(address), null);
+  }
   if (/permission denied/i.test(said)) {
     return failed(
       address,

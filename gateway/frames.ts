@@ -69,6 +69,7 @@ export function parseFrame<const S extends v.GenericSchema>(
 export class FrameWriter {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #encoder = new TextEncoder();
+  #isOver = false;
 
   constructor(writable: WritableStream<Uint8Array>) {
     this.#writer = writable.getWriter();
@@ -78,6 +79,8 @@ export class FrameWriter {
   async write(frame: ClientFrame | ServerFrame, before = ""): Promise<void> {
     const bytes = this.#encoder.encode(`${before}${JSON.stringify(frame)}\n`);
     if (bytes.length > MAX_FRAME_BYTES) throw new FrameTooLongError(bytes.length);
+    if (this.#isOver) throw new HangUpError("the last frame was written");
+    this.#isOver = frame.type === "error" && frame.id === null;
     try {
       await this.#writer.write(bytes);
     } catch (error) {

@@ -22,7 +22,7 @@ import {
   STREAM_TYPE,
   streamLine,
 } from "../lib/wire/http.ts";
-import { type CallOptions, type Carrier, CarrierError } from "./carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, interrupted } from "./carrier.ts";
 import { connectFailure, noAnswer } from "./connect_failure.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
 
@@ -78,7 +78,7 @@ export class HttpCarrier implements Carrier {
     options.signal?.addEventListener("abort", stop, { once: true });
     void this.#options.clock.sleep(CALL_TIMEOUT_MS, done.signal).then(() => hangUp.abort());
     try {
-      if (options.signal?.aborted) throw interrupted(operation);
+      if (options.signal?.aborted) throw interrupted(operation, false);
       const answer = await this.#ask(OPERATION_PATH + operation, {
         method: "POST",
         headers: this.#headers(options),
@@ -87,7 +87,7 @@ export class HttpCarrier implements Carrier {
       });
       return this.#resultOf(answer);
     } catch (error) {
-      if (hangUp.signal.aborted && options.signal?.aborted) throw interrupted(operation);
+      if (hangUp.signal.aborted && options.signal?.aborted) throw interrupted(operation, true);
       throw error;
     } finally {
       options.signal?.removeEventListener("abort", stop);
@@ -355,8 +355,4 @@ function saidOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause === undefined ? "" : `: ${saidOf(error.cause)}`;
   return `${error.message}${cause}`.replace(/\s+/g, " ");
-}
-
-function interrupted(operation: Operation): AppError {
-  return new AppError("interrupted", `Interrupted: what became of ${operation} is not known`);
 }

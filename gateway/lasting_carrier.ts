@@ -7,7 +7,7 @@ import type { Clock } from "../lib/deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { type Operation, OPERATIONS } from "../lib/wire.ts";
 import type { Peer } from "../lib/wire/handshake.ts";
-import { type CallOptions, type Carrier, CarrierError } from "./carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, interrupted } from "./carrier.ts";
 import { Course } from "./stream_course.ts";
 
 /** Before each further attempt; together longer than a service takes to start again. */
@@ -46,7 +46,7 @@ export class LastingCarrier implements Carrier {
           throw again && !OPERATIONS[operation].repeatable ? lostAnswer(operation, this.where, error) : error;
         }
         await this.clock.sleep(pause, options.signal);
-        if (options.signal?.aborted) throw error;
+        if (options.signal?.aborted) throw interrupted(operation, again);
       }
     }
   }

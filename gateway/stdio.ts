@@ -6,6 +6,7 @@
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/deps.ts";
 import type { SessionService } from "../lib/service.ts";
+import { isOperation, OPERATIONS } from "../lib/wire.ts";
 import { encodeError } from "../lib/wire/errors.ts";
 import { mismatchError, type Peer, US } from "../lib/wire/handshake.ts";
 import { Calls } from "./calls.ts";
@@ -85,6 +86,8 @@ class Connection {
   readonly #running = new Map<number, Running>();
   readonly #tasks = new Set<Promise<void>>();
   #greeted = false;
+  /** Nobody has asked for the end of the streams that end now: they break. */
+  #isEnding = false;
 
   constructor(
     private readonly service: SessionService,
@@ -132,6 +135,7 @@ class Connection {
   }
 
   async end(): Promise<void> {
+    this.#isEnding = true;
     for (const { stop } of this.#running.values()) stop.abort();
     await Promise.allSettled(this.#tasks);
     await this.writer.close();
@@ -188,9 +192,10 @@ class Connection {
         await credit.take(signal);
         await this.writer.write({ type: "item", id, value });
       }
-      await this.writer.write({ type: "end", id });
+      if (!this.#isEnding) await this.writer.write({ type: "end", id });
     } catch (error) {
       if (error instanceof HangUpError) return stop.abort();
+      if (this.#isEnding && isOperation(operation) && OPERATIONS[operation].kind === "stream") return;
       const known = error instanceof FrameTooLongError
         ? tooLong(`the answer to ${operation}: ${error.message}`)
         : error;

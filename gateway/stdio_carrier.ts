@@ -8,7 +8,7 @@ import type { Clock } from "../lib/deps.ts";
 import type { Operation } from "../lib/wire.ts";
 import { decodeError } from "../lib/wire/errors.ts";
 import { mismatchError, type Peer, US } from "../lib/wire/handshake.ts";
-import { type CallOptions, type Carrier, CarrierError } from "./carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, interrupted } from "./carrier.ts";
 import {
   type ClientFrame,
   FrameTooLongError,
@@ -156,7 +156,7 @@ export class StdioCarrier implements Carrier {
     body: unknown,
     { signal, key, again = false }: CallOptions,
   ): AsyncGenerator<Answer> {
-    if (signal?.aborted) throw interrupted(operation);
+    if (signal?.aborted) throw interrupted(operation, false);
     await this.greeted();
     if (this.#over !== null) throw this.#over;
     const id = ++this.#lastId;
@@ -192,7 +192,7 @@ export class StdioCarrier implements Carrier {
   async #cancel(id: number, operation: Operation, pending: Pending, answered: AbortSignal): Promise<void> {
     await this.#say({ type: "cancel", id });
     await this.#options.clock.sleep(CANCEL_TIMEOUT_MS, answered);
-    pending.break(interrupted(operation));
+    pending.break(interrupted(operation, true));
   }
 
   async #write(frame: ClientFrame, operation: Operation): Promise<void> {
@@ -291,8 +291,4 @@ export class StdioCarrier implements Carrier {
       cause === undefined ? {} : { cause },
     );
   }
-}
-
-function interrupted(operation: Operation): AppError {
-  return new AppError("interrupted", `Interrupted: what became of ${operation} is not known`);
 }

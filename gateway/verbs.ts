@@ -34,3 +34,15 @@ export function permits(verbs: readonly ScopedVerb[] | null, operation: Operatio
     (SCOPED_VERBS[verb] as readonly Operation[]).includes(operation)
   );
 }
+
+/** What people call the operation. */
+export function verbOf(operation: Operation): string {
+  switch (operation) {
+    case "lastMessages":
+      return "last-message";
+    case "attachCommand":
+      return "attach";
+    default:
+      return operation;
+  }
+}

@@ -139,7 +139,9 @@ function withoutCredentials(url: URL): string {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+    return "there is no such file";
+  }
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   return messageOf(error);
 }

@@ -1,5 +1,6 @@
 /** The outside world as one value: clock, environment, processes and terminal. Built once, in `realDeps()`. */
 
+import type { Program } from "./self_command.ts";
 import type { ProcessIdentity } from "./session.ts";
 
 export interface RunOptions {
@@ -42,6 +43,8 @@ export interface Deps {
   readonly clock: Clock;
   readonly terminal: Terminal;
   readonly randomUuid: () => string;
+  /** How this dev-sessions runs; to start it again, use `selfCommand()`. @throws AppError when its file is gone. */
+  readonly program: () => Program;
   run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult>;
   /** Which of these processes live; one system call or one `ps` for all. */
   processStates(identities: readonly ProcessIdentity[]): Promise<readonly ("alive" | "dead" | "unknown")[]>;

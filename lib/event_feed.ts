@@ -26,6 +26,8 @@ export interface FeedWorld {
   readonly registry: Pick<Store, "find" | "list" | "listEnded" | "lifecycleOf" | "version">;
   readonly log: EventStore;
   readonly clock: Clock;
+  /** Session tokens of those that the reader may hear of; left out: all. Asked anew, since more may come. */
+  readonly visible?: () => ReadonlySet<string>;
   /** Null for an agent that this version can't drive. */
   readonly backendOf: (session: Session) => Promise<Backend | null>;
   /** Those whose agents are proven to be dead. */
@@ -45,7 +47,8 @@ export async function* feed(
   const { since, follow } = request;
   if (since !== null && since !== "now") assertCursor(since, world.log.newest());
   const sessions = new FeedSessions(refs, world);
-  const tokens = refs?.map(({ token }) => token) ?? null;
+  const visible = () => world.visible === undefined ? null : [...world.visible()];
+  const tokens = () => refs?.map(({ token }) => token) ?? visible();
   let place = since === "now" ? null : since?.seq ?? 0;
   const stop = new AbortController();
   const over = AbortSignal.any([signal, stop.signal]);
@@ -61,13 +64,13 @@ export async function* feed(
       }
       for await (const _ of sessions.readOn(due, { settle: !follow }, over)) {
         if (place === null) continue;
-        for (let page = world.log.after(place, tokens); page.length > 0;) {
+        for (let page = world.log.after(place, tokens()); page.length > 0;) {
           for (const { seq, ...record } of page) {
             if (signal.aborted) return;
             yield record;
             place = seq;
           }
-          page = world.log.after(place, tokens);
+          page = world.log.after(place, tokens());
         }
       }
       if (signal.aborted) return;
@@ -133,7 +136,7 @@ class FeedSessions {
   }
 
   #active(): Session[] {
-    if (this.refs === null) return this.world.registry.list({ lifecycle: "active" });
+    if (this.refs === null) return this.#visible(this.world.registry.list({ lifecycle: "active" }));
     return this.#named().filter(({ lifecycle }) => lifecycle === "active");
   }
 
@@ -141,9 +144,14 @@ class FeedSessions {
   #unread(): SessionRef[] {
     const settled = this.world.log.settled();
     const ended: readonly SessionSummary[] = this.refs === null
-      ? this.world.registry.listEnded()
+      ? this.#visible(this.world.registry.listEnded())
       : this.#named().filter(({ lifecycle }) => lifecycle === "ended");
     return [...ended.filter((session) => settled.get(session.token) !== endOf(session)), ...this.#active()];
+  }
+
+  #visible<S extends SessionRef>(sessions: S[]): S[] {
+    const visible = this.world.visible?.();
+    return visible === undefined ? sessions : sessions.filter(({ token }) => visible.has(token));
   }
 
   #named(): Session[] {

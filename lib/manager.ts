@@ -296,7 +296,9 @@ export class Manager implements SessionService {
     ]);
     const log = openEventStore(this.paths);
     try {
+      const { owner } = this;
       const world = {
+        ...(owner === null ? {} : { visible: () => this.store.madeWith(owner.id) }),
         registry: this.store,
         log,
         clock: this.deps.clock,

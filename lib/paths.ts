@@ -11,14 +11,24 @@ export interface Paths {
   readonly state: string;
   /** What the user has set, see `config.ts`. */
   readonly config: string;
+  /** One line: the absolute path of the installed executable, written by whoever installs it. */
+  readonly executable: string;
+  /** What the gateway prints when it runs as a service. */
+  readonly gatewayLog: string;
   /** The registry. */
   readonly database: string;
   /** What happened to the sessions, in order; built from the agents' records by its readers. */
   readonly events: string;
   /** 0.4.4's registry: imported once, never written. */
   readonly legacyRegistry: string;
+  /** What agents in containers keep, a folder for each workspace; the containers write to it. */
+  readonly containers: string;
   /** Locks over processes that belong to no session, each a file. */
   readonly locks: string;
+  /** The gateway's master token. */
+  readonly gatewayToken: string;
+  /** Of the gateway's unix socket, which stands alone in it so that it can be mounted into containers. */
+  readonly gatewaySocketFolder: string;
   /** A session's own folder: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
   sessionFolder(token: string): string;
 }
@@ -39,15 +49,30 @@ export function pathsFrom(env: Env): Paths {
     home,
     state,
     config: `${state}/config.json`,
+    executable: `${state}/executable`,
+    gatewayLog: `${state}/gateway.log`,
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
+    containers: `${state}/containers`,
     locks: `${state}/locks`,
+    gatewayToken: `${state}/gateway-token`,
+    gatewaySocketFolder: `${state}/gateway`,
     sessionFolder: (token) => {
       if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);
       return `${state}/sessions/${token}`;
     },
   };
+}
+
+/** As 0.4.4 had it, which its clients still ask. */
+const GATEWAY_PORT = 6767;
+
+/** Where the gateway listens unless it is told otherwise; a value that is no port counts as none. */
+export function gatewayPort(env: Env): number {
+  const configured = env["DEV_SESSIONS_GATEWAY_PORT"] ?? "";
+  const port = /^\d{1,5}$/.test(configured) ? Number(configured) : 0;
+  return port >= 1 && port <= 65_535 ? port : GATEWAY_PORT;
 }
 
 /** Claude's configuration folder as Claude itself resolves it. */
@@ -80,6 +105,24 @@ export function codexHomeFolder(env: Env, cwd: string): string {
   const configured = env["CODEX_HOME"];
   if (!configured) return `${withoutTrailingSlash(pathsFrom(env).home)}/.codex`;
   return withoutTrailingSlash(resolvePath(cwd, configured));
+}
+
+/** Whose skills: the user's, or those of the folder that a command runs in. */
+export type SkillScope = "global" | "local";
+
+/**
+ * Where an agent looks for skills.
+ *
+ * @throws AppError when HOME is needed and unset.
+ */
+export function skillsFolder(agent: "claude" | "codex", scope: SkillScope, env: Env, cwd: string): string {
+  if (scope === "local") return `${withoutTrailingSlash(cwd)}/.${agent}/skills`;
+  switch (agent) {
+    case "claude":
+      return `${claudeConfigFolder(env, pathsFrom(env).home)}/skills`;
+    case "codex":
+      return `${codexHomeFolder(env, cwd)}/skills`;
+  }
 }
 
 /** Where a Codex server listens by default, i.e. with `--listen unix://`. */

@@ -4,6 +4,7 @@ import type { Clock, Deps, RunOptions, RunResult, Terminal } from "./deps.ts";
 import { identify, processStates } from "./process_identity.ts";
 import { MESSAGE_LIMIT_BYTES } from "./message_text.ts";
 import { readBounded } from "./read_bounded.ts";
+import { currentProgram, takeLauncher } from "./self_command.ts";
 
 /** The longest delay that timers know; longer ones would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -17,12 +18,14 @@ interface SyncWriter {
 }
 
 export function realDeps(): Deps {
+  const { env, launcher } = takeLauncher(Deno.env.toObject());
   return {
-    env: Deno.env.toObject(),
+    env,
     cwd: () => Deno.cwd(),
     clock: realClock,
     terminal: realTerminal,
     randomUuid: () => crypto.randomUUID(),
+    program: () => currentProgram(env, launcher),
     run: runProcess,
     processStates: (identities) => processStates(identities, runProcess),
     identify: (pid) => identify(pid, runProcess),

@@ -9,7 +9,7 @@ export const MODES: readonly Mode[] = ["yolo", "native", "docker"];
 
 /** What this version can start. */
 export const OFFERED_AGENTS = ["claude", "codex"] as const satisfies readonly AgentKind[];
-export const OFFERED_MODES = ["yolo", "native"] as const satisfies readonly Mode[];
+export const OFFERED_MODES = ["yolo", "native", "docker"] as const satisfies readonly Mode[];
 
 /** What an agent's commands may reach, where the agent itself can confine them: files of the workspace, or everything. */
 export type SandboxKind = "read-only" | "workspace" | "full";

@@ -21,7 +21,7 @@ import {
   vetoEscape,
 } from "./interrupt_plan.ts";
 import { dropLeftCommands, type SessionFolder } from "./launch_files.ts";
-import { registryFolder } from "./live_registry.ts";
+
 import { lookAtBox } from "./look.ts";
 import type { Observer } from "./observe.ts";
 import type { Requests } from "./requests.ts";
@@ -386,9 +386,8 @@ export class Interrupter {
   }
 
   #registryFile(): string[] {
-    const { process } = this.session;
-    const folder = registryFolder(this.observer.handle.configFolder);
-    return process === null ? [] : [`${folder}/${process.pid}.json`];
+    const file = this.observer.registryFile();
+    return file === null ? [] : [file];
   }
 
   #gone(): AppError {

@@ -5,6 +5,7 @@ import type { Deps } from "../deps.ts";
 import type { SessionService } from "../service.ts";
 import type { Command } from "@stricli/core";
 import { clearProgress, type OutputOptions, printError, printResult, type Result } from "./output.ts";
+import { findVerb, type FoundVerb, verbsBelow } from "./find_verb.ts";
 import { answer, type CliContext, type Invocation, type ParseContext, usageError } from "./verb.ts";
 
 interface Verb {
@@ -32,6 +33,29 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "kill": { brief: "End sessions", load: () => import("./kill.ts") },
   "resume": { brief: "Bring an ended session back to life", load: () => import("./resume.ts") },
   "prune": { brief: "Forget ended sessions", load: () => import("./prune.ts") },
+  "doctor": { brief: "Examine this installation", load: () => import("./doctor.ts") },
+  "install-skill": { brief: "Teach agents to use dev-sessions", load: () => import("./install_skill.ts") },
+  "completions": { brief: "Print a shell's completion script", load: () => import("./completions.ts") },
+  "upgrade": { brief: "Install a newer release", load: () => import("./upgrade.ts") },
+  "gateway": { brief: "Serve sessions to containers", load: () => import("./gateway.ts") },
+  "gateway install": { brief: "Run the gateway as a service", load: () => import("./gateway_install.ts") },
+  "gateway uninstall": {
+    brief: "Remove the gateway's service",
+    load: () => import("./gateway_uninstall.ts"),
+  },
+  "gateway status": {
+    brief: "Tell whether the gateway's service runs",
+    load: () => import("./gateway_status.ts"),
+  },
+  "gateway token create": {
+    brief: "Make a token for the gateway",
+    load: () => import("./gateway_token_create.ts"),
+  },
+  "gateway token list": { brief: "List the gateway's tokens", load: () => import("./gateway_token_list.ts") },
+  "gateway token revoke": {
+    brief: "Make tokens of the gateway invalid",
+    load: () => import("./gateway_token_revoke.ts"),
+  },
 };
 
 /** For programs only: no page, no table and no suggestion has them. */
@@ -60,12 +84,20 @@ export async function runCli(argv: readonly string[], cli: CliDeps): Promise<num
     debug: env["DEV_SESSIONS_DEBUG"] === "1",
   };
   try {
-    const invocation = await understand(argv, cli);
+    const invocation = argv[0] === "__complete"
+      ? await completion(argv.slice(1), cli.deps)
+      : await understand(argv, cli);
     return await execute(invocation, cli, { ...options, json: invocation.json });
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     return printError(terminal, error, options);
   }
+}
+
+/** For the scripts that `completions` prints. */
+async function completion(argv: readonly string[], deps: Deps): Promise<Invocation> {
+  const { complete } = await import("./completion/complete.ts");
+  return { json: false, long: false, run: async () => ({ text: await complete(argv, VERBS, deps) }) };
 }
 
 /** For what no command caught: prints one line and returns the exit code. */
@@ -75,10 +107,14 @@ export function reportCrash(error: unknown, { terminal, env }: Deps): number {
 
 async function understand(argv: readonly string[], { deps, version }: CliDeps): Promise<Invocation> {
   const [name = "help", ...rest] = argv;
-  if (name === "--version" || name === "-V") return answer(version);
+  if (name === "--version" || name === "-V") {
+    return rest.includes("--json") ? (await import("./version.ts")).versions(version) : answer(version);
+  }
   if (name === "help" || name === "--help" || name === "-h") {
-    const [topic, excess] = rest.filter((argument) => argument !== "--help" && argument !== "-h");
-    if (excess !== undefined) {
+    const topics = rest.filter((argument) => argument !== "--help" && argument !== "-h");
+    const [topic, excess] = topics;
+    const isDeeper = verbsBelow(topic ?? "", Object.keys(VERBS)).length > 0;
+    if (excess !== undefined && !isDeeper) {
       throw usageError(`error: too many arguments for 'help'. Expected 1 argument but got ${rest.length}.`);
     }
     if (topic === undefined || topic === "exit-codes" || topic === "help") {
@@ -86,9 +122,32 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
       const verbs = Object.entries(VERBS).map(([name, { brief }]) => ({ name, brief }));
       return answer(topic === "exit-codes" ? exitCodesHelp() : rootHelp(verbs));
     }
-    return await (await import("./parse.ts")).parse(topic, own(topic), ["--help"], Object.keys(VERBS), deps);
+    return await invocationOf([...topics, "--help"], deps);
   }
-  return await (await import("./parse.ts")).parse(name, own(name), rest, Object.keys(VERBS), deps);
+  return await invocationOf(argv, deps);
+}
+
+async function invocationOf(argv: readonly string[], deps: Deps): Promise<Invocation> {
+  const names = Object.keys(VERBS);
+  const [first = ""] = argv;
+  const found: FoundVerb = Object.hasOwn(HIDDEN_VERBS, first)
+    ? { kind: "verb", name: first, rest: argv.slice(1) }
+    : findVerb(argv, names);
+  const { parse } = await import("./parse.ts");
+  switch (found.kind) {
+    case "verb":
+      return await parse(found.name, own(found.name), found.rest, names, deps);
+    case "unknown":
+      return await parse(found.words, null, [], found.candidates, deps);
+    case "incomplete": {
+      const { commandsBelow } = await import("./help.ts");
+      const below = commandsBelow(
+        verbsBelow(found.words, names).map((name) => ({ name, brief: VERBS[name]!.brief })),
+      );
+      if (found.rest.some((argument) => argument === "--help" || argument === "-h")) return answer(below);
+      throw usageError(`error: '${found.words}' is no command by itself`, below);
+    }
+  }
 }
 
 function own(name: string): Verb["load"] | null {

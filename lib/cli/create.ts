@@ -26,6 +26,7 @@ import {
   sessionId,
   sshHost,
 } from "./parsers.ts";
+import { canAsk } from "./prompts.ts";
 import { sessionRecord } from "./record.ts";
 import { type FirstMessage, firstMessage, readFirst, sendFirst } from "./first_message.ts";
 import { RENDER_FLAGS, type RenderFlags } from "./render_flags.ts";
@@ -53,12 +54,15 @@ interface Flags extends RenderFlags {
   readonly readyTimeout: number | undefined;
   readonly key: string | undefined;
   readonly id: string | undefined;
+  readonly yes: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
 }
 
 export interface CreateOptions {
   readonly request: CreateRequest;
+  /** Whether a person may be asked: only one who has said nothing. */
+  readonly mayAsk: boolean;
   readonly explainNative: boolean;
   /** Null: it starts without a task. */
   readonly first: FirstMessage | null;
@@ -84,7 +88,10 @@ export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () =>
     key: flags.key ?? null,
   };
   const { json, quiet } = flags;
-  return { request, explainNative: flags.mode === "native", first: firstMessage(flags), json, quiet };
+  const mayAsk = Object.values(flags).every((value) =>
+    value === undefined || value === false || Array.isArray(value) && value.length === 0
+  );
+  return { request, mayAsk, explainNative: flags.mode === "native", first: firstMessage(flags), json, quiet };
 }
 
 /** A path on another host is that host's business; without one, the home folder there is meant. */
@@ -98,12 +105,16 @@ function place(
 }
 
 export async function* run(options: CreateOptions, context: CliContext): AsyncIterable<Result> {
+  let { request } = options;
+  if (options.mayAsk && canAsk(context.deps)) {
+    request = await (await import("./create_questions.ts")).askForRequest(request, context);
+  }
   if (options.explainNative) yield note(NATIVE_NOTE);
   // Read and checked before there is anything to undo.
-  const text = options.first === null ? null : await readFirst(options.first, options.request, context.deps);
+  const text = options.first === null ? null : await readFirst(options.first, request, context.deps);
   const service = await context.service();
   const { session, readyProven, repeated, notes = [] } = await service.create(
-    options.request,
+    request,
     context.signal,
   );
   yield note(...notes.map((line) => `[dev-sessions] ${line}`));
@@ -122,7 +133,7 @@ export async function* run(options: CreateOptions, context: CliContext): AsyncIt
 
   // Printed before it is sent, so that the id is known whatever becomes of the message; JSON is one document.
   if (!options.json) yield created;
-  const sent = await sendFirst(session.id, text, options.first, options.request, service, context.signal);
+  const sent = await sendFirst(session.id, text, options.first, request, service, context.signal);
   yield {
     text: options.quiet ? null : sent.text ?? null,
     json: { ...created.json, send: sent.json ?? null },
@@ -137,7 +148,8 @@ function on(host: string | undefined): string {
 export const command = buildCommand<Flags, [], ParseContext>({
   docs: {
     brief: "Start an agent",
-    fullDescription: `Start an agent and return when it accepts input.
+    fullDescription:
+      `Start an agent and return when it accepts input. Without any option at a terminal, it asks what to start.
 
 Examples:
   # Here, with a name for people
@@ -151,6 +163,9 @@ Examples:
 
   # In a git worktree of its own, on a new branch
   dev-sessions create --worktree -p ~/src/api --file brief.md
+
+  # In a container, as docker in ~/.dev-sessions/config.json says
+  dev-sessions create --mode docker
 
   # Codex, whose commands may write to the workspace only
   dev-sessions create --cli codex --sandbox workspace
@@ -189,7 +204,7 @@ Examples:
         kind: "parsed",
         parse: choice("mode", OFFERED_MODES, MODES),
         optional: true,
-        brief: "yolo (never asks, the default) or native (asks for permissions)",
+        brief: "yolo (never asks, the default), native (asks for permissions) or docker (in a container)",
         placeholder: "mode",
       },
       sandbox: {
@@ -279,6 +294,7 @@ Examples:
         brief: "Id to take",
         placeholder: "id",
       },
+      yes: { kind: "boolean", default: false, withNegated: false, brief: "Do not ask" },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print the record as JSON" },
       quiet: { kind: "boolean", default: false, withNegated: false, brief: "Print only the id" },
     },

@@ -40,6 +40,15 @@ export function exitCodesHelp(): string {
     .join("\n");
 }
 
+/** Commands that begin with the same words. */
+export function commandsBelow(
+  verbs: readonly { readonly name: string; readonly brief: string }[],
+): string {
+  const width = Math.max(...verbs.map(({ name }) => name.length));
+  return ["Commands:", ...verbs.map(({ name, brief }) => `  dev-sessions ${name.padEnd(width)}  ${brief}`)]
+    .join("\n");
+}
+
 /** The page of `dev-sessions help`. */
 export function rootHelp(verbs: readonly { readonly name: string; readonly brief: string }[]): string {
   const width = Math.max(...verbs.map(({ name }) => name.length));
@@ -54,7 +63,7 @@ ${lines.join("\n")}
 
 Options:
   -h, --help     Print help; after a command, the help of that command
-  -V, --version  Print the version
+  -V, --version  Print the version; with --json also the versions of all that it works with
 
 Examples:
   # Start an agent here, give it work, read its reply

@@ -9,6 +9,7 @@ import { keptNote } from "../worktree_decision.ts";
 import type { Result } from "./output.ts";
 import { age, callingSession, target } from "./parsers.ts";
 import { namedIds, namesGroup, sessionsOf } from "./targets.ts";
+import { canAsk } from "./prompts.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 interface Flags {
@@ -16,6 +17,7 @@ interface Flags {
   readonly olderThan: number | undefined;
   readonly everyone: boolean;
   readonly tree: boolean;
+  readonly yes: boolean;
   readonly json: boolean;
 }
 
@@ -26,6 +28,8 @@ export interface KillOptions {
   readonly targets: readonly Target[];
   /** Without ids, those of the targets are meant. */
   readonly selector: Selector<KillSelector>;
+  /** Whether a person may be asked before all or the old ones are ended. */
+  readonly mayAsk: boolean;
 }
 
 /** @throws AppError (usage) unless exactly one selector is given. */
@@ -38,20 +42,31 @@ export function killOptions(
   if (selectors !== 1) throw usageError("Provide exactly one of <id>, --all, or --older-than <duration>");
   const caller = callingSession(env);
   const { everyone, tree } = flags;
-  if (targets.length > 0) return { targets, selector: { tree, everyone, caller } };
+  const mayAsk = !flags.yes;
+  if (targets.length > 0) return { targets, selector: { tree, everyone, caller }, mayAsk };
   if (tree) throw usageError("--tree belongs to <id>");
   const scope = caller === null || everyone ? "everyone" : { descendantsOf: caller };
   return {
     targets,
+    mayAsk,
     selector: flags.olderThan === undefined
       ? { all: true, scope, caller }
       : { olderThanMs: flags.olderThan, scope, caller },
   };
 }
 
-export async function run({ targets, selector }: KillOptions, context: CliContext): Promise<Result> {
+export async function* run(
+  { targets, selector, mayAsk }: KillOptions,
+  context: CliContext,
+): AsyncIterable<Result> {
   const service = await context.service();
-  if (!("tree" in selector)) return killResult(await service.kill(selector), [], true);
+  if (!("tree" in selector)) {
+    if (!mayAsk || !canAsk(context.deps)) return yield killResult(await service.kill(selector), [], true);
+    const { confirmedIds } = await import("./kill_confirmation.ts");
+    const ids = yield* confirmedIds(selector, service, context);
+    const agreed = { ids, tree: false, everyone: true, caller: selector.caller };
+    return yield killResult(await service.kill(agreed), [], true);
+  }
   const { tree, everyone, caller } = selector;
   const { ids, notes } = await sessionsOf(
     targets,
@@ -61,7 +76,7 @@ export async function run({ targets, selector }: KillOptions, context: CliContex
   );
   const killed = await service.kill({ ...selector, ids });
   const result = killResult(killed, namedIds(targets), tree || namesGroup(targets));
-  return { ...result, notes: [...notes, ...result.notes ?? []] };
+  yield { ...result, notes: [...notes, ...result.notes ?? []] };
 }
 
 /** @param bulk there may be more of them than were named, or none. */
@@ -105,10 +120,14 @@ export const command = buildCommand<Flags, Target[], ParseContext>({
 goes with it, unless anything in it could be lost; then it is kept, and why is said on stderr.
 Run by an agent, --all and --older-than cover only the sessions that this agent has started (and theirs in turn),
 and its own session and its ancestors are refused, or left out of a group. --everyone lifts both.
+At a terminal, --all and --older-than show what they would end and ask; in a pipe and with --yes they do not.
 
 Examples:
   dev-sessions kill fizz-top
   dev-sessions kill --older-than 24h
+
+  # Without a question
+  dev-sessions kill --all --yes
 
   # All sessions of a group
   dev-sessions kill @api
@@ -141,6 +160,7 @@ Examples:
         withNegated: false,
         brief: "With all sessions that they have started",
       },
+      yes: { kind: "boolean", default: false, withNegated: false, brief: "Do not ask" },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print what was ended as JSON" },
     },
     positional: {

@@ -26,6 +26,20 @@ export function sessionId(input: string): SessionId {
   );
 }
 
+/** What the parsers of few values take. */
+const OFFERED = new WeakMap<object, readonly string[]>();
+
+/** The values that a parser takes; null when they can't be counted. */
+export function offeredBy(parse: unknown): readonly string[] | null {
+  return typeof parse === "function" ? OFFERED.get(parse) ?? null : null;
+}
+
+/** Tells completions which values a parser takes. */
+export function offering<T>(values: readonly string[], parse: (input: string) => T): (input: string) => T {
+  OFFERED.set(parse, values);
+  return parse;
+}
+
 /** An id, or `@group` for all its sessions. @throws AppError (usage) for anything else. */
 export function target(input: string): Target {
   if (!input.startsWith("@")) return { kind: "session", id: sessionId(input) };
@@ -53,7 +67,7 @@ export function choice<const T extends string>(
   offered: readonly T[],
   known: readonly string[],
 ): (input: string) => T {
-  return (input) => {
+  return offering(offered, (input) => {
     const found = offered.find((value) => value === input);
     if (found !== undefined) return found;
     if (known.includes(input)) {
@@ -66,7 +80,7 @@ export function choice<const T extends string>(
         offered.join(", ")
       }.`,
     );
-  };
+  });
 }
 
 /** Parser of a flag that counts. */

@@ -6,7 +6,7 @@ import { connectServer } from "../../backends/codex/server.ts";
 import { type CodexSandbox, createCodexSandbox } from "../support/codex_sandbox.ts";
 import { CodexSession, crash } from "../support/codex_session.ts";
 import { turnOf } from "../support/codex_turns.ts";
-import { eventually } from "../support/harness.ts";
+import { cliCommand, eventually } from "../support/harness.ts";
 import { isRunning } from "../support/processes.ts";
 import { parseOutput } from "../support/stub_session.ts";
 
@@ -246,8 +246,7 @@ Deno.test("attach: a person types on the same thread", async () => {
   await session.send("from the command line");
   await session.run("wait");
   const { sandbox } = codex;
-  const main = join(import.meta.dirname ?? "", "..", "..", "main.ts");
-  const attach = `${Deno.execPath()} run -A --quiet ${main} attach ${session.id}`;
+  const attach = [...cliCommand(), "attach", session.id].map((word) => `'${word}'`).join(" ");
   await sandbox.tmux("new-session", "-d", "-s", "person", "-x", "120", "-y", "40", attach);
   // Codex offers a newer model once.
   await eventually(async () => {

@@ -1,6 +1,7 @@
 /** A second host with systemd, sshd and tmux in namespaces of its own; gone with the test, and this machine as it was. */
 
 import { dirname, join } from "node:path";
+import { launcherScript } from "../../build/launcher.ts";
 import { RunningCommand, type RunOutput } from "../support/running_command.ts";
 
 /** What may be put on it. */
@@ -28,7 +29,7 @@ const NEEDED = ["unshare", "nsenter", "ip", "/lib/systemd/systemd", "/usr/sbin/s
 export const USER = "dev";
 export const USER_HOME = "/home/dev";
 /** Where dev-sessions' own Deno and bundle stand there. */
-const PROGRAM_FOLDER = "/opt/dev-sessions-test";
+export const PROGRAM_FOLDER = "/opt/dev-sessions-test";
 
 /** Why no second host can be had on this machine; null when it can. */
 export async function secondHostLack(): Promise<string | null> {
@@ -112,11 +113,17 @@ export class SecondHost implements AsyncDisposable {
     ], settings);
   }
 
-  /** A file of the user's, in folders that are made; absolute path. */
+  /** As a person logs in: a line for the user's shell over ssh. */
+  ssh(line: string, settings: CommandSettings = {}): Promise<RunOutput> {
+    const args = ["-F", this.sshConfig, "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "box", "--"];
+    return command("ssh", [...args, `bash -lc '${line.replaceAll("'", `'\\''`)}'`], settings);
+  }
+
+  /** A file with the folders above it; the user's own where it stands in the user's home. */
   async write(path: string, content: string | Uint8Array<ArrayBuffer>, mode = "644"): Promise<void> {
-    const line =
-      'set -e; install -d -o dev -g dev "$(dirname "$1")"; cat >"$1"; chmod "$2" "$1"; chown dev:dev "$1"';
-    const written = await this.exec(["sh", "-c", line, "sh", path, mode], { stdin: content });
+    const line = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"';
+    const as = path.startsWith(`${USER_HOME}/`) ? ["runuser", "-u", USER, "--"] : [];
+    const written = await this.exec([...as, "sh", "-c", line, "sh", path, mode], { stdin: content });
     if (written.code !== 0) throw new Error(`Cannot write ${path} on the second host: ${written.stderr}`);
   }
 
@@ -165,22 +172,14 @@ export class SecondHost implements AsyncDisposable {
 
   async #bringProduct(): Promise<void> {
     const bundle = join(this.root, "dist");
-    await must(Deno.execPath(), [
-      "bundle",
-      "--quiet",
-      "--minify",
-      "--code-splitting",
-      "--outdir",
-      bundle,
-      join(CHECKOUT, "main.ts"),
-    ]);
+    await must(Deno.execPath(), ["run", "-A", "--quiet", join(CHECKOUT, "build", "bundle.ts"), bundle]);
     await this.#bring(bundle, `${PROGRAM_FOLDER}/dist`);
+    const executable = `${USER_HOME}/.local/bin/dev-sessions`;
     await this.write(
-      `${USER_HOME}/.local/bin/dev-sessions`,
-      `#!/bin/sh\nexec ${PROGRAM_FOLDER}/deno run -A --quiet ${PROGRAM_FOLDER}/dist/main.js "$@"\n`,
+      executable,
+      launcherScript({ executable, deno: `${PROGRAM_FOLDER}/deno`, main: `${PROGRAM_FOLDER}/dist/main.js` }),
       "755",
     );
-    await must(SCRIPT, ["exec", join(this.root, "host"), "chown", "-R", "dev:dev", `${USER_HOME}/.local`]);
   }
 
   async #bringStub(): Promise<void> {

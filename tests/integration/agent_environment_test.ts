@@ -28,6 +28,7 @@ const OUTER = {
   CLAUDE_EFFORT: "high",
   CLAUDE_PROJECT_DIR: "/outer",
   AI_AGENT: "claude",
+  DEV_SESSIONS_EXECUTABLE: "/outer/dev-sessions",
   CODEX_CI: "1",
   CODEX_THREAD_ID: "outer-thread",
   CODEX_SANDBOX: "seatbelt",

@@ -62,6 +62,22 @@ export async function eventually<T>(
   }
 }
 
+/**
+ * The command line that starts the CLI under test: the checkout, or what DEV_SESSIONS_TEST_EXECUTABLE (any executable)
+ * or DEV_SESSIONS_TEST_BUNDLE (a `main.js`, or 1 for `dist/main.js`) names.
+ */
+export function cliCommand(): [program: string, ...args: string[]] {
+  const executable = Deno.env.get("DEV_SESSIONS_TEST_EXECUTABLE");
+  if (executable) return [Deno.realPathSync(executable)];
+  const bundle = Deno.env.get("DEV_SESSIONS_TEST_BUNDLE");
+  const main = !bundle
+    ? join(CHECKOUT, "main.ts")
+    : bundle === "1"
+    ? join(CHECKOUT, "dist", "main.js")
+    : Deno.realPathSync(bundle);
+  return [Deno.execPath(), "run", "-A", "--quiet", main];
+}
+
 export class Sandbox implements AsyncDisposable {
   readonly #running = new Set<RunningCommand>();
   #ownModel: ScriptedModel | null = null;
@@ -119,13 +135,8 @@ export class Sandbox implements AsyncDisposable {
 
   /** Starts the CLI; the caller ends it or leaves that to `close()`. */
   start(args: readonly string[], settings: RunSettings = {}): RunningCommand {
-    const bundle = Deno.env.get("DEV_SESSIONS_TEST_BUNDLE");
-    const main = !bundle
-      ? join(CHECKOUT, "main.ts")
-      : bundle === "1"
-      ? join(CHECKOUT, "dist", "main.js")
-      : Deno.realPathSync(bundle);
-    return this.spawn(Deno.execPath(), ["run", "-A", "--quiet", main, ...args], settings);
+    const [program, ...rest] = cliCommand();
+    return this.spawn(program, [...rest, ...args], settings);
   }
 
   /** Runs the CLI to its end. @throws Error after `timeoutMs` (60 s). */

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import type { RunOutput, RunSettings, Sandbox } from "./harness.ts";
+import { cliCommand, type RunOutput, type RunSettings, type Sandbox } from "./harness.ts";
 import type { RunningCommand } from "./running_command.ts";
 import type { ScriptedModel } from "./scripted_model.ts";
 
@@ -246,8 +246,8 @@ export async function assertNothingLeft(sandbox: Sandbox): Promise<void> {
 
 /** `dev-sessions` on the sandbox's PATH. */
 export async function writeCommand(sandbox: Sandbox): Promise<void> {
-  const main = join(import.meta.dirname ?? "", "..", "..", "main.ts");
-  const script = `#!/bin/sh\nexec '${Deno.execPath()}' run -A --quiet '${main}' "$@"\n`;
+  const command = cliCommand().map((word) => `'${word}'`).join(" ");
+  const script = `#!/bin/sh\nexec ${command} "$@"\n`;
   await Deno.writeTextFile(join(sandbox.root, "bin", "dev-sessions"), script, { mode: 0o755 });
 }
 

@@ -2,59 +2,15 @@
 
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
-import { VERBS } from "../../lib/cli/app.ts";
-import { kebabCase } from "../../lib/cli/arguments.ts";
+import { findVerb } from "../../lib/cli/find_verb.ts";
 import { exitCodesHelp } from "../../lib/cli/help.ts";
 import { EXIT_CODES } from "../../lib/errors.ts";
+import { type Command, commands } from "../support/command_tree.ts";
 import { call } from "./cli/harness.ts";
 
 const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
 /** What may stand in a verb's place. */
-const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V"]);
-const HELP_FLAGS = ["--help", "-h"];
-
-interface Command {
-  readonly verb: string;
-  readonly brief: string;
-  /** As the README shows them: `<id>`, `[message]`, `<id...>`. */
-  readonly parameters: readonly string[];
-  /** As the README shows them: `-p/--path <path>`; hidden ones left out. */
-  readonly options: readonly string[];
-  /** Everything that is accepted. */
-  readonly accepted: ReadonlySet<string>;
-  readonly description: string;
-}
-
-async function commands(): Promise<Command[]> {
-  return await Promise.all(
-    Object.entries(VERBS).map(async ([verb, { brief, load }]) => {
-      const { command } = await load();
-      const { flags = {}, aliases = {}, positional } = command.parameters;
-      const shorts = Object.entries<string>(aliases as Record<string, string>);
-      const accepted = new Set(HELP_FLAGS);
-      const options: string[] = [];
-      for (const [key, flag] of Object.entries(flags)) {
-        const short = shorts.find(([, target]) => target === key)?.[0];
-        const name = `--${kebabCase(key)}`;
-        accepted.add(name);
-        if (short !== undefined) accepted.add(`-${short}`);
-        if ("hidden" in flag && flag.hidden) continue;
-        const placeholder = flag.placeholder ?? key;
-        const alone = flag.kind === "parsed" && flag.inferEmpty;
-        const value = flag.kind === "boolean" ? "" : alone ? ` [${placeholder}]` : ` <${placeholder}>`;
-        options.push(`${short === undefined ? "" : `-${short}/`}${name}${value}`);
-      }
-      const parameters = positional === undefined
-        ? []
-        : positional.kind === "array"
-        ? [`<${positional.parameter.placeholder}...>`]
-        : positional.parameters.map(({ placeholder, optional }) =>
-          optional ? `[${placeholder}]` : `<${placeholder}>`
-        );
-      return { verb, brief, parameters, options, accepted, description: command.fullDescription ?? "" };
-    }),
-  );
-}
+const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V", "rpc"]);
 
 async function pages(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -65,6 +21,9 @@ async function pages(): Promise<Map<string, string>> {
     if (name.endsWith(".md")) {
       found.set(`docs/${name}`, await Deno.readTextFile(join(CHECKOUT, "docs", name)));
     }
+  }
+  for await (const { name } of Deno.readDir(join(CHECKOUT, "skills"))) {
+    found.set(`skills/${name}`, await Deno.readTextFile(join(CHECKOUT, "skills", name, "SKILL.md")));
   }
   return found;
 }
@@ -84,8 +43,22 @@ function markdown(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`).join("\n");
 }
 
-function assertTable(actual: readonly string[][], expected: readonly string[][]): void {
-  assert.deepEqual(actual, expected, `the table in README must be:\n${markdown(expected)}\n`);
+/** With UPDATE_TABLES=1 the table is written instead (`deno fmt` pads its cells). */
+async function assertTable(name: string, expected: readonly string[][]): Promise<void> {
+  const page = (await pages()).get("README.md") ?? "";
+  if (Deno.env.get("UPDATE_TABLES") !== "1") {
+    const update = "UPDATE_TABLES=1 deno test -A tests/unit/docs_test.ts && deno fmt README.md";
+    assert.deepEqual(
+      tableIn(page, name),
+      expected,
+      `the table in README is out of date; write it with: ${update}`,
+    );
+    return;
+  }
+  const table = new RegExp(`(<!-- ${name} -->\n\n.*\n.*\n)[\\s\\S]*?(<!-- /${name} -->)`);
+  assert.match(page, table);
+  const written = page.replace(table, (_, head, end) => `${head}${markdown(expected)}\n\n${end}`);
+  await Deno.writeTextFile(join(CHECKOUT, "README.md"), written);
 }
 
 /** Each use of the command in a text: the words that follow its name, without what is quoted. */
@@ -106,10 +79,13 @@ function usesInPage(page: string): string[][] {
 }
 
 function problemOf(words: readonly string[], known: readonly Command[]): string | null {
-  const [verb = "", ...rest] = words;
-  if (FREE_WORDS.has(verb) || verb.startsWith("<")) return null;
-  const command = known.find((one) => one.verb === verb);
-  if (command === undefined) return `there is no command "${verb}"`;
+  const [first = ""] = words;
+  // A version, in what a program says of itself.
+  if (FREE_WORDS.has(first) || first.startsWith("<") || /^\d/.test(first)) return null;
+  const found = findVerb(words, known.map(({ verb }) => verb));
+  if (found.kind !== "verb") return `there is no command "${found.words}"`;
+  const { name: verb, rest } = found;
+  const command = known.find((one) => one.verb === verb)!;
   const end = rest.indexOf("--");
   for (const word of end === -1 ? rest : rest.slice(0, end)) {
     if (!/^--?[a-zA-Z]/.test(word)) continue;
@@ -127,7 +103,7 @@ Deno.test("README's table of commands is the command tree", async () => {
     brief,
     options.map((option) => `\`${option}\``).join(", "),
   ]);
-  assertTable(tableIn((await pages()).get("README.md") ?? "", "commands"), expected);
+  await assertTable("commands", expected);
 });
 
 Deno.test("README's table of exit codes is that of help exit-codes, and has every code once", async () => {
@@ -137,14 +113,14 @@ Deno.test("README's table of exit codes is that of help exit-codes, and has ever
   });
   const codes = [0, ...Object.values(EXIT_CODES)].sort((a, b) => a - b);
   assert.deepEqual(rows.map(([code]) => Number(code)), codes);
-  assertTable(tableIn((await pages()).get("README.md") ?? "", "exit-codes"), rows);
+  await assertTable("exit-codes", rows);
 });
 
 Deno.test("help names every command, and the help of each command its options", async () => {
   const { stdout } = await call(["help"]);
   for (const { verb, brief, accepted } of await commands()) {
     assert.match(stdout, new RegExp(`^  ${verb} +${brief}$`, "m"));
-    const page = (await call(["help", verb])).stdout;
+    const page = (await call(["help", ...verb.split(" ")])).stdout;
     for (const name of accepted) {
       if (name === "--id" || !name.startsWith("--")) continue;
       assert.ok(page.includes(name), `help ${verb} does not name ${name}`);

@@ -248,6 +248,7 @@ export async function call(argv: readonly string[], given: Call = {}): Promise<O
       writeErr: (text) => void (stderr += text),
     },
     randomUuid: () => crypto.randomUUID(),
+    program: () => ({ kind: "compiled", executable: "/home/u/.local/bin/dev-sessions" }),
     run: () => Promise.reject(new Error("no processes here")),
     processStates: () => Promise.resolve([]),
     identify: () => Promise.resolve(null),

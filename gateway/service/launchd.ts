@@ -1,0 +1,99 @@
+/** The gateway as a launchd agent of this user. */
+
+import type { Deps, RunResult } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { ServiceSpec } from "./definition.ts";
+import type { RunState, ServiceManager, ServiceState } from "./manager.ts";
+import { LABEL, plist } from "./plist.ts";
+
+const TIMEOUT_MS = 30_000;
+/** `launchctl bootstrap` fails for a moment after a `bootout`: the old one is still going. */
+const BOOTSTRAP_ATTEMPTS = 10;
+const BOOTSTRAP_PAUSE_MS = 500;
+
+export class Launchd implements ServiceManager {
+  readonly name = "launchd";
+  readonly file: string;
+  readonly #domain: string;
+
+  constructor(private readonly deps: Deps, home: string, uid: number) {
+    this.file = `${home}/Library/LaunchAgents/${LABEL}.plist`;
+    this.#domain = `gui/${uid}`;
+  }
+
+  async lack(): Promise<string | null> {
+    const result = await this.#run(["print", this.#domain]);
+    if (result.kind === "exited" && result.code === 0) return null;
+    const why = result.kind === "exited"
+      ? result.stderr.trim() || `exit ${result.code}`
+      : "launchctl does not answer";
+    return `launchd has no login session of this user (${why}). Log in at the Mac's screen once, ` +
+      "or run the gateway under your own supervisor: dev-sessions gateway";
+  }
+
+  define(spec: ServiceSpec): string {
+    return plist(spec);
+  }
+
+  async start(): Promise<void> {
+    await this.#run(["bootout", `${this.#domain}/${LABEL}`]);
+    // A user may have switched it off in the system's settings or with `launchctl disable`.
+    await this.#run(["enable", `${this.#domain}/${LABEL}`]);
+    let last: RunResult | null = null;
+    for (let attempt = 0; attempt < BOOTSTRAP_ATTEMPTS; attempt++) {
+      last = await this.#run(["bootstrap", this.#domain, this.file]);
+      if (last.kind === "exited" && last.code === 0) return;
+      await this.deps.clock.sleep(BOOTSTRAP_PAUSE_MS);
+    }
+    const why = last?.kind === "exited"
+      ? last.stderr.trim() || `exit ${last.code}`
+      : "launchctl does not answer";
+    throw new AppError(
+      "failure",
+      `Cannot start the gateway's service: launchctl bootstrap ${this.#domain}: ${why}`,
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#run(["bootout", `${this.#domain}/${LABEL}`]);
+  }
+
+  async forget(): Promise<void> {
+    // Nothing of it is kept once it is booted out.
+  }
+
+  async state(): Promise<ServiceState> {
+    const result = await this.#run(["print", `${this.#domain}/${LABEL}`]);
+    if (result.kind !== "exited") return { state: "unknown", pid: null, since: null, end: null };
+    return result.code === 0
+      ? stateFrom(result.stdout)
+      : { state: "stopped", pid: null, since: null, end: null };
+  }
+
+  notes(): Promise<readonly string[]> {
+    return Promise.resolve([
+      "macOS asks once whether agents may read your Documents, Desktop and Downloads folders; for other volumes give " +
+      "dev-sessions Full Disk Access in System Settings > Privacy & Security",
+    ]);
+  }
+
+  #run(args: readonly string[]): Promise<RunResult> {
+    return this.deps.run("launchctl", args, { env: this.deps.env, timeoutMs: TIMEOUT_MS });
+  }
+}
+
+/** Reads `launchctl print gui/<uid>/<label>`. Pure. */
+export function stateFrom(text: string): ServiceState {
+  const found = (name: string) => new RegExp(`^\\t${name} = (.+)$`, "m").exec(text)?.[1] ?? null;
+  const pid = Number(found("pid") ?? 0);
+  const code = found("last exit code");
+  const end = code === null || !/^\d+/.test(code) ? null : `exit ${Number.parseInt(code)}`;
+  return { state: runState(found("state"), end), pid: pid > 0 ? pid : null, since: null, end };
+}
+
+function runState(state: string | null, end: string | null): RunState {
+  if (state === "running") return "running";
+  if (state === "spawn scheduled" || state === "waiting" || state === "spawning") return "starting";
+  if (state === "not running") return end === null || end === "exit 0" ? "stopped" : "failed";
+  return "unknown";
+}

@@ -1,0 +1,57 @@
+/** The launchd agent of the gateway as a property list, and the check that launchd itself does not make. Pure. */
+
+import { gatewayArguments, RESTART_PAUSE_SECONDS, type ServiceSpec, STOP_SECONDS } from "./definition.ts";
+
+export const LABEL = "com.dev-sessions.gateway";
+
+type Value = string | number | boolean | readonly string[] | { readonly [key: string]: string | boolean };
+
+/** @returns the file's content. @see launchd.plist(5) */
+export function plist(spec: ServiceSpec): string {
+  const entries: Record<string, Value> = {
+    Label: LABEL,
+    ProgramArguments: [spec.command, ...gatewayArguments(spec)],
+    EnvironmentVariables: spec.env,
+    RunAtLoad: true,
+    // As `Restart=on-failure`: a gateway that was asked to stop stays stopped.
+    KeepAlive: { SuccessfulExit: false },
+    // The sessions' tmux and app-servers outlive the gateway.
+    AbandonProcessGroup: true,
+    ThrottleInterval: RESTART_PAUSE_SECONDS,
+    ExitTimeOut: STOP_SECONDS,
+    ProcessType: "Interactive",
+    StandardOutPath: spec.log,
+    StandardErrorPath: spec.log,
+  };
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">',
+    '<plist version="1.0">',
+    element(entries, ""),
+    "</plist>",
+    "",
+  ].join("\n");
+}
+
+function element(value: Value | Readonly<Record<string, Value>>, indent: string): string {
+  const inner = `${indent}  `;
+  if (typeof value === "string") return `${indent}<string>${escaped(value)}</string>`;
+  if (typeof value === "number") return `${indent}<integer>${value}</integer>`;
+  if (typeof value === "boolean") return `${indent}<${value}/>`;
+  if (isList(value)) {
+    return [`${indent}<array>`, ...value.map((item) => element(item, inner)), `${indent}</array>`].join("\n");
+  }
+  const entries = Object.entries(value).flatMap(([key, item]) => [
+    `${inner}<key>${escaped(key)}</key>`,
+    element(item, inner),
+  ]);
+  return [`${indent}<dict>`, ...entries, `${indent}</dict>`].join("\n");
+}
+
+function isList(value: Value | Readonly<Record<string, Value>>): value is readonly string[] {
+  return Array.isArray(value);
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}

@@ -1,0 +1,153 @@
+/** Makes, lists and revokes tokens in the registry, whether a gateway runs or not; a running one knows at once. */
+
+import * as v from "valibot";
+import type { Deps } from "../lib/deps.ts";
+import { AppError, messageOf } from "../lib/errors.ts";
+import { type Paths, pathsFrom } from "../lib/paths.ts";
+import { AGENT_KINDS, type AgentKind, type Mode } from "../lib/session.ts";
+import { openStore, type Store } from "../lib/store.ts";
+import { isWithin, type Scope, scopeSchema } from "./scope.ts";
+import { hashToken, newScopedToken, type Validity, validityOf } from "./tokens.ts";
+import type { ScopedVerb } from "./verbs.ts";
+
+/** Of tokens that ended, until they are forgotten. */
+const KEEP_ENDED_MS = 30 * 24 * 3_600_000;
+
+export interface TokenRequest {
+  readonly name: string | null;
+  /** Absolute paths of folders that exist. */
+  readonly roots: readonly string[];
+  readonly mode: Mode;
+  /** Empty: all. */
+  readonly agents: readonly AgentKind[];
+  /** Null: all that a token may permit. */
+  readonly verbs: readonly ScopedVerb[] | null;
+  readonly maxSessions: number;
+  readonly ttlMs: number;
+  /** The session (`Session.token`) in whose container it will be: it ends with that. */
+  readonly boundTo: string | null;
+}
+
+export interface KnownToken {
+  readonly id: string;
+  readonly name: string | null;
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly validity: Validity;
+  /** Null: a newer version has made it. */
+  readonly scope: Scope | null;
+  /** Its sessions that live. */
+  readonly sessions: number;
+}
+
+/** @returns the token itself, which nobody can read again. @throws AppError for roots that can't be one. */
+export async function createToken(
+  request: TokenRequest,
+  deps: Deps,
+): Promise<{ readonly token: string; readonly known: KnownToken }> {
+  const paths = pathsFrom(deps.env);
+  const scope: Scope = {
+    roots: await Promise.all(request.roots.map((root) => rootOf(root, paths))),
+    mode: request.mode,
+    agents: request.agents.length === 0 ? [...AGENT_KINDS] : [...new Set(request.agents)],
+    verbs: request.verbs === null ? null : [...new Set(request.verbs)],
+    maxSessions: request.maxSessions,
+    boundTo: request.boundTo,
+  };
+  const { id, token } = newScopedToken();
+  const hash = await hashToken(token);
+  return withStore(deps, paths, (store) => {
+    const now = deps.clock.now();
+    store.forgetTokens(isoTime(now - KEEP_ENDED_MS));
+    store.addToken({
+      id,
+      hash,
+      name: request.name,
+      scope,
+      createdAt: isoTime(now),
+      expiresAt: isoTime(now + request.ttlMs),
+      revokedAt: null,
+    });
+    return { token, known: known(store, id, now) };
+  });
+}
+
+/** By creation. */
+export function listTokens(deps: Deps): KnownToken[] {
+  return withStore(deps, pathsFrom(deps.env), (store) => {
+    const now = deps.clock.now();
+    return store.listTokens().map(({ id }) => known(store, id, now));
+  });
+}
+
+/**
+ * Makes them invalid; what was made with them stays.
+ *
+ * @throws AppError (not_found) when one is not known; then none is revoked.
+ */
+export function revokeTokens(ids: readonly string[], deps: Deps): KnownToken[] {
+  return withStore(deps, pathsFrom(deps.env), (store) => {
+    const now = deps.clock.now();
+    for (const id of ids) {
+      if (store.findToken(id) !== null) continue;
+      throw new AppError(
+        "not_found",
+        `Token not found: ${id}`,
+        "List them with: dev-sessions gateway token list",
+      );
+    }
+    for (const id of ids) store.revokeToken(id, isoTime(now));
+    return ids.map((id) => known(store, id, now));
+  });
+}
+
+function known(store: Store, id: string, now: number): KnownToken {
+  const token = store.findToken(id);
+  if (token === null) throw new AppError("not_found", `Token not found: ${id}`);
+  const scope = v.safeParse(scopeSchema, token.scope);
+  const { name, createdAt, expiresAt } = token;
+  return {
+    id,
+    name,
+    createdAt,
+    expiresAt,
+    validity: validityOf(token, now),
+    scope: scope.success ? scope.output : null,
+    sessions: store.liveMadeWith(id),
+  };
+}
+
+/** What the folder really is, now: what it may come to be a way to later does not count. */
+async function rootOf(named: string, { state }: Paths): Promise<Scope["roots"][number]> {
+  const cannot = (why: string) =>
+    new AppError("usage", `Cannot make a token for the root "${named}": ${why}`);
+  let real: string;
+  try {
+    real = await Deno.realPath(named);
+    if (!(await Deno.stat(real)).isDirectory) throw cannot("it is no folder");
+  } catch (error) {
+    throw error instanceof AppError ? error : cannot(messageOf(error));
+  }
+  const secrets = await Deno.realPath(state).catch(() => state);
+  if (isWithin(secrets, real) || isWithin(real, secrets)) {
+    throw cannot(`the gateway's own secrets are in it (${state}). Name a folder of your projects`);
+  }
+  return { named, real };
+}
+
+function withStore<T>(deps: Deps, paths: Paths, use: (store: Store) => T): T {
+  const store = openStore(paths, {
+    now: () => deps.clock.now(),
+    randomUuid: deps.randomUuid,
+    warn: (line) => deps.terminal.writeErr(`${line}\n`),
+  });
+  try {
+    return use(store);
+  } finally {
+    store.close();
+  }
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

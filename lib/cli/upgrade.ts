@@ -1,0 +1,133 @@
+/** `upgrade`: a newer release in place of the executable that runs, by the installer that put it there. */
+
+import { buildCommand } from "@stricli/core";
+import installer from "../../install.sh" with { type: "text" };
+import type { Deps } from "../deps.ts";
+import { AppError } from "../errors.ts";
+import type { Program } from "../self_command.ts";
+import { VERSION } from "../version.ts";
+import type { Result } from "./output.ts";
+import { type CliContext, type ParseContext, usageError } from "./verb.ts";
+
+interface Flags {
+  readonly to: string | undefined;
+  readonly json: boolean;
+}
+
+/** A download of 100 MB over a slow line. */
+const LIMIT_MS = 30 * 60_000;
+const VERSION_LIMIT_MS = 10_000;
+const INSTALLED_AS = /^(\/.*)\/bin\/dev-sessions$/s;
+const FROM_SOURCE = "In its checkout run: git pull && sh install.sh --from-source";
+
+export async function run({ to }: { readonly to: string | null }, { deps }: CliContext): Promise<Result> {
+  const { prefix, executable } = placeOf(deps.program(), deps.env);
+  const args = ["--prefix", prefix, "--no-skills", "--no-service", ...(to === null ? [] : ["--version", to])];
+  const ended = await deps.run("/bin/sh", ["-s", "--", ...args], {
+    env: deps.env,
+    stdin: installer,
+    timeoutMs: LIMIT_MS,
+  });
+  if (ended.kind !== "exited" || ended.code !== 0) {
+    throw failed(ended.kind === "exited" ? ended.stderr : null);
+  }
+  const version = await versionOf(executable, deps);
+  return {
+    notes: [...lines(ended.stdout), ...lines(ended.stderr)],
+    text: version === VERSION
+      ? `dev-sessions ${version} is current`
+      : `Upgraded dev-sessions ${VERSION} to ${version}`,
+    json: { from: VERSION, to: version, executable },
+  };
+}
+
+/** @throws AppError for what the installer has not put there, or can't replace. */
+export function placeOf(
+  program: Program,
+  env: Deps["env"],
+): { readonly prefix: string; readonly executable: string } {
+  switch (program.kind) {
+    case "source":
+    case "bundle":
+      throw cannot("it runs from a checkout or a bundle", FROM_SOURCE);
+    case "launcher":
+      if (!env["DEV_SESSIONS_BASE_URL"]) throw cannot("it was built from a checkout", FROM_SOURCE);
+      break;
+    case "compiled":
+      break;
+  }
+  const { executable } = program;
+  const prefix = INSTALLED_AS.exec(executable)?.[1];
+  if (prefix === undefined) {
+    throw cannot(
+      `"${executable}" was not put there by install.sh, which names it bin/dev-sessions`,
+      "Install the new version by hand, as you did this one",
+    );
+  }
+  return { prefix, executable };
+}
+
+async function versionOf(executable: string, { run, env }: Deps): Promise<string> {
+  const said = await run(executable, ["--version"], { env, timeoutMs: VERSION_LIMIT_MS });
+  const version = said.kind === "exited" && said.code === 0 ? said.stdout.trim() : "";
+  if (version !== "") return version;
+  throw new AppError(
+    "failure",
+    `The new version is installed, but "${executable}" does not tell its version`,
+  );
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").map((line) => line.trimEnd()).filter((line) => line !== "");
+}
+
+function failed(stderr: string | null): AppError {
+  const said = stderr === null ? [] : lines(stderr);
+  const [why = "the installer did not end in time", ...rest] = said.map((line) =>
+    line.replace(/^install\.sh: /, "")
+  );
+  const reason = why.replace(/^Cannot [^:]+: /, "");
+  return new AppError(
+    "failure",
+    `Cannot upgrade dev-sessions: ${reason}`,
+    rest.length === 0 ? null : rest.join("\n"),
+  );
+}
+
+function cannot(why: string, help: string): AppError {
+  return new AppError("failure", `Cannot upgrade dev-sessions: ${why}. ${help}`);
+}
+
+function release(input: string): string {
+  if (/^v?\d[0-9A-Za-z.+-]*$/.test(input)) return input;
+  throw usageError(`--to must be a version such as ${VERSION}: ${JSON.stringify(input)}`);
+}
+
+export const command = buildCommand<Flags, [], ParseContext>({
+  docs: {
+    brief: "Install a newer release",
+    fullDescription:
+      `Install the latest release in place of this executable. What is downloaded is checked before it replaces
+anything; if anything fails, what was there stays. Sessions and running commands go on. The gateway's service runs
+the version before until it is installed again: dev-sessions gateway install
+
+Examples:
+  dev-sessions upgrade
+  dev-sessions upgrade --to ${VERSION}`,
+  },
+  parameters: {
+    flags: {
+      to: {
+        kind: "parsed",
+        parse: release,
+        optional: true,
+        brief: "Version to install (the latest)",
+        placeholder: "version",
+      },
+      json: { kind: "boolean", default: false, withNegated: false, brief: "Print both versions as JSON" },
+    },
+  },
+  func({ to, json }) {
+    this.accept({ json, long: false, run: (context) => run({ to: to ?? null }, context) });
+  },
+});

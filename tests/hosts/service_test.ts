@@ -1,0 +1,218 @@
+/** The gateway as a real systemd unit, with live sessions: installed, upgraded, crashed, stopped, rebooted, removed. */
+
+import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "../support/harness.ts";
+import { PROGRAM_FOLDER, SecondHost, secondHostLack, USER_HOME } from "./second_host.ts";
+
+const lack = await secondHostLack();
+const UNIT = "dev-sessions-gateway";
+const UNIT_FILE = `${USER_HOME}/.config/systemd/user/${UNIT}.service`;
+const PORT = 6767;
+/** systemd gives up after five starts, each of which waits a second for the next. */
+const GIVES_UP_WITHIN_MS = 30_000;
+
+function test(name: string, run: (host: SecondHost) => Promise<void>) {
+  Deno.test({
+    name: lack === null ? name : `${name} (not run: ${lack})`,
+    ignore: lack !== null,
+    fn: async () => {
+      await using host = await SecondHost.start({ product: true, stub: true });
+      await run(host);
+    },
+  });
+}
+
+interface Status {
+  readonly state: string;
+  readonly installed: boolean;
+  readonly answers: boolean;
+  readonly pid: number | null;
+  readonly port: number;
+  readonly version: string | null;
+  readonly since: string | null;
+}
+
+/** Runs a line in the user's login shell; its stdout. @throws when it fails. */
+async function sh(host: SecondHost, line: string): Promise<string> {
+  const { code, stdout, stderr } = await host.shell(line);
+  strictEqual(code, 0, `${line}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+async function status(host: SecondHost): Promise<Status> {
+  return JSON.parse(await sh(host, "dev-sessions gateway status --json")) as Status;
+}
+
+/** Asks the gateway, as a container would. */
+function list(host: SecondHost): Promise<string> {
+  return sh(
+    host,
+    "DEV_SESSIONS_SANDBOX=1 DEV_SESSIONS_GATEWAY_URL=http://127.0.0.1:6767 " +
+      "DEV_SESSIONS_GATEWAY_TOKEN_FILE=$HOME/.dev-sessions/gateway-token dev-sessions list",
+  );
+}
+
+test("a session that the service started outlives upgrade, crash, stop and removal of the service", async (host) => {
+  const installed = await host.shell("dev-sessions gateway install");
+  strictEqual(
+    installed.stdout,
+    `[gateway] daemon installed at ${UNIT_FILE}\nGateway daemon installed and started on port ${PORT}\n`,
+    installed.stderr,
+  );
+  strictEqual(installed.stderr, "", "lingering is on: there is nothing to be said");
+  const first = await status(host);
+  deepStrictEqual([first.state, first.installed, first.answers, first.port], ["running", true, true, PORT]);
+  match(first.since ?? "", /^\d{4}-\d\d-\d\dT/);
+
+  const id = (await sh(
+    host,
+    "DEV_SESSIONS_SANDBOX=1 DEV_SESSIONS_GATEWAY_URL=http://127.0.0.1:6767 " +
+      "DEV_SESSIONS_GATEWAY_TOKEN_FILE=$HOME/.dev-sessions/gateway-token dev-sessions create -q -p $HOME",
+  )).trim();
+  const lives = async () => strictEqual(await sh(host, `dev-sessions status ${id}`), "idle\n");
+  await lives();
+
+  // Installed again: another process, the same sessions.
+  await sh(host, "dev-sessions gateway install");
+  const second = await status(host);
+  ok(second.pid !== null && second.pid !== first.pid);
+  await lives();
+  match(await list(host), new RegExp(`^${id} `, "m"));
+
+  // A crash: systemd starts it again.
+  await sh(host, `kill -KILL ${second.pid}`);
+  await eventually(
+    async () => {
+      const { state, answers, pid } = await status(host);
+      return state === "running" && answers && pid !== second.pid;
+    },
+    { what: "the gateway runs again after a crash" },
+  );
+  await lives();
+
+  await sh(host, `systemctl --user stop ${UNIT}`);
+  strictEqual((await status(host)).state, "stopped");
+  await lives();
+
+  strictEqual(
+    await sh(host, "dev-sessions gateway uninstall"),
+    `[gateway] daemon uninstalled (${UNIT_FILE})\nGateway daemon uninstalled\n`,
+  );
+  await lives();
+  deepStrictEqual([(await status(host)).installed, (await status(host)).answers], [false, false]);
+  strictEqual(await sh(host, "dev-sessions gateway uninstall"), "Gateway daemon is not installed\n");
+  const units = await sh(host, "systemctl --user list-unit-files --no-legend");
+  doesNotMatch(units, new RegExp(UNIT));
+});
+
+test("the service comes up with the machine, and says which sessions the reboot has ended", async (host) => {
+  await sh(host, "dev-sessions gateway install");
+  const id = (await sh(host, "dev-sessions create -q -p $HOME")).trim();
+  await host.reboot();
+  await eventually(async () => (await status(host)).answers, {
+    what: "the gateway answers after the reboot",
+  });
+  strictEqual(await sh(host, `dev-sessions status ${id}`), "gone\n");
+  await sh(host, `dev-sessions resume ${id}`);
+  strictEqual(await sh(host, `dev-sessions status ${id}`), "idle\n");
+  match(await list(host), new RegExp(`^${id} `, "m"));
+});
+
+test("an installation that fails is undone, and shows why", async (host) => {
+  // Nobody listens there yet when it looks; the gateway itself finds the folder of its socket in the way.
+  await host.write(`${USER_HOME}/.dev-sessions/gateway/not-a-socket`, "x");
+  const failed = await host.shell("dev-sessions gateway install");
+  strictEqual(failed.code, 1);
+  strictEqual(failed.stdout, "");
+  match(failed.stderr, /^Cannot install the gateway's service: the gateway was started, but /);
+  match(failed.stderr, /Nothing of it was left/);
+  match(failed.stderr, /not-a-socket|gateway/);
+  strictEqual((await host.shell(`test -e ${UNIT_FILE}`)).code, 1);
+  doesNotMatch(await sh(host, "systemctl --user list-units --all --no-legend"), new RegExp(UNIT));
+
+  await sh(host, `rm ${USER_HOME}/.dev-sessions/gateway/not-a-socket`);
+  await sh(host, "dev-sessions gateway install");
+  const before = await status(host);
+  // An upgrade to something that does not run: the earlier service runs again.
+  await host.write(
+    `${USER_HOME}/.local/bin/dev-sessions-broken`,
+    `#!/bin/sh\n[ "$1" = gateway ] && [ "$2" = --port ] && { echo "cannot load" >&2; exit 3; }\n` +
+      `export DEV_SESSIONS_EXECUTABLE="$HOME/.local/bin/dev-sessions-broken"\n` +
+      `exec ${PROGRAM_FOLDER}/deno run -A --quiet --no-config ${PROGRAM_FOLDER}/dist/main.js "$@"\n`,
+    "755",
+  );
+  const unit = await sh(host, `cat ${UNIT_FILE}`);
+  const upgrade = await host.shell("dev-sessions-broken gateway install");
+  strictEqual(upgrade.code, 1, upgrade.stdout);
+  match(upgrade.stderr, /The earlier service runs again/);
+  match(upgrade.stderr, /cannot load/);
+  strictEqual(await sh(host, `cat ${UNIT_FILE}`), unit);
+  await eventually(async () => (await status(host)).answers, { what: "the earlier service answers" });
+  ok((await status(host)).pid !== before.pid);
+});
+
+test("a gateway that can't stay up is given up, and said to have failed", async (host) => {
+  await sh(host, "dev-sessions gateway install");
+  await sh(host, "dev-sessions gateway status");
+  // From now on each start ends at once.
+  await host.write(`${USER_HOME}/.local/bin/dev-sessions`, "#!/bin/sh\nexit 3\n", "755");
+  const program =
+    `DEV_SESSIONS_EXECUTABLE=$HOME/.local/bin/dev-sessions ${PROGRAM_FOLDER}/deno run -A --quiet ` +
+    `--no-config ${PROGRAM_FOLDER}/dist/main.js`;
+  const now = async () => JSON.parse(await sh(host, `${program} gateway status --json`)) as Status;
+  await sh(host, `kill -KILL ${(await now()).pid}`);
+  await eventually(async () => (await now()).state === "failed", {
+    what: "systemd gives up",
+    timeoutMs: GIVES_UP_WITHIN_MS,
+  });
+  match(
+    await sh(host, `${program} gateway status`),
+    /^Gateway daemon: failed \(port 6767\)\n(.*\n)*ended with: exit 3\n/,
+  );
+});
+
+test("systemd runs what is installed from folders with any characters in their names", async (host) => {
+  for (const name of ["a b & é;=#", "100%h", "$HOME ${X}", `it's "q" \\back`]) {
+    const folder = `${USER_HOME}/${name}`;
+    const quoted = `'${folder.replaceAll("'", `'\\''`)}'`;
+    await host.write(
+      `${folder}/dev-sessions`,
+      `#!/bin/sh\nexport DEV_SESSIONS_EXECUTABLE=${quoted}/dev-sessions\n` +
+        `exec ${PROGRAM_FOLDER}/deno run -A --quiet --no-config ${PROGRAM_FOLDER}/dist/main.js "$@"\n`,
+      "755",
+    );
+    await sh(host, `PATH=${quoted}:$PATH; export ODD=${quoted}; dev-sessions gateway install --env ODD`);
+    const { pid, answers } = await status(host);
+    ok(answers && pid !== null, name);
+    const environment = await sh(host, `tr '\\0' '\\n' </proc/${pid}/environ`);
+    ok(environment.includes(`\nPATH=${folder}:`) || environment.startsWith(`PATH=${folder}:`), environment);
+    ok(`\n${environment}`.includes(`\nODD=${folder}\n`), environment);
+    const verify = await host.shell(`systemd-analyze verify --user ${UNIT_FILE}`);
+    deepStrictEqual([verify.code, verify.stderr], [0, ""], name);
+  }
+});
+
+test("what is missing or in the way is said before anything is changed", async (host) => {
+  const busy = await host.shell(
+    `${PROGRAM_FOLDER}/deno eval --quiet 'Deno.listen({ hostname: "127.0.0.1", port: 6767 }); await new Promise((r) => setTimeout(r, 20000))' & ` +
+      "sleep 1; dev-sessions gateway install; code=$?; kill $!; exit $code",
+  );
+  strictEqual(busy.code, 1);
+  match(
+    busy.stderr,
+    /port 6767 is taken by another program\. Stop it, or choose another port: dev-sessions gateway install --port 6768/,
+  );
+
+  const noBus = await host.shell("XDG_RUNTIME_DIR=/nonexistent dev-sessions gateway install");
+  strictEqual(noBus.code, 1);
+  match(noBus.stderr, /systemd does not manage services of this user here/);
+
+  const noSystemd = await host.shell("PATH=$HOME/.local/bin dev-sessions gateway install");
+  match(noSystemd.stderr, /this machine has no systemd/);
+  strictEqual((await host.shell(`test -e ${UNIT_FILE}`)).code, 1);
+
+  await host.exec(["loginctl", "disable-linger", "dev"]);
+  // Without lingering, only a login keeps the user's systemd.
+  const noted = await host.ssh("dev-sessions gateway install");
+  match(noted.stderr, /Lingering is off .* loginctl enable-linger/);
+});

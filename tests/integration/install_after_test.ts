@@ -1,0 +1,296 @@
+/** What install.sh does and says once the executable stands: PATH, tmux, skills, service; and how it removes it all. */
+
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { join } from "node:path";
+import { testAtOnce } from "../support/concurrent_steps.ts";
+import { INSTALL_SH, Installer, type Shell, SHELLS, type StandIn, standIn } from "../support/installer.ts";
+
+const VERSION = "1.2.3";
+
+async function published(shell: Shell, stand: Partial<StandIn> = {}, home?: string): Promise<Installer> {
+  const installer = await Installer.create(shell, home);
+  await installer.server.publish(VERSION, standIn({ version: VERSION, ...stand }));
+  return installer;
+}
+
+/** With everything in place to be removed. */
+async function inPlace(shell: Shell, stand: Partial<StandIn> = {}): Promise<Installer> {
+  const installer = await Installer.create(shell);
+  await installer.installed({ version: VERSION, ...stand });
+  return installer;
+}
+
+testAtOnce("install.sh and the skills and the service, without a terminal", {
+  "nothing is asked or done unasked": async () => {
+    await using installer = await published(SHELLS.dash, { skills: true, gateway: true });
+    const { code, stdout } = await installer.run();
+    strictEqual(code, 0);
+    match(stdout, /^Skills that teach your agents to use it: dev-sessions install-skill$/m);
+    deepStrictEqual(await installer.calls(), []);
+  },
+  "--yes installs the skills and no service": async () => {
+    await using installer = await published(SHELLS["busybox sh"], { skills: true, gateway: true });
+    strictEqual((await installer.run(["--yes"])).code, 0);
+    deepStrictEqual(await installer.calls(), ["install-skill"]);
+  },
+  "--yes --no-skills --service": async () => {
+    await using installer = await published(SHELLS.dash, { skills: true, gateway: true });
+    strictEqual((await installer.run(["--yes", "--no-skills", "--service"])).code, 0);
+    deepStrictEqual(await installer.calls(), ["gateway install"]);
+  },
+  "skills and a service that fail leave the executable, and are told": async () => {
+    await using installer = await published(SHELLS.dash, { skills: true, gateway: true, failing: true });
+    const { code, stderr } = await installer.run(["--yes", "--service"]);
+    strictEqual(code, 1);
+    match(stderr, /^install\.sh: dev-sessions is installed, but not all of its skills are, see above\.$/m);
+    match(
+      stderr,
+      /^install\.sh: dev-sessions is installed, but its service is not, see above\. Then: dev-sessions /m,
+    );
+    strictEqual(
+      (await installer.sandbox.spawn(installer.executable, ["--version"]).done()).stdout,
+      `${VERSION}\n`,
+    );
+  },
+  "a version that has neither": async () => {
+    await using installer = await published(SHELLS["busybox sh"]);
+    const { code, stdout, stderr } = await installer.run(["--yes", "--service"]);
+    strictEqual(code, 1);
+    match(stdout, /^Version 1\.2\.3 has no skills to install\.$/m);
+    match(
+      stderr,
+      /version 1\.2\.3 has no command "gateway install", so there is no service\. Start the gateway yourself/,
+    );
+    deepStrictEqual(await installer.calls(), []);
+  },
+  "a service of the version before is named": async () => {
+    await using installer = await published(SHELLS.dash, { gateway: true });
+    const units = join(installer.home, ".config", "systemd", "user");
+    await Deno.mkdir(units, { recursive: true });
+    await Deno.writeTextFile(join(units, "dev-sessions-gateway.service"), "");
+    const { stdout } = await installer.run();
+    match(stdout, /^The gateway runs the version before until you run: dev-sessions gateway install$/m);
+  },
+});
+
+/** Runs the installer in a terminal, typing an answer whenever a question appears; returns the screen. */
+async function atTerminal(
+  installer: Installer,
+  command: string,
+  answers: readonly (readonly [question: RegExp, answer: string])[],
+): Promise<string> {
+  const { sandbox } = installer;
+  const line =
+    `export DEV_SESSIONS_BASE_URL='${installer.server.url}'; ${command}; echo "over: $?"; exec cat`;
+  await sandbox.tmux("new-session", "-d", "-s", "person", "-x", "150", "-y", "40", line);
+  for (const [question, answer] of answers) {
+    await sandbox.eventually(async () => question.test(await sandbox.screen("person")), {
+      what: String(question),
+    });
+    await sandbox.tmux("send-keys", "-t", "person", answer, "Enter");
+  }
+  return await sandbox.eventually(async () => {
+    const screen = await sandbox.screen("person");
+    return screen.includes("over: ") ? screen : null;
+  }, { what: "the installer ends" });
+}
+
+testAtOnce("install.sh asks at a terminal", {
+  "an empty answer means skills and no service, also when the script comes over a pipe": async () => {
+    await using installer = await published(SHELLS.dash, { skills: true, gateway: true });
+    const screen = await atTerminal(installer, `cat '${INSTALL_SH}' | dash`, [
+      [/Install the skills that teach your agents to use it\? \[Y\/n\]$/m, ""],
+      [/as a service of your user\? \[y\/N\]$/m, ""],
+    ]);
+    match(screen, /over: 0/);
+    deepStrictEqual(await installer.calls(), ["install-skill"]);
+  },
+  "no skills, but the service": async () => {
+    await using installer = await published(SHELLS["busybox sh"], { skills: true, gateway: true });
+    await atTerminal(installer, `busybox sh '${INSTALL_SH}'`, [[/skills .*\?.*$/m, "n"], [
+      /service .*\?.*$/m,
+      "y",
+    ]]);
+    deepStrictEqual(await installer.calls(), ["gateway install"]);
+  },
+  "nothing with the flags": async () => {
+    await using installer = await published(SHELLS.dash, { skills: true, gateway: true });
+    match(await atTerminal(installer, `dash '${INSTALL_SH}' --no-skills --no-service`, []), /over: 0/);
+    deepStrictEqual(await installer.calls(), []);
+  },
+  "before it removes data": async () => {
+    await using installer = await inPlace(SHELLS.dash);
+    const data = await installer.data("[]");
+    const screen = await atTerminal(installer, `dash '${INSTALL_SH}' --uninstall`, [
+      [/Remove the data in ~\/\.dev-sessions, too .*\[y\/N\]$/m, "y"],
+    ]);
+    match(screen, /^Removed .*\/\.dev-sessions$/m);
+    ok(!exists(data) && !exists(installer.executable));
+  },
+  "and keeps it without a yes": async () => {
+    await using installer = await inPlace(SHELLS.dash);
+    const data = await installer.data("[]");
+    const screen = await atTerminal(installer, `dash '${INSTALL_SH}' --uninstall`, [[/Remove the data/, ""]]);
+    match(screen, /Your data is left in ~\/\.dev-sessions; to remove it: rm -rf/);
+    ok(exists(data) && !exists(installer.executable));
+  },
+  "before it leaves live sessions behind": async () => {
+    await using installer = await inPlace(SHELLS.dash);
+    await installer.data('[{"id":"fizz-top"}]');
+    const question = /^a table of sessions\nThese sessions are live; .* nevertheless\? \[y\/N\]$/m;
+    const screen = await atTerminal(installer, `dash '${INSTALL_SH}' --uninstall`, [[question, ""]]);
+    match(screen, /install\.sh: Nothing was changed[^]*over: 1/);
+    ok(exists(installer.executable));
+  },
+});
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const [name, shell] of Object.entries(SHELLS)) {
+  testAtOnce(`install.sh --uninstall under ${name}`, {
+    "removes executable, skills and service, and keeps the data": async () => {
+      await using installer = await published(shell, { skills: true, gateway: true });
+      strictEqual((await installer.run(["--yes"])).code, 0);
+      await Deno.writeTextFile(join(installer.home, ".dev-sessions", "dev-sessions.db"), "precious");
+      await Deno.writeTextFile(join(installer.home, "live"), "[\n]\n");
+      const { code, stdout, stderr } = await installer.run(["--uninstall"]);
+      strictEqual(code, 0, stderr);
+      const data = join(installer.home, ".dev-sessions");
+      deepStrictEqual(stdout.split("\n"), [
+        `Removed ${installer.executable}`,
+        `Your data is left in ~/.dev-sessions; to remove it: rm -rf '${data}'`,
+        "",
+      ]);
+      deepStrictEqual(await installer.calls(), [
+        "install-skill",
+        "gateway uninstall",
+        "install-skill --uninstall",
+      ]);
+      deepStrictEqual([...Deno.readDirSync(data)].map(({ name }) => name), ["dev-sessions.db"]);
+    },
+    "leaves nothing of an installation that was not used": async () => {
+      await using installer = await published(shell);
+      await installer.run();
+      strictEqual((await installer.run(["--uninstall"])).stdout, `Removed ${installer.executable}\n`);
+      deepStrictEqual(installer.contents(), { ".local/": "755", ".local/bin/": "755" });
+    },
+    "--purge removes the data, too": async () => {
+      await using installer = await inPlace(shell);
+      const data = await installer.data("[]");
+      const { code, stdout, stderr } = await installer.run(["--uninstall", "--purge"]);
+      strictEqual(code, 0, stderr);
+      strictEqual(stdout, `Removed ${installer.executable}\nRemoved ${data}\n`);
+      ok(!exists(data));
+    },
+    "never removes what live sessions need": async () => {
+      await using installer = await inPlace(shell, { gateway: true });
+      await installer.data('[{"id":"fizz-top"}]');
+      const contents = installer.contents();
+      const purge = await installer.run(["--uninstall", "--purge", "--yes"]);
+      strictEqual(purge.code, 1);
+      match(
+        purge.stderr,
+        /: sessions are live\. Nothing was changed\. End them first with: dev-sessions kill --all/,
+      );
+      const plain = await installer.run(["--uninstall"]);
+      strictEqual(plain.code, 1);
+      match(plain.stderr, /Cannot uninstall dev-sessions: sessions are live\. .* or give --yes/);
+      deepStrictEqual(installer.contents(), contents);
+      const wanted = await installer.run(["--uninstall", "--yes"]);
+      strictEqual(wanted.code, 0, wanted.stderr);
+      match(wanted.stdout, /^Your sessions' data is left in ~\/\.dev-sessions\.$/m);
+      ok(!exists(installer.executable));
+    },
+    "never removes data when it cannot tell": async () => {
+      await using installer = await inPlace(shell);
+      const data = await installer.data("not JSON");
+      const purge = await installer.run(["--uninstall", "--purge"]);
+      strictEqual(purge.code, 1);
+      match(purge.stderr, /it cannot be told whether sessions are live\. Nothing was changed\./);
+      ok(exists(installer.executable));
+      strictEqual((await installer.run(["--uninstall"])).code, 0);
+      ok(exists(join(data, "dev-sessions.db")));
+    },
+    "stops before a service that cannot be removed": async () => {
+      await using installer = await inPlace(shell, { gateway: true, failing: true });
+      const { code, stderr } = await installer.run(["--uninstall"]);
+      strictEqual(code, 1);
+      match(
+        stderr,
+        /Cannot remove the service, see above\. The executable is left, since the service runs it/,
+      );
+      ok(exists(installer.executable));
+    },
+    "does not take a link for its own, and says when there is nothing": async () => {
+      await using installer = await inPlace(shell);
+      const elsewhere = join(installer.home, "elsewhere");
+      await Deno.rename(installer.executable, elsewhere);
+      await Deno.symlink(elsewhere, installer.executable);
+      match(
+        (await installer.run(["--uninstall"])).stderr,
+        /it is a link, which this installer does not make/,
+      );
+      await Deno.remove(installer.executable);
+      const { code, stdout } = await installer.run(["--uninstall"]);
+      strictEqual(code, 0);
+      strictEqual(stdout, `There is no dev-sessions in ${installer.bin}.\n`);
+    },
+  });
+}
+
+/** What a shell calls a folder's advice, and how it is started as a person's new terminal. */
+const PERSONS_SHELLS: Readonly<Record<string, (script: string) => readonly [string, ...string[]]>> = {
+  bash: (script) => ["bash", "-ic", script],
+  zsh: (script) => ["zsh", "-ic", script],
+  fish: (script) => ["fish", "-c", script],
+};
+
+testAtOnce("install.sh says how to reach it", {
+  ...Object.fromEntries(
+    Object.entries(PERSONS_SHELLS).flatMap(([name, command]) =>
+      ["home", `my ho'me`].map((home) => [
+        `with ${name} in "${home}": the advice works`,
+        async () => {
+          await using installer = await published(SHELLS.dash, {}, home);
+          const { stdout } = await installer.run([], { env: { SHELL: `/usr/bin/${name}` } });
+          const advice = /is not on your PATH\. Put it there, then open a new terminal:\n {2}(.*)\n/.exec(
+            stdout,
+          )?.[1];
+          ok(advice !== undefined, stdout);
+          const inShell = async (script: string) => {
+            const [program, ...args] = command(script);
+            return await installer.sandbox.spawn(program, args, { env: installer.env }).doneWithin(
+              20_000,
+              name,
+            );
+          };
+          const followed = await inShell(advice);
+          strictEqual(followed.code, 0, followed.stderr);
+          strictEqual((await inShell("dev-sessions --version")).stdout, `${VERSION}\n`);
+        },
+      ])
+    ),
+  ),
+  "and that tmux is missing": async () => {
+    await using installer = await published(SHELLS.dash);
+    const tools =
+      "cat chmod cp curl cut dirname env getconf grep head id ldd mkdir mktemp mv rm rmdir sed sha256sum tail tr uname";
+    const path = await installer.only([...tools.split(" "), "dash", "apt-get"]);
+    const { code, stdout } = await installer.run([], { env: { PATH: path } });
+    strictEqual(code, 0);
+    match(stdout, /^Claude Code runs in tmux, which is missing here: (sudo )?apt-get install tmux$/m);
+  },
+  "and that another one comes first": async () => {
+    await using installer = await published(SHELLS.dash);
+    const path = await installer.fakes({ "dev-sessions": "echo 0.4.4" });
+    const { stderr } = await installer.run([], { env: { PATH: `${path}:${installer.bin}` } });
+    match(stderr, /^Note: another dev-sessions comes first on your PATH: .*\/fakes\/dev-sessions$/m);
+  },
+});

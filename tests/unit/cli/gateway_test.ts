@@ -1,0 +1,100 @@
+/** The command line of the gateway, and verbs of several words. */
+
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { findVerb } from "../../../lib/cli/find_verb.ts";
+import { gatewayPort } from "../../../lib/paths.ts";
+import { call, checkRows, refused } from "./harness.ts";
+
+const NAMES = ["list", "gateway", "gateway token create", "gateway token list", "a b"];
+
+Deno.test("findVerb() takes the longest name, and says what could stand there", async (t) => {
+  const rows: [string[], unknown][] = [
+    [["list", "x"], { kind: "verb", name: "list", rest: ["x"] }],
+    [["gateway"], { kind: "verb", name: "gateway", rest: [] }],
+    [["gateway", "--port", "1"], { kind: "verb", name: "gateway", rest: ["--port", "1"] }],
+    [["gateway", "token", "list", "--all"], { kind: "verb", name: "gateway token list", rest: ["--all"] }],
+    [["gateway", "token"], { kind: "incomplete", words: "gateway token", rest: [] }],
+    [["gateway", "token", "--help"], { kind: "incomplete", words: "gateway token", rest: ["--help"] }],
+    [["gateway", "tokn"], { kind: "unknown", words: "gateway tokn", candidates: ["gateway token"] }],
+    [["gateway", "token", "x"], {
+      kind: "unknown",
+      words: "gateway token x",
+      candidates: ["gateway token create", "gateway token list"],
+    }],
+    [["gateway token list"], {
+      kind: "unknown",
+      words: "gateway token list",
+      candidates: ["list", "gateway", "a"],
+    }],
+    [["a"], { kind: "incomplete", words: "a", rest: [] }],
+    [[], { kind: "unknown", words: "", candidates: ["list", "gateway", "a"] }],
+  ];
+  for (const [argv, expected] of rows) {
+    await t.step(argv.join(" ") || "nothing", () => deepStrictEqual(findVerb(argv, NAMES), expected));
+  }
+});
+
+Deno.test("gateway refuses what it can't understand before it listens", async (t) => {
+  await checkRows(t, [
+    ...refused([
+      [["gateway", "tokn"], "error: unknown command 'gateway tokn'"],
+      [["gateway", "token"], "error: 'gateway token' is no command by itself"],
+      [["gateway", "token", "creat"], "error: unknown command 'gateway token creat'"],
+      [["help", "gateway", "tokn"], "error: unknown command 'gateway tokn'"],
+      [["gateway", "--port", "x"], "--port must be a positive integer"],
+      [["gateway", "--port", "65536"], "--port must be a positive integer"],
+      [["gateway", "--bind", "example.com"], '--bind must be an address or docker: "example.com"'],
+      [["gateway", "--allow-host", "a:1"], '--allow-host must be the name of a host, without a port: "a:1"'],
+      [["gateway", "token", "create"], "error: option '--root <path>' argument missing"],
+      [
+        ["gateway", "token", "create", "--root", "/", "--ttl", "soon"],
+        "--ttl must be a duration like 30m, 12h, or 7d",
+      ],
+      [
+        ["gateway", "token", "create", "--root", "/", "--verbs", "attach"],
+        "error: option '--verbs <verbs>' argument 'attach' is invalid. Allowed choices are create, send, ask, interrupt, wait, respond, status, last-message, logs, events, list, inspect, usage, goal, kill, resume, prune.",
+      ],
+      [
+        ["gateway", "token", "create", "--root", "/", "--max-sessions", "0"],
+        "--max-sessions must be a positive integer",
+      ],
+    ]),
+    ...["0.0.0.0", "::", "*", "[::]"].map((address) => ({
+      name: `--bind ${address}`,
+      argv: ["gateway", "--bind", address],
+      code: 2,
+      stdout: "",
+      stderr: /^Cannot listen on every address of this machine: .*\n .*--insecure-bind\n$/,
+      asked: [],
+    })),
+  ]);
+});
+
+Deno.test("a token given in the place of its id is not printed", async () => {
+  const { code, stdout, stderr } = await call(["gateway", "token", "revoke", "dst_12345678_secret"]);
+  strictEqual(code, 2);
+  strictEqual(`${stdout}${stderr}`.includes("secret"), false, stderr);
+  match(stderr, /by its id/);
+});
+
+Deno.test("help knows verbs of several words", async () => {
+  match(
+    (await call(["help", "gateway", "token", "create"])).stdout,
+    /dev-sessions gateway token create .*--root/,
+  );
+  match(
+    (await call(["gateway", "token", "--help"])).stdout,
+    /^Commands:\n {2}dev-sessions gateway token create /,
+  );
+  strictEqual((await call(["gateway", "token", "--help"])).code, 0);
+});
+
+Deno.test("gatewayPort() takes DEV_SESSIONS_GATEWAY_PORT when it is one", () => {
+  const rows: [string | undefined, number][] = [["7000", 7000], ["x", 6767], ["0", 6767], ["65536", 6767], [
+    undefined,
+    6767,
+  ]];
+  for (const [value, port] of rows) {
+    strictEqual(gatewayPort(value === undefined ? {} : { DEV_SESSIONS_GATEWAY_PORT: value }), port);
+  }
+});

@@ -1,0 +1,182 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import {
+  capturedEnvironment,
+  hasControlCharacter,
+  portIn,
+  type ServiceSpec,
+} from "../../../gateway/service/definition.ts";
+import { stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
+import { plist } from "../../../gateway/service/plist.ts";
+import { stateFrom as systemdState } from "../../../gateway/service/systemd.ts";
+import { unitFile } from "../../../gateway/service/unit_file.ts";
+
+const SPEC: ServiceSpec = {
+  command: "/home/me/.local/bin/dev-sessions",
+  args: [],
+  port: 6767,
+  options: [],
+  env: { PATH: "/usr/bin:/bin" },
+  log: "/home/me/.dev-sessions/gateway.log",
+};
+const ODD = `/home/a b/50%/$HOME/&<é>;=#/"q"/it's/back\\slash`;
+
+Deno.test("unitFile() spares the sessions, limits restarts and appends to the log", () => {
+  const lines = unitFile(SPEC).split("\n");
+  for (
+    const line of [
+      'ExecStart="/home/me/.local/bin/dev-sessions" "gateway" "--port" "6767"',
+      'Environment="PATH=/usr/bin:/bin"',
+      "KillMode=process",
+      "Restart=on-failure",
+      "StartLimitBurst=5",
+      "StandardError=append:/home/me/.dev-sessions/gateway.log",
+      "WantedBy=default.target",
+    ]
+  ) strictEqual(lines.filter((found) => found === line).length, 1, line);
+});
+
+Deno.test("unitFile() escapes as each place of the file wants it", async (t) => {
+  const line = (spec: Partial<ServiceSpec>, begin: string) =>
+    unitFile({ ...SPEC, ...spec }).split("\n").find((found) => found.startsWith(begin));
+  await t.step("a program's path: % doubled, $ as it is", () => {
+    strictEqual(
+      line({ command: "/a b/50%/$HOME/x" }, "ExecStart="),
+      'ExecStart="/a b/50%%/$HOME/x" "gateway" "--port" "6767"',
+    );
+  });
+  await t.step("a program's path that systemd refuses goes through a shell", () => {
+    strictEqual(
+      line({ command: `/it's/"$x"/\\y` }, "ExecStart="),
+      `ExecStart=/bin/sh -c "exec \\"$$0\\" \\"$$@\\"" "/it's/\\"$$x\\"/\\\\y" "gateway" "--port" "6767"`,
+    );
+  });
+  await t.step("arguments: $ and % doubled", () => {
+    strictEqual(
+      line({ args: ["run", "/a $b/100%.ts"], options: ["--bind", "docker"] }, "ExecStart="),
+      'ExecStart="/home/me/.local/bin/dev-sessions" "run" "/a $$b/100%%.ts" "gateway" "--port" "6767" "--bind" "docker"',
+    );
+  });
+  await t.step("variables: % doubled, $ as it is", () => {
+    strictEqual(
+      line({ env: { X: 'a $b 5% "c" \\d' } }, "Environment="),
+      'Environment="X=a $b 5%% \\"c\\" \\\\d"',
+    );
+  });
+  await t.step("files: % doubled, nothing else", () => {
+    strictEqual(line({ log: ODD }, "StandardOutput="), `StandardOutput=append:${ODD.replace("%", "%%")}`);
+  });
+});
+
+Deno.test("portIn() reads back what unitFile() and plist() wrote, and 0.4.4's unit, and nothing else", () => {
+  for (
+    const [port, options] of [[6767, []], [7001, ["--bind", "docker"]], [80, [
+      "--allow-host",
+      "box",
+    ]]] as const
+  ) {
+    const spec = { ...SPEC, command: ODD, port, options };
+    strictEqual(portIn(unitFile(spec)), port);
+    strictEqual(portIn(plist(spec)), port);
+  }
+  strictEqual(portIn("[Service]\nExecStart=/usr/bin/node /x/cli.js gateway --port 7000\n"), 7000);
+  strictEqual(portIn("[Service]\nExecStart=/usr/bin/nginx\n"), null);
+});
+
+Deno.test("capturedEnvironment() takes what decides where things are, what is asked for, and names what is missing", () => {
+  const env = {
+    PATH: "/bin",
+    HOME: "/home/me",
+    CODEX_HOME: "/c",
+    LANG: "",
+    ANTHROPIC_API_KEY: "k",
+    SECRET: "s",
+  };
+  deepStrictEqual(capturedEnvironment(env, ["ANTHROPIC_API_KEY", "NOT_SET"], 7001), {
+    env: { DEV_SESSIONS_GATEWAY_PORT: "7001", PATH: "/bin", CODEX_HOME: "/c", ANTHROPIC_API_KEY: "k" },
+    missing: ["NOT_SET"],
+  });
+});
+
+Deno.test("hasControlCharacter() finds what would end a line", () => {
+  strictEqual(hasControlCharacter("a\nb"), true);
+  strictEqual(hasControlCharacter("\x1b[1m"), true);
+  strictEqual(hasControlCharacter(ODD), false);
+});
+
+Deno.test("systemctl's words become a state", async (t) => {
+  const shown = (...lines: string[]) => systemdState(lines.join("\n") + "\n");
+  await t.step("running, since when, with which process", () => {
+    deepStrictEqual(
+      shown(
+        "ActiveState=active",
+        "MainPID=77",
+        "ExecMainCode=0",
+        "ExecMainStatus=0",
+        "ActiveEnterTimestamp=Sun 2026-11-22 14:12:57 UTC",
+      ),
+      { state: "running", pid: 77, since: "2026-11-22T14:12:57.000Z", end: null },
+    );
+  });
+  await t.step("between two starts", () => {
+    deepStrictEqual(
+      shown(
+        "ActiveState=activating",
+        "SubState=auto-restart",
+        "MainPID=0",
+        "ExecMainCode=1",
+        "ExecMainStatus=1",
+      ),
+      {
+        state: "starting",
+        pid: null,
+        since: null,
+        end: "exit 1",
+      },
+    );
+  });
+  await t.step("failed by a signal", () => {
+    deepStrictEqual(
+      shown(
+        "ActiveState=failed",
+        "MainPID=0",
+        "ExecMainCode=2",
+        "ExecMainStatus=9",
+        "InactiveEnterTimestamp=Sun 2026-11-22 14:00:00 UTC",
+      ),
+      { state: "failed", pid: null, since: "2026-11-22T14:00:00.000Z", end: "signal 9" },
+    );
+  });
+  await t.step("never started", () => {
+    deepStrictEqual(shown("ActiveState=inactive", "MainPID=0", "ExecMainCode=0", "InactiveEnterTimestamp="), {
+      state: "stopped",
+      pid: null,
+      since: null,
+      end: null,
+    });
+  });
+  await t.step("what it does not say is unknown", () => strictEqual(shown("").state, "unknown"));
+});
+
+Deno.test("launchctl's words become a state", async (t) => {
+  const print = (...lines: string[]) =>
+    launchdState(`gui/501/com.dev-sessions.gateway = {\n${lines.map((line) => `\t${line}\n`).join("")}}\n`);
+  await t.step("running", () => {
+    deepStrictEqual(print("state = running", "pid = 812", "last exit code = (never exited)"), {
+      state: "running",
+      pid: 812,
+      since: null,
+      end: null,
+    });
+  });
+  await t.step("failed", () => {
+    deepStrictEqual(print("state = not running", "last exit code = 1"), {
+      state: "failed",
+      pid: null,
+      since: null,
+      end: "exit 1",
+    });
+  });
+  await t.step("between two starts", () => {
+    strictEqual(print("state = spawn scheduled", "last exit code = 78: EX_CONFIG").state, "starting");
+  });
+});
