@@ -500,7 +500,7 @@ Deno.test(
     for (const text of await Promise.all(slow)) strictEqual(parsedAnswer(text)?.status, 408);
 
     console.log(statuses);
-  ok((statuses.get(200) ?? 0) > 100, "some of it made sense");
+    ok((statuses.get(200) ?? 0) > 100, "some of it made sense");
     ok((statuses.get(400) ?? 0) > 1_000, "much of it did not");
     strictEqual(gateway.process.child.pid, pid);
     strictEqual((await gateway.fetch("/health", { token: null }).then((it) => it.json())).status, "healthy");
