@@ -6,7 +6,7 @@ import type { VersionEvidence } from "../program.ts";
 /** The version that everything was tested with. */
 export const TESTED_VERSION = "2.1.330";
 /** Older ones do not know all hooks that are asked for, and open a dialog for that at their start. */
-export const OLDEST_VERSION = "2.1.197";
+const OLDEST_VERSION = "2.1.197";
 
 const CHECK = "claude";
 

@@ -68,7 +68,7 @@ export interface CreateOptions {
   readonly quiet: boolean;
 }
 
-export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
+function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
   const request: CreateRequest = {
     path: resolvePath(cwd(), flags.path ?? usualWorkspace(env)),
     agent: flags.cli ?? null,
