@@ -40,7 +40,8 @@ export class ContainerService extends RemoteService {
   }
 
   override async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
-    const made = await super.create({ ...request, path: toHost(request.path, this.paths) }, signal);
+    const path = request.host === undefined ? toHost(request.path, this.paths) : request.path;
+    const made = await super.create({ ...request, path }, signal);
     return { ...made, session: sessionInContainer(made.session, this.paths) };
   }
 

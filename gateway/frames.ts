@@ -16,7 +16,12 @@ export const MAX_FRAME_BYTES = MAX_BODY_BYTES;
 export const WINDOW_ITEMS = 64;
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
-const hello = v.object({ type: v.literal("hello"), ...peer.entries });
+const hello = v.object({
+  type: v.literal("hello"),
+  ...peer.entries,
+  /** A server's: the home folder of its user, from which paths are meant. */
+  home: v.optional(v.nullable(v.string()), null),
+});
 
 /** What a client says. */
 export const clientFrame = v.variant("type", [

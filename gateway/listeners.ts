@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { AppError, messageOf } from "../lib/errors.ts";
 import type { Deps } from "../lib/deps.ts";
 import { shownAddress } from "./bind.ts";
+import { closeOnExec } from "./close_on_exec.ts";
 import { portHolder } from "./port_holder.ts";
 import type { RequestLine } from "./log.ts";
 import { openSocketToAll, removeStaleSocket } from "./socket_folder.ts";
@@ -49,7 +50,9 @@ export class Listeners {
   async openUnix(socket: string): Promise<void> {
     await removeStaleSocket(socket);
     try {
-      await listen(this.#server("unix"), { path: socket });
+      const server = this.#server("unix");
+      await listen(server, { path: socket });
+      closeOnExec(server);
       openSocketToAll(socket);
     } catch (error) {
       throw new AppError("failure", `Cannot listen on "${socket}": ${messageOf(error)}`);

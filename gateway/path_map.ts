@@ -41,6 +41,8 @@ function under(folder: string, rest: string): string {
 
 /** A session with the paths of the container. */
 export function sessionInContainer(session: Session, map: PathMap): Session {
+  // Another host's paths are no paths of this one.
+  if (session.host !== undefined) return session;
   const shown = (path: string) => toContainer(path, map);
   const { worktree } = session;
   return {
@@ -53,10 +55,11 @@ export function sessionInContainer(session: Session, map: PathMap): Session {
 }
 
 export function listInContainer(listed: Results["list"], map: PathMap): Results["list"] {
-  return listed.map((one) => ({
-    ...one,
-    session: { ...one.session, path: toContainer(one.session.path, map) },
-  }));
+  return listed.map((one) =>
+    one.session.host !== undefined
+      ? one
+      : { ...one, session: { ...one.session, path: toContainer(one.session.path, map) } }
+  );
 }
 
 export function killInContainer(result: Results["kill"], map: PathMap): Results["kill"] {

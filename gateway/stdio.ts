@@ -38,6 +38,8 @@ export interface StdioServerOptions {
   readonly clock: Pick<Clock, "monotonic" | "sleep">;
   /** What it says of itself. */
   readonly us?: Peer;
+  /** The home folder of its user. */
+  readonly home?: string | null;
 }
 
 /** Serves until the client hangs up or the signal; then all requests have ended. Never throws for what a client does. */
@@ -45,13 +47,13 @@ export async function serveStdio(
   service: SessionService,
   { readable, writable }: ByteStreams,
   signal: AbortSignal,
-  { clock, us = US }: StdioServerOptions,
+  { clock, us = US, home = null }: StdioServerOptions,
 ): Promise<void> {
   const connection = new Connection(service, new FrameWriter(writable), new Calls(clock));
   const lines = linesOf(readable, MAX_FRAME_BYTES);
   const stop = () => void readable.cancel().catch(() => {});
   try {
-    await connection.greet(us);
+    await connection.greet(us, home);
     const stopped = Promise.withResolvers<null>();
     const onAbort = () => stopped.resolve(null);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -93,9 +95,9 @@ class Connection {
     private readonly calls: Calls,
   ) {}
 
-  async greet(us: Peer): Promise<void> {
+  async greet(us: Peer, home: string | null): Promise<void> {
     // A profile's last line may have no end.
-    await this.writer.write({ type: "hello", ...us }, `\n${MARKER}\n`);
+    await this.writer.write({ type: "hello", ...us, home }, `\n${MARKER}\n`);
   }
 
   /** False when the connection is to end. */

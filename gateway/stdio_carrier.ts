@@ -83,6 +83,7 @@ export class StdioCarrier implements Carrier {
   readonly #reading: Promise<void>;
   #lastId = 0;
   #peer: Peer | null = null;
+  #home: string | null = null;
   /** Why nothing more is carried. */
   #over: AppError | null = null;
 
@@ -99,6 +100,11 @@ export class StdioCarrier implements Carrier {
 
   peer(): Peer | null {
     return this.#peer;
+  }
+
+  /** The home folder of the user at the other end, once it has said so. */
+  home(): string | null {
+    return this.#home;
   }
 
   /** Resolves once the other end has said who it is. @throws CarrierError, or AppError for another protocol. */
@@ -238,9 +244,10 @@ export class StdioCarrier implements Carrier {
       case "hello": {
         const us = this.#options.us ?? US;
         this.#peer = { protocol: frame.protocol, version: frame.version };
+        this.#home = frame.home;
         this.#over = mismatchError(us, this.#peer, this.where);
         // Also to one of another protocol, so that it knows, too.
-        await this.#say({ type: "hello", ...us });
+        await this.#say({ type: "hello", ...us, home: null });
         if (this.#over !== null) return false;
         greeting.resolve();
         return true;

@@ -16,7 +16,7 @@ const OWNER_TIMEOUT_MS = 180_000;
 const OWNER_POLL_MS = 50;
 
 type OpenClaim = Extract<KeyClaim, { state: "open" }>;
-type Settled<T> = { readonly ref: KeyRef | null } | { readonly repeated: T };
+export type Settled<T> = { readonly ref: KeyRef | null } | { readonly repeated: T };
 
 export class Deliveries {
   constructor(
@@ -27,21 +27,32 @@ export class Deliveries {
 
   /** Claims the request's key; a request that was carried out before gives its session. */
   async claimCreate(request: CreateRequest, signal: AbortSignal): Promise<Settled<CreateResult>> {
-    const { key, readyTimeoutMs: _, worktree, ...essence } = request;
-    if (key === null) return { ref: null };
+    const { key, readyTimeoutMs: _, worktree, repeatOnly = false, ...essence } = request;
+    if (key === null) {
+      if (repeatOnly) throw nothingRepeated();
+      return { ref: null };
+    }
     // Without a worktree the hash is that of earlier versions.
     const requestHash = await hash(worktree === null ? essence : { ...essence, worktree });
-    return await this.#settle({ verb: "create", key, requestHash, sessionId: null }, signal, {
-      done: (_, sessionId) => ({ session: this.#created(sessionId), readyProven: true, repeated: true }),
-      open: (claim) => {
-        // Killed after the session was live: then this is it. Before that, the rollback has removed what there was.
-        const session = claim.sessionId === null ? null : this.store.find(claim.sessionId);
-        if (session === null) return Promise.resolve("nothing was done");
-        if (session.lifecycle === "creating") throw stillUnderway("create", key);
-        this.store.finishKey(claim.ref, JSON.stringify({ id: session.id }));
-        return Promise.resolve({ session, readyProven: true, repeated: true });
+    const settled = await this.settle<CreateResult>(
+      { verb: "create", key, requestHash, sessionId: null },
+      signal,
+      {
+        done: (_, sessionId) => ({ session: this.#created(sessionId), readyProven: true, repeated: true }),
+        open: (claim) => {
+          // Killed after the session was live: then this is it. Before that, the rollback has removed what there was.
+          const session = claim.sessionId === null ? null : this.store.find(claim.sessionId);
+          if (session === null) return Promise.resolve("nothing was done");
+          if (session.lifecycle === "creating") throw stillUnderway("create", key);
+          this.store.finishKey(claim.ref, JSON.stringify({ id: session.id }));
+          return Promise.resolve({ session, readyProven: true, repeated: true });
+        },
       },
-    });
+    );
+    if (!repeatOnly || !("ref" in settled) || settled.ref === null) return settled;
+    this.store.dropKey(settled.ref);
+    this.release(settled.ref);
+    throw nothingRepeated();
   }
 
   /**
@@ -118,7 +129,7 @@ export class Deliveries {
       ...(render === null ? { text } : { template, vars: render.vars }),
       ...(mode === "queue" ? {} : { mode }),
     };
-    return await this.#settle(
+    return await this.settle(
       { verb: `send to ${session.id}`, key, requestHash: await hash(essence), sessionId: session.id },
       signal,
       {
@@ -136,7 +147,7 @@ export class Deliveries {
   }
 
   /** Waits for the key's owner while it lives; then what it left decides. */
-  async #settle<T>(
+  async settle<T>(
     request: { verb: string; key: string; requestHash: string; sessionId: string | null },
     signal: AbortSignal,
     resolve: {
@@ -209,7 +220,11 @@ export class Deliveries {
   }
 }
 
-function stillUnderway(verb: string, key: string): AppError {
+function nothingRepeated(): AppError {
+  return new AppError("not_found", "Cannot repeat create: no session was made with this key. Create one");
+}
+
+export function stillUnderway(verb: string, key: string): AppError {
   return new AppError(
     "failure",
     `Cannot ${verb} with key "${key}": the first command with this key is still at work. Repeat the command later`,
@@ -231,7 +246,7 @@ function newReceipt(deps: Deps): string {
   return `r-${deps.randomUuid().replaceAll("-", "").slice(0, 16)}`;
 }
 
-async function hash(value: unknown): Promise<string> {
+export async function hash(value: unknown): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(value)));
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

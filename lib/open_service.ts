@@ -7,5 +7,11 @@ import type { SessionService } from "./service.ts";
 /** @throws AppError when the registry can't be read, or the gateway's settings can't be used. */
 export async function openService(deps: Deps): Promise<SessionService & { close(): Promise<void> }> {
   if (isClientMode(deps.env)) return (await import("../gateway/client.ts")).openClient(deps);
+  return await (await import("../gateway/routed_service.ts")).openRouted(deps);
+}
+
+/** For a dev-sessions at another host: what it asks for is on this machine, whatever this one knows of others. */
+export async function openServiceForPeers(deps: Deps): Promise<SessionService & { close(): Promise<void> }> {
+  if (isClientMode(deps.env)) return (await import("../gateway/client.ts")).openClient(deps);
   return await (await import("./manager.ts")).openService(deps);
 }

@@ -21,6 +21,8 @@ export interface Paths {
   readonly events: string;
   /** 0.4.4's registry: imported once, never written. */
   readonly legacyRegistry: string;
+  /** What agents in containers keep, a folder for each workspace; the containers write to it. */
+  readonly containers: string;
   /** Locks over processes that belong to no session, each a file. */
   readonly locks: string;
   /** The gateway's master token. */
@@ -52,6 +54,7 @@ export function pathsFrom(env: Env): Paths {
     database: `${state}/dev-sessions.db`,
     events: `${state}/events.db`,
     legacyRegistry: `${state}/sessions.json`,
+    containers: `${state}/containers`,
     locks: `${state}/locks`,
     gatewayToken: `${state}/gateway-token`,
     gatewaySocketFolder: `${state}/gateway`,
@@ -151,4 +154,14 @@ function tmuxFolder(env: Env): string {
   } catch {
     return "/tmp";
   }
+}
+
+/** Where the sockets of shared ssh connections may stand, the best first; the state folder is there already. */
+export function controlFolders(env: Env, uid: number): string[] {
+  const runtime = env["XDG_RUNTIME_DIR"] ?? "";
+  return [
+    `${pathsFrom(env).state}/ssh`,
+    ...(runtime.startsWith("/") ? [`${withoutTrailingSlash(runtime)}/dev-sessions-ssh`] : []),
+    `/tmp/dev-sessions-ssh-${uid}`,
+  ];
 }

@@ -26,8 +26,10 @@ import type {
 } from "./session.ts";
 
 export interface CreateRequest {
-  /** Absolute path. */
+  /** Absolute path; for another host any path, from the home folder there on. */
   readonly path: string;
+  /** The ssh target where it is to live; left out: here. */
+  readonly host?: string;
   /** Null: as the user has set, else claude. */
   readonly agent: AgentKind | null;
   /** Null: as the user has set, else yolo. */
@@ -48,6 +50,8 @@ export interface CreateRequest {
   readonly worktree: { readonly branch: string | null } | null;
   /** A repeated request with the same key returns the first one's session. */
   readonly key: string | null;
+  /** Only what an earlier request with this key came to (`not_found` for nothing); nothing is begun. */
+  readonly repeatOnly?: boolean;
 }
 
 /** With what was left open decided. */
@@ -172,6 +176,8 @@ export interface ListedSession {
   readonly pending: string | null;
   /** Whether it has ended, and nothing is known that would keep `resume` from it. */
   readonly resumable?: boolean;
+  /** Why its host could not be asked, in a few words; the rest is what was last heard of it. */
+  readonly unreachable?: string;
 }
 
 export type KillScope = "everyone" | { readonly descendantsOf: SessionId };

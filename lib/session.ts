@@ -9,7 +9,7 @@ export const MODES: readonly Mode[] = ["yolo", "native", "docker"];
 
 /** What this version can start. */
 export const OFFERED_AGENTS = ["claude", "codex"] as const satisfies readonly AgentKind[];
-export const OFFERED_MODES = ["yolo", "native"] as const satisfies readonly Mode[];
+export const OFFERED_MODES = ["yolo", "native", "docker"] as const satisfies readonly Mode[];
 
 /** What an agent's commands may reach, where the agent itself can confine them: files of the workspace, or everything. */
 export type SandboxKind = "read-only" | "workspace" | "full";
@@ -71,6 +71,8 @@ export interface Session {
   readonly worktree: Worktree | null;
   /** The `resume` process that is at work on it; the row stays `ended` until the agent accepts input. */
   readonly resumer: ProcessIdentity | null;
+  /** The ssh target where it lives; left out for sessions of this machine. */
+  readonly host?: string;
 }
 
 /** An agent does not remember these, so that `resume` must give them again. */

@@ -7,6 +7,7 @@ import { importLegacyRegistry } from "./store/import.ts";
 import { type KeyStore, keyStore } from "./store/keys.ts";
 import { type Migration, MIGRATIONS, prepareSchema } from "./store/schema.ts";
 import { type SendStore, sendStore } from "./store/sends.ts";
+import { type RemoteStore, remoteStore } from "./store/remotes.ts";
 import { type RevivalStore, revivalStore } from "./store/revival.ts";
 import { type SessionStore, sessionStore } from "./store/sessions.ts";
 import { type TokenStore, tokenStore } from "./store/tokens.ts";
@@ -14,12 +15,20 @@ import { type UpkeepStore, upkeepStore } from "./store/upkeep.ts";
 
 export type { KeyClaim, KeyRef } from "./store/keys.ts";
 
-export type Store = SessionStore & RevivalStore & SendStore & KeyStore & UpkeepStore & TokenStore & {
-  /** Another one after anything was written, by another process or through this store. */
-  version(): string;
-  /** Must be called once nothing uses the store any more. */
-  close(): void;
-};
+export type Store =
+  & SessionStore
+  & RevivalStore
+  & SendStore
+  & KeyStore
+  & UpkeepStore
+  & TokenStore
+  & RemoteStore
+  & {
+    /** Another one after anything was written, by another process or through this store. */
+    version(): string;
+    /** Must be called once nothing uses the store any more. */
+    close(): void;
+  };
 
 export interface StoreOptions {
   /** Milliseconds since the epoch. */
@@ -70,6 +79,7 @@ export function openStore(
       ...sendStore(database),
       ...keyStore(database, { now, randomUuid }),
       ...tokenStore(database),
+      ...remoteStore(database, { now, random, randomUuid }),
       version: () => {
         const others = database.get("PRAGMA data_version")?.["data_version"];
         return `${others} ${database.get("SELECT total_changes() AS own")?.["own"]}`;

@@ -6,6 +6,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { AnswerProof, FittingAnswer, PendingInput, Session } from "../../lib/session.ts";
+import { folderOf } from "../../lib/posix_path.ts";
 import { registryFolder } from "./live_registry.ts";
 import type { Observer } from "./observe.ts";
 import { mainArgument } from "./pending.ts";
@@ -101,7 +102,7 @@ export async function pressAnswer(
   const over = new AbortController();
   const deadline = clock.monotonic() + PROOF_TIMEOUT_MS;
   const places = () => ({
-    events: registryFolder(observer.handle.configFolder),
+    events: folderOf(observer.registryFile() ?? `${registryFolder(observer.handle.configFolder)}/none`),
     files: [observer.transcript()],
   });
   const stop = AbortSignal.any([signal, over.signal]);

@@ -35,10 +35,10 @@ import type {
 import type { TerminalCommand } from "../../lib/service.ts";
 import type { EndedSession } from "../../lib/store/revival.ts";
 import { type Anchor, anchorOf } from "./evidence.ts";
+import { plannedContainer } from "./planned_container.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
 import { locateClaude } from "./locate.ts";
 import { sessionFolder } from "./launch_files.ts";
-import { registryFolder } from "./live_registry.ts";
 import { Observer } from "./observe.ts";
 import { isOnRecord } from "./receipt.ts";
 import { resumable } from "./resumable.ts";
@@ -62,22 +62,19 @@ export class ClaudeBackend implements Backend {
   }
 
   async preflight(
-    request: { readonly mode: Session["mode"]; readonly sandbox?: SandboxKind },
+    request: { readonly mode: Session["mode"]; readonly path: string; readonly sandbox?: SandboxKind },
     isLive: (token: string) => boolean,
   ): Promise<void> {
-    if (request.mode === "docker") {
-      throw new AppError(
-        "usage",
-        "Cannot create a session in docker mode: this version offers yolo and native",
-      );
-    }
     if (request.sandbox !== undefined) {
       throw new AppError(
         "usage",
         "Cannot create a Claude session with --sandbox: only Codex confines its commands so. Leave it out, or add --cli codex",
       );
     }
-    locateClaude(this.deps.env, this.paths.home);
+    if (request.mode === "docker") {
+      const { preflightContainer } = await import("./container.ts");
+      await preflightContainer(this.deps, this.paths, request, isLive);
+    } else locateClaude(this.deps.env, this.paths.home);
     const socket = tmuxSocket(this.deps.env, Deno.uid() ?? 0);
     ensureSocketFolder(socket);
     const tmux = new Tmux(this.deps, socket, withoutOuterAgent(this.deps.env));
@@ -89,7 +86,10 @@ export class ClaudeBackend implements Backend {
     if (tidied === "unknown") throw tmuxUnresponsive(socket);
   }
 
-  plan(session: Pick<Session, "id" | "token" | "path">): Pick<AgentHandle, "handle" | "agentSessionId"> {
+  plan(
+    session: Pick<Session, "id" | "token" | "path" | "mode">,
+  ): Pick<AgentHandle, "handle" | "agentSessionId"> {
+    const realPath = realPathOf(session.path);
     return {
       handle: {
         socket: tmuxSocket(this.deps.env, Deno.uid() ?? 0),
@@ -97,7 +97,8 @@ export class ClaudeBackend implements Backend {
         pane: null,
         configFolder: claudeConfigFolder(this.deps.env, this.paths.home),
         configGiven: Boolean(this.deps.env["CLAUDE_CONFIG_DIR"]),
-        realPath: realPathOf(session.path),
+        realPath,
+        ...(session.mode === "docker" ? plannedContainer(this.deps, this.paths, session, realPath) : {}),
       },
       agentSessionId: this.deps.randomUuid(),
     };
@@ -117,6 +118,10 @@ export class ClaudeBackend implements Backend {
   }
 
   async create(spec: CreateSpec, signal: AbortSignal): Promise<AgentHandle> {
+    if (spec.session.mode === "docker") {
+      const { startContained } = await import("./start_contained.ts");
+      return await startContained(this.deps, this.paths, this.#tmux(spec.session), spec, false, signal);
+    }
     const { startClaude, writeLaunchFiles } = await import("./start.ts");
     const mode = spec.session.mode === "native" ? "native" : "yolo";
     const binary = locateClaude(this.deps.env, this.paths.home);
@@ -190,6 +195,11 @@ export class ClaudeBackend implements Backend {
     ]);
     const folder = sessionFolder(this.paths.sessionFolder(session.token));
     const [observer, tmux] = [this.#observer(session), this.#tmux(session)];
+    if (await observer.terminalIsGone()) {
+      const { terminalGone } = await import("./delivery.ts");
+      const nothing = { stopped: [], queued: [], background: [], evidence: null, pending: null };
+      return { result: "refused", reason: terminalGone(session), ...nothing };
+    }
     const requests = new Requests(this.deps, this.paths, session, observer, tmux);
     const interrupter = new Interrupter(this.deps, folder, session, observer, tmux, requests);
     return await interrupter.interrupt(options, signal);
@@ -234,9 +244,7 @@ export class ClaudeBackend implements Backend {
       events: folder.events,
       files: [
         observer.transcript(),
-        ...(session.process === null
-          ? []
-          : [`${registryFolder(observer.handle.configFolder)}/${session.process.pid}.json`]),
+        ...[observer.registryFile()].filter((file) => file !== null),
       ],
     });
     yield* watchRecords(places, pollMs, this.deps.clock, signal);
@@ -300,6 +308,13 @@ export class ClaudeBackend implements Backend {
     const states = await this.deps.processStates(known.map((session) => session.process!));
     const result = new Map<SessionId, Liveness>(sessions.map((session) => [session.id, "unknown"]));
     known.forEach((session, index) => result.set(session.id, states[index] ?? "unknown"));
+    // Behind a terminal that is gone a container may go on.
+    const contained = known.filter((session) =>
+      session.mode === "docker" && result.get(session.id) !== "alive"
+    );
+    await Promise.all(
+      contained.map(async (session) => result.set(session.id, await this.#observer(session).liveness())),
+    );
     return result;
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { parseObject } from "./transcript.ts";
+import { openRegular } from "./transcript_file.ts";
 
 /** Of the transcript's end, in which the call stands: it was made just before its permission was asked. */
 const TAIL_BYTES = 2 * 1024 * 1024;
@@ -119,9 +120,10 @@ export class CallRecords {
 function readLines(path: string, offset: number): { lines: string[]; end: number } {
   const none = { lines: [], end: offset };
   if (sizeOf(path) <= offset) return none;
-  using file = Deno.openSync(path);
+  using file = openRegular(path);
+  if (file === null) return none;
+  const block = new Uint8Array(Math.max(0, file.statSync().size - offset));
   file.seekSync(offset, Deno.SeekMode.Start);
-  const block = new Uint8Array(sizeOf(path) - offset);
   let filled = 0;
   while (filled < block.length) {
     const count = file.readSync(block.subarray(filled));

@@ -158,6 +158,7 @@ export class Delivery {
     // The records are read while tmux is at work.
     const [look, evidence] = await Promise.all([this.#look(), this.observer.evidence()]);
     if (evidence.process === "dead") throw agentGone(this.session);
+    if (await this.observer.terminalIsGone()) return { reason: terminalGone(this.session), pending: null };
     const pending = awaitedInput(evidence);
     if (pending !== null) return vetoTyping({ kind: "empty" }, false, pending);
     if (look === "unresponsive") return { reason: "tmux does not answer", pending: null };
@@ -215,7 +216,7 @@ export class Delivery {
     let enters = 0;
     let deadline = begin + budgetMs;
     let lastBox: InputBox | null = null;
-    const places = () => ({ events: this.#folder.events, files: [anchor.transcript] });
+    const places = () => ({ events: this.#folder.events, files: [this.observer.transcriptAt(anchor)] });
     for await (const _ of watchRecords(places, PROOF_POLL_MS, clock, stop)) {
       const since = this.observer.since(anchor);
       const verdict = judgeReceipt(since, anchor.text, this.#transcriptOf(anchor));
@@ -263,7 +264,7 @@ export class Delivery {
 
   #transcriptOf(anchor: Anchor): "present" | "missing" {
     try {
-      Deno.statSync(anchor.transcript);
+      Deno.statSync(this.observer.transcriptAt(anchor));
       return "present";
     } catch {
       return "missing";
@@ -285,6 +286,11 @@ function agentGone(session: Session): AppError {
     `Cannot send to "${session.id}": its agent is gone. ` +
       `Bring it back with: dev-sessions resume ${session.id}`,
   );
+}
+
+export function terminalGone({ id }: Session): string {
+  return "its container's terminal is gone, though its agent goes on. " +
+    `Start it anew with: dev-sessions kill ${id}, then: dev-sessions resume ${id}`;
 }
 
 function interrupted(session: Session): AppError {

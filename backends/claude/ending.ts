@@ -14,11 +14,20 @@ import { exactSession, type MarkedPane, TIDY_TIMEOUT_MS, type Tmux } from "./tmu
 /** SIGHUP ends Claude in 1.2 s (measured); then it is asked again, then killed. */
 const KILL_PATIENCE_MS = 4_000;
 const KILL_POLL_MS = 25;
+/** Between two Ctrl-C: Claude takes the second one for an exit within 0.8 s. */
+const EXIT_KEY_PAUSE_MS = 250;
 /** At a dead agent's pane, each `KILL_POLL_MS` after the other. */
 const REAP_LOOKS = 12;
 
 export class Ending {
   constructor(private readonly deps: Deps, private readonly paths: Paths, private readonly tmux: Tmux) {}
+
+  /** Of a session that has a container of ours, the container; loaded only then. */
+  async #endContainer(session: Session, lookAgain: boolean): Promise<"gone" | "unknown"> {
+    if (session.mode !== "docker" || session.handle === null) return "gone";
+    const { removeContainer } = await import("./container.ts");
+    return await removeContainer(this.deps, session, { lookAgain });
+  }
 
   /** Removes what a `create` left that did not come to its end; `unknown` when that can't be told now. */
   async rollback(session: Session): Promise<"removed" | "unknown"> {
@@ -43,12 +52,16 @@ export class Ending {
     // Known from its pane alone, since the row has no process before the session is live.
     const process = pane === undefined || pane.dead ? null : await this.deps.identify(pane.pid);
     if (await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS) === "unknown") return "unknown";
-    return process === null || await this.#endProcess(process, "gone") ? "removed" : "unknown";
+    if (process !== null && !await this.#endProcess(process, "gone")) return "unknown";
+    // After its terminal, which would have started it.
+    return await this.#endContainer(session, true) === "gone" ? "removed" : "unknown";
   }
 
   /** @throws AppError when the agent is not proven to be gone. */
   async kill(session: Session): Promise<void> {
     await this.#keepScreen(session);
+    if (await this.#endContainer(session, false) === "unknown") throw cannotKill(session, "no_engine");
+    await this.#endBehindWrapper(session);
     const pane = await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
     if (session.process === null || !await this.#endProcess(session.process, pane)) {
       throw cannotKill(session, pane);
@@ -68,6 +81,7 @@ export class Ending {
       await this.#keepScreen(session);
       await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
     }
+    await this.#endContainer(session, false);
     return reason;
   }
 
@@ -140,6 +154,24 @@ export class Ending {
     }
   }
 
+  /**
+   * Docker's own command line leaves its container running when its terminal goes away, so the Claude behind a wrapper is
+   * asked to end as a person would; what it does not do then, the end of the wrapper has to.
+   */
+  async #endBehindWrapper(session: Session): Promise<void> {
+    if (session.mode !== "docker" || session.process === null) return;
+    const { container, pane } = handleOf(session);
+    if (container?.by !== "clauded" || pane === null) return;
+    const deadline = this.deps.clock.monotonic() + KILL_PATIENCE_MS;
+    while (this.deps.clock.monotonic() < deadline) {
+      const [state] = await this.deps.processStates([session.process]);
+      if (state !== "alive") return;
+      // The first ones stop a turn and clear the box.
+      if ((await this.tmux.run(["send-keys", "-t", pane, "C-c"], TIDY_TIMEOUT_MS)).kind !== "ok") return;
+      await this.deps.clock.sleep(EXIT_KEY_PAUSE_MS);
+    }
+  }
+
   /** For people who ask later why it died. */
   async #keepScreen(session: Session): Promise<void> {
     const { pane } = handleOf(session);
@@ -150,8 +182,14 @@ export class Ending {
   }
 }
 
-function cannotKill(session: Session, tmux: "gone" | "unknown"): AppError {
-  const why = tmux === "unknown" ? "tmux does not answer" : "its process is not proven to be gone";
+const WHY_NOT_KILLED = {
+  unknown: "tmux does not answer",
+  gone: "its process is not proven to be gone",
+  no_engine: "its container is not proven to be gone, since the engine does not say so",
+} as const;
+
+function cannotKill(session: Session, cause: keyof typeof WHY_NOT_KILLED): AppError {
+  const why = WHY_NOT_KILLED[cause];
   return new AppError(
     "failure",
     `Cannot kill "${session.id}": ${why}; its record stays. See: dev-sessions status ${session.id} --explain`,

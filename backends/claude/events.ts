@@ -8,7 +8,7 @@ import { describe, requestId } from "./pending.ts";
 import { type ClaudePosition, newHooks, positionOf, withHooks } from "./position.ts";
 import type { Mark } from "./transcript.ts";
 import { readForwards } from "./transcript_file.ts";
-import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
+import { isInsideProjects } from "./transcript_path.ts";
 import { callOf, type Recorded, type Step, step, stepRegistry } from "./turn_track.ts";
 
 /** Of one reading, to bound what is held in memory. */
@@ -140,17 +140,17 @@ function filesAfter(
   hooks: readonly HookItem[],
   hooksWork: boolean,
 ): File[] {
-  const { configFolder, realPath } = observer.handle;
+  const { configFolder } = observer.handle;
   const files = [...position.files];
   const known = (path: string) => files.find((file) => nameOf(file.path) === nameOf(path));
   const first = session.agentSessionId;
   if (first !== null && files.length === 0) {
-    files.push({ path: transcriptPath(configFolder, realPath, first), offset: 0, from: 0 });
+    files.push({ path: observer.transcriptOf(first), offset: 0, from: 0 });
   }
   for (const { start, at } of hooks) {
     if (start === null || !/^[0-9a-fA-F-]{36}$/.test(start.session)) continue;
     const named = start.path !== null && isInsideProjects(configFolder, start.path) ? start.path : null;
-    const path = named ?? transcriptPath(configFolder, realPath, start.session);
+    const path = named ?? observer.transcriptOf(start.session);
     const file = known(path);
     if (file !== undefined) files.splice(files.indexOf(file), 1);
     // A person may have taken up a conversation that was led elsewhere.
@@ -159,7 +159,10 @@ function filesAfter(
   }
   if (!hooksWork) {
     const path = observer.transcript();
-    if (known(path) === undefined) files.push({ path, offset: 0, from: 0 });
+    const file = known(path);
+    if (file === undefined) files.push({ path, offset: 0, from: 0 });
+    // Where a wrapper's Claude keeps it is known once it is there.
+    else if (file.path !== path && file.offset === 0) files[files.indexOf(file)] = { ...file, path };
   }
   return files;
 }

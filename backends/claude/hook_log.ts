@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { BackgroundTask } from "../../lib/session.ts";
+import { readText } from "../docker/shared_files.ts";
 
 const BackgroundSchema = v.looseObject({
   id: v.string(),
@@ -42,11 +43,15 @@ export interface HookEvent {
 /** `<nanoseconds>-<pid>.<Event>.json` */
 const NAME = /^(\d{19})-\d+\.([A-Za-z]+)\.json$/;
 
+/** More than any session has; a container can make as many files as it likes. */
+const MAX_EVENTS = 200_000;
+
 export class HookLog {
   readonly #folder: string;
   readonly #parsed = new Map<string, HookEvent | null>();
 
-  constructor(folder: string) {
+  /** @param transcriptOf says where a conversation's transcript is, where the hooks' own word does not count. */
+  constructor(folder: string, private readonly transcriptOf?: (conversation: string) => string | null) {
     this.#folder = folder;
   }
 
@@ -56,6 +61,7 @@ export class HookLog {
     try {
       for (const entry of Deno.readDirSync(this.#folder)) {
         if (NAME.test(entry.name)) names.push(entry.name);
+        if (names.length === MAX_EVENTS) break;
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -100,11 +106,18 @@ export class HookLog {
     const event = outline(name);
     if (event === null) return null;
     try {
-      const body = v.safeParse(BodySchema, JSON.parse(Deno.readTextFileSync(`${this.#folder}/${name}`)));
-      return body.success ? { ...event, body: body.output } : null;
+      const body = v.safeParse(BodySchema, JSON.parse(readText(`${this.#folder}/${name}`)));
+      return body.success ? { ...event, body: this.#settled(body.output) } : null;
     } catch {
       return null;
     }
+  }
+
+  #settled(body: HookBody): HookBody {
+    if (this.transcriptOf === undefined) return body;
+    const { transcript_path: _, ...rest } = body;
+    const path = body.session_id === undefined ? null : this.transcriptOf(body.session_id);
+    return path === null ? rest : { ...rest, transcript_path: path };
   }
 }
 

@@ -8,6 +8,22 @@ import { shellQuote } from "./launch_files.ts";
 /** Between a request and the live registry's word that it waits (measured: under 0.5 s), on a busy machine. */
 const REGISTRY_PATIENCE_S = 10;
 
+const TAKE_BY_RENAMING = `if mv -f "../answers/$id.json" "../answers/$id.taken" 2>/dev/null; then
+  cat "../answers/$id.taken" 2>/dev/null
+  rm -f "../answers/$id.taken"
+fi
+`;
+
+/**
+ * In a container, answers can only be read: there the hook renames its FIFO first, so that whoever withdraws an answer
+ * knows from the FIFO's name that the hook will not find it any more.
+ */
+const TAKE_BY_READING = `if mv -f "$fifo" "$fifo.taken" 2>/dev/null; then
+  fifo="$fifo.taken"
+  cat "../answers/$id.json" 2>/dev/null
+fi
+`;
+
 /**
  * Writes the event on stdin to a file of its own, complete before it is visible, named by its time in nanoseconds.
  * Always exits 0 and says nothing but the answer that it was given, since a hook's exit code and output steer Claude.
@@ -17,7 +33,7 @@ const REGISTRY_PATIENCE_S = 10;
  * withdrawn or given, never both. A process beside it looks once a second, by the shell's own means, whether there is
  * still someone to answer; it wakes the hook when Claude has ended, or has twice been seen not to wait any more.
  */
-export function hookScript(eventsFolder: string): string {
+export function hookScript(eventsFolder: string, place: "host" | "container" = "host"): string {
   return `#!/bin/sh
 # Records one event of this session; see https://code.claude.com/docs/en/hooks
 umask 077
@@ -86,10 +102,6 @@ watch() {
 watch </dev/null >/dev/null 2>&1 &
 watcher=$!
 IFS= read -r _ <&3
-if mv -f "../answers/$id.json" "../answers/$id.taken" 2>/dev/null; then
-  cat "../answers/$id.taken" 2>/dev/null
-  rm -f "../answers/$id.taken"
-fi
-exit 0
+${place === "host" ? TAKE_BY_RENAMING : TAKE_BY_READING}exit 0
 `;
 }

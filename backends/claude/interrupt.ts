@@ -22,7 +22,7 @@ import {
 } from "./interrupt_plan.ts";
 import { firstLine, type Left, reportOf, type Step, type Stopped, touchedTurn } from "./interrupt_report.ts";
 import { dropLeftCommands, type SessionFolder } from "./launch_files.ts";
-import { registryFolder } from "./live_registry.ts";
+
 import { lookAtBox } from "./look.ts";
 import type { Observer } from "./observe.ts";
 import type { Requests } from "./requests.ts";
@@ -347,9 +347,8 @@ export class Interrupter {
   }
 
   #registryFile(): string[] {
-    const { process } = this.session;
-    const folder = registryFolder(this.observer.handle.configFolder);
-    return process === null ? [] : [`${folder}/${process.pid}.json`];
+    const file = this.observer.registryFile();
+    return file === null ? [] : [file];
   }
 
   #gone(): AppError {

@@ -24,6 +24,10 @@ export interface SessionFolder {
   /** A FIFO for each permission request whose hook waits for an answer. */
   readonly requests: string;
   readonly answers: string;
+  /** Of an agent in a container: hook and settings, which it can only read ... */
+  readonly contained: string;
+  /** ... and its live registry. */
+  readonly registry: string;
   readonly hook: string;
   readonly settings: string;
   readonly launcher: string;
@@ -44,6 +48,8 @@ export function sessionFolder(root: string): SessionFolder {
     events: `${root}/events`,
     requests: `${root}/requests`,
     answers: `${root}/answers`,
+    contained: `${root}/contained`,
+    registry: `${root}/registry`,
     hook: `${root}/hook.sh`,
     settings: `${root}/settings.json`,
     launcher: `${root}/launch.sh`,

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { ProcessIdentity } from "../../lib/session.ts";
+import { readText } from "../docker/shared_files.ts";
 
 /** For a file that is being rewritten: microseconds, unless its writer is held up on a busy machine (seen: 0.1 s). */
 const READ_ATTEMPTS = 250;
@@ -76,12 +77,23 @@ export function readRegistry(configFolder: string, process: ProcessIdentity): Re
   return isOf(entry, process) ? entry : null;
 }
 
+/** The entry of a process in a container, whose pid says nothing outside of it. */
+export function readContainedEntry(folder: string, pid: number): RegistryEntry | null {
+  const entry = readEntry(`${folder}/${pid}.json`, READ_ATTEMPTS);
+  return entry?.pid === pid ? entry : null;
+}
+
 /** Finds the entry of a session whose agent's pid is not known yet, e.g. behind a wrapper. */
 export function findRegistryEntry(configFolder: string, sessionId: string): RegistryEntry | null {
+  return findEntryIn(registryFolder(configFolder), sessionId);
+}
+
+/** As `findRegistryEntry`, of a folder that is a live registry by itself. */
+export function findEntryIn(folder: string, sessionId: string): RegistryEntry | null {
   try {
-    for (const file of Deno.readDirSync(registryFolder(configFolder))) {
+    for (const file of Deno.readDirSync(folder)) {
       if (!/^\d+\.json$/.test(file.name)) continue;
-      const entry = readEntry(`${registryFolder(configFolder)}/${file.name}`, 1);
+      const entry = readEntry(`${folder}/${file.name}`, 1);
       if (entry?.sessionId === sessionId) return entry;
     }
   } catch {
@@ -140,7 +152,7 @@ function readWhole(path: string, attempts: number): string | null {
   for (let attempt = 1;; attempt++) {
     let text: string;
     try {
-      text = Deno.readTextFileSync(path);
+      text = readText(path);
     } catch {
       return null;
     }

@@ -21,6 +21,12 @@ export function locateClaude(env: Readonly<Record<string, string>>, home: string
   );
 }
 
+/** By absolute path; null when PATH has none. */
+export function executableOnPath(env: Readonly<Record<string, string>>, name: string): string | null {
+  const folders = (env["PATH"] ?? "").split(":").filter((folder) => folder.startsWith("/"));
+  return folders.map((folder) => `${folder}/${name}`).find(isExecutableFile) ?? null;
+}
+
 function isExecutableFile(path: string): boolean {
   try {
     const info = Deno.statSync(path);

@@ -2,17 +2,26 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import type { Paths } from "../../lib/paths.ts";
+import { baseName } from "../../lib/posix_path.ts";
 import type { Liveness, Session } from "../../lib/session.ts";
 import { tailMarks } from "./conversation.ts";
 import type { Anchor, ClaudeEvidence } from "./evidence.ts";
+import { markShared, reachReader } from "../docker/shared_files.ts";
 import { type ClaudeHandle, handleOf } from "./handle.ts";
 import { type HookEvent, HookLog, outline } from "./hook_log.ts";
 import { sessionFolder } from "./launch_files.ts";
-import { readRegistry, type RegistryEntry } from "./live_registry.ts";
+import {
+  findEntryIn,
+  findRegistryEntry,
+  readContainedEntry,
+  readRegistry,
+  type RegistryEntry,
+  registryFolder,
+} from "./live_registry.ts";
 import type { Mark } from "./transcript.ts";
 import { readForwards } from "./transcript_file.ts";
 import { isEndEvent } from "./turn_end.ts";
-import { isInsideProjects, transcriptPath } from "./transcript_path.ts";
+import { findTranscript, isInsideProjects, transcriptPath } from "./transcript_path.ts";
 
 /** Of a transcript's end, for a state; hooks and the live registry say the rest. */
 const TAIL_BYTES = 2 * 1024 * 1024;
@@ -34,8 +43,22 @@ export class Observer {
   constructor(private readonly deps: Deps, paths: Paths, readonly session: Session) {
     this.handle = handleOf(session);
     const folder = sessionFolder(paths.sessionFolder(session.token));
-    this.hooks = new HookLog(folder.events);
     this.#requests = folder.requests;
+    const { container, configFolder } = this.handle;
+    if (container === undefined) {
+      this.hooks = new HookLog(folder.events);
+      return;
+    }
+    const shared = container.by === "docker"
+      ? [configFolder, folder.events, container.registry]
+      // The user's own folder, parts of which may be elsewhere.
+      : [`${configFolder}/projects`, registryFolder(configFolder)];
+    for (const path of shared) markShared(path);
+    // A path of theirs is one in the container, or a trap.
+    this.hooks = new HookLog(
+      folder.events,
+      (conversation) => CONVERSATION_ID.test(conversation) ? this.transcriptOf(conversation) : null,
+    );
   }
 
   /** The transcript's end is read only where registry and hooks leave something open, or for `all` of it. */
@@ -63,12 +86,51 @@ export class Observer {
   async liveness(): Promise<Liveness> {
     const { process } = this.session;
     if (process === null) return "unknown";
-    return (await this.deps.processStates([process]))[0] ?? "unknown";
+    const state = (await this.deps.processStates([process]))[0] ?? "unknown";
+    if (this.handle.container?.by !== "docker" || state === "alive") return state;
+    const { containerLiveness } = await import("./container_liveness.ts");
+    return await containerLiveness(this.deps, this.handle.container, process);
+  }
+
+  /** In a container the agent outlives the terminal that it was started from; without it nothing can be typed. */
+  async terminalIsGone(): Promise<boolean> {
+    const { process } = this.session;
+    if (process === null || this.handle.container?.by !== "docker") return false;
+    return (await this.deps.processStates([process]))[0] === "dead";
   }
 
   registry(): RegistryEntry | null {
-    const { process } = this.session;
-    return process === null ? null : readRegistry(this.handle.configFolder, process);
+    const { process, agentSessionId } = this.session;
+    const { configFolder, container } = this.handle;
+    switch (container?.by) {
+      case undefined:
+        return process === null ? null : readRegistry(configFolder, process);
+      case "docker":
+        return container.agentPid === null
+          ? findEntryIn(container.registry, agentSessionId ?? "")
+          : readContainedEntry(container.registry, container.agentPid);
+      case "clauded":
+        return findRegistryEntry(configFolder, agentSessionId ?? "");
+    }
+  }
+
+  /** The file that `registry()` reads, so far as its name is known. */
+  registryFile(): string | null {
+    const { container, configFolder } = this.handle;
+    if (container === undefined) {
+      const { process } = this.session;
+      return process === null ? null : `${registryFolder(configFolder)}/${process.pid}.json`;
+    }
+    return container.by === "docker" && container.agentPid !== null
+      ? `${container.registry}/${container.agentPid}.json`
+      : null;
+  }
+
+  /** Where a conversation's transcript is, by our own computation; a wrapper's Claude may see its workspace elsewhere. */
+  transcriptOf(conversation: string): string {
+    const { container, configFolder, realPath } = this.handle;
+    const usual = transcriptPath(configFolder, realPath, conversation);
+    return container?.by === "clauded" ? findTranscript(configFolder, conversation, usual) : usual;
   }
 
   /**
@@ -79,13 +141,13 @@ export class Observer {
     registry: RegistryEntry | null = this.registry(),
     names: readonly string[] = this.hooks.names(),
   ): string {
-    const { configFolder, realPath } = this.handle;
+    const { configFolder } = this.handle;
     const { current, start } = this.#conversation(registry, names);
     const named = start?.body.transcript_path;
     if (named !== undefined && start?.body.session_id === current && isInsideProjects(configFolder, named)) {
       return named;
     }
-    return transcriptPath(configFolder, realPath, CONVERSATION_ID.test(current) ? current : "none");
+    return this.transcriptOf(CONVERSATION_ID.test(current) ? current : "none");
   }
 
   /** Claude's id of the conversation as it is now, or was when the agent ended; null when no record names one. */
@@ -112,6 +174,13 @@ export class Observer {
     };
   }
 
+  /** The anchor's transcript; where a wrapper's Claude keeps it is known once it is there. */
+  transcriptAt({ transcript }: Pick<Anchor, "transcript">): string {
+    const { container, configFolder } = this.handle;
+    if (container?.by !== "clauded") return transcript;
+    return findTranscript(configFolder, baseName(transcript).replace(/\.jsonl$/, ""), transcript);
+  }
+
   /** What was recorded after the anchor; called again, it reads only what is new. */
   since(anchor: Anchor): { events: readonly HookEvent[]; marks: readonly Mark[] } {
     const kept = this.#sinceAnchor;
@@ -119,7 +188,7 @@ export class Observer {
       ? kept
       : { path: anchor.transcript, from: anchor.offset, offset: anchor.offset, marks: [] };
     if (isInsideProjects(this.handle.configFolder, anchor.transcript)) {
-      const read = readForwards(anchor.transcript, known.offset, (mark) => {
+      const read = readForwards(this.transcriptAt(anchor), known.offset, (mark) => {
         known.marks.push(mark);
         return "continue";
       });
@@ -137,9 +206,16 @@ export class Observer {
       // The FIFO is there before the event is.
       if (pid === null || !events.includes(`${name}.json`)) continue;
       const event = this.hooks.read(`${name}.json`);
-      if (event !== null && await this.deps.identify(pid) !== null) held.push(event);
+      if (event !== null && await this.hookWaits(name)) held.push(event);
     }
     return held;
+  }
+
+  /** Whether the hook of this request lives; in a container its pid says nothing, but it holds its FIFO open. */
+  async hookWaits(requestId: string): Promise<boolean> {
+    if (this.handle.container !== undefined) return reachReader(`${this.#requests}/${requestId}`, null);
+    const pid = hookPid(requestId);
+    return pid !== null && await this.deps.identify(pid) !== null;
   }
 
   /** The newest events back to the end of the turn before the newest that ended, oldest first. */

@@ -13,8 +13,8 @@ import { type Decision, decisionOf, hookOutput } from "./decision.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import type { HookEvent } from "./hook_log.ts";
 import { type SessionFolder, sessionFolder } from "./launch_files.ts";
-import { registryFolder } from "./live_registry.ts";
-import { hookPid, type Observer } from "./observe.ts";
+import { reachReader } from "../docker/shared_files.ts";
+import type { Observer } from "./observe.ts";
 import { openInputs } from "./pending.ts";
 import type { Tmux } from "./tmux.ts";
 import { isInsideProjects } from "./transcript_path.ts";
@@ -90,9 +90,9 @@ export class Requests {
     const id = event.name.replace(/\.json$/, "");
     const file = await this.#handOver(request, id, { behavior: "deny", message, interrupt: true });
     const deadline = clock.monotonic() + TAKING_TIMEOUT_MS;
-    while (exists(file)) {
+    while (!this.#isTaken(id, file)) {
       const over = clock.monotonic() >= deadline || signal.aborted || await this.#hookIsGone(id);
-      if (over && withdrawn(file)) throw this.#gone(request);
+      if (over && this.#withdraw(id, file)) throw this.#gone(request);
       await clock.sleep(TAKING_POLL_MS, signal);
     }
   }
@@ -140,6 +140,8 @@ export class Requests {
     const at = this.deps.clock.now();
     const file = await this.#handOver(request, id, decision);
     const evidence = await this.#prove(request, { id, file, at }, records, signal);
+    // Whoever can only read it can't take it away.
+    if (this.#contained) withdrawn(file);
     return { by: "direct", evidence, note: null };
   }
 
@@ -147,7 +149,7 @@ export class Requests {
   async #handOver(request: PendingInput, id: string, decision: Decision): Promise<string> {
     const file = `${this.#folder.answers}/${id}.json`;
     this.#write(file, hookOutput(decision));
-    if (!await this.#wake(id) && withdrawn(file)) throw this.#gone(request);
+    if (!await this.#wake(id) && this.#withdraw(id, file)) throw this.#gone(request);
     return file;
   }
 
@@ -166,6 +168,7 @@ export class Requests {
 
   /** False when the hook is gone. Opened for both ends, which never waits. */
   async #wake(id: string): Promise<boolean> {
+    if (this.#contained) return reachReader(`${this.#folder.requests}/${id}`, "answer\n");
     try {
       using fifo = await Deno.open(`${this.#folder.requests}/${id}`, { read: true, write: true });
       await fifo.write(new TextEncoder().encode("answer\n"));
@@ -189,7 +192,7 @@ export class Requests {
       events: this.#folder.answers,
       files: [
         records.path,
-        `${registryFolder(this.observer.handle.configFolder)}/${this.session.process?.pid}.json`,
+        ...[this.observer.registryFile()].filter((path) => path !== null),
       ],
     });
     const over = new AbortController();
@@ -199,10 +202,10 @@ export class Requests {
     for await (const _ of watchRecords(places, POLL_MS, clock, stop)) {
       const waited = clock.monotonic() - begin;
       decision ??= records.news();
-      const taken = !exists(file);
+      const taken = this.#isTaken(id, file);
       if (decision !== null) {
         if (decision.by !== "hook") {
-          withdrawn(file);
+          this.#withdraw(id, file);
           throw this.#someoneElse(request);
         }
         decidedAt ??= waited;
@@ -212,13 +215,13 @@ export class Requests {
       } else if (taken && !exists(records.path) && this.#hasLeftWaiting(at)) {
         return "the live registry";
       }
-      if (!taken && (waited >= TAKING_TIMEOUT_MS || await this.#hookIsGone(id)) && withdrawn(file)) {
+      if (!taken && (waited >= TAKING_TIMEOUT_MS || await this.#hookIsGone(id)) && this.#withdraw(id, file)) {
         throw this.#gone(request);
       }
       if (waited >= PROOF_TIMEOUT_MS) break;
     }
     over.abort();
-    if (withdrawn(file)) {
+    if (this.#withdraw(id, file)) {
       throw signal.aborted
         ? this.#cannot("interrupted", "interrupted. Nothing was answered")
         : this.#cannot("not_delivered", "its hook did not take the answer");
@@ -234,8 +237,22 @@ export class Requests {
   }
 
   async #hookIsGone(id: string): Promise<boolean> {
-    const pid = hookPid(id);
-    return pid === null || await this.deps.identify(pid) === null;
+    return !await this.observer.hookWaits(id);
+  }
+
+  /** In a container the hook can only read answers; it renames its FIFO before it does. */
+  get #contained(): boolean {
+    return this.observer.handle.container !== undefined;
+  }
+
+  #isTaken(id: string, file: string): boolean {
+    return this.#contained ? !exists(`${this.#folder.requests}/${id}`) : !exists(file);
+  }
+
+  /** True when the hook had not taken it, and now never will. */
+  #withdraw(id: string, file: string): boolean {
+    if (!this.#contained) return withdrawn(file);
+    return withdrawn(file) && exists(`${this.#folder.requests}/${id}`);
   }
 
   #hasMovedOn(request: PendingInput, at: number): boolean {

@@ -1,5 +1,6 @@
 /** Which ended sessions can be resumed, for lists of a thousand: folders are read once, and hardly any session's own. */
 
+import { markShared } from "../docker/shared_files.ts";
 import type { EndedSession } from "../../lib/store/revival.ts";
 import type { SessionSummary } from "../../lib/session.ts";
 import { HookLog } from "./hook_log.ts";
@@ -23,8 +24,12 @@ export function resumable(
   );
   const hasFolder = remembered(isFolder);
   const canBe = ({ session, handle, everSent }: EndedSession) => {
-    if (session.mode === "docker" || !hasFolder(session.path)) return false;
+    if (!hasFolder(session.path)) return false;
     const place = handle === null ? null : placeOf(handle);
+    if (session.mode === "docker") {
+      if (place?.container === undefined) return false;
+      markShared(eventsOf(session.token));
+    }
     const names = transcriptsOf(place?.realPath ?? session.path)(place?.configFolder ?? configFolder);
     if (names.has(`${session.agentSessionId}.jsonl`)) return true;
     if (handle === null) return false;
@@ -46,14 +51,15 @@ function remembered<T>(find: (key: string) => T): (key: string) => T {
 interface Place {
   readonly configFolder: string;
   readonly realPath: string;
+  readonly container?: unknown;
 }
 
 /** Null for a handle that is none of ours. */
 function placeOf(handle: string): Place | null {
   try {
-    const { configFolder, realPath } = JSON.parse(handle);
+    const { configFolder, realPath, container } = JSON.parse(handle);
     return typeof configFolder === "string" && typeof realPath === "string"
-      ? { configFolder, realPath }
+      ? { configFolder, realPath, ...(container === undefined ? {} : { container }) }
       : null;
   } catch {
     return null;

@@ -14,6 +14,7 @@ import { type ClaudeHandle, handleOf } from "./handle.ts";
 import { livingAt } from "./living.ts";
 import { locateClaude } from "./locate.ts";
 import type { Observer } from "./observe.ts";
+import { startContained } from "./start_contained.ts";
 import { startClaude, tmuxUnresponsive, writeLaunchFiles } from "./start.ts";
 import { TIDY_TIMEOUT_MS, type Tmux } from "./tmux.ts";
 
@@ -43,10 +44,14 @@ export async function planResume(
   session: Session,
   planned: Session,
 ): Promise<ResumePlan> {
-  if (session.mode === "docker") {
-    throw cannot(session, "this version can't start sessions in docker mode", "");
-  }
   const handle = handleOf(planned);
+  if (session.mode === "docker" && handle.container === undefined) {
+    throw cannot(
+      session,
+      "no record says how its container was started",
+      "Start another with: dev-sessions create",
+    );
+  }
   const conversation = observer.conversation();
   if (conversation === null) {
     throw cannot(session, "no record names its conversation", "Start another with: dev-sessions create");
@@ -58,7 +63,7 @@ export async function planResume(
   }
   await assertNowhereAlive(deps, tmux, session, handle.configFolder, conversation);
   return {
-    handle: { ...handle, pane: null },
+    handle: { ...handle, pane: null, ...unstarted(handle) },
     agentSessionId: session.agentSessionId,
     conversation,
     begun: isFile(transcript),
@@ -83,13 +88,28 @@ export async function resumeClaude(
     agentArgs: withoutConversation(spec.agentArgs),
     action: `resume "${session.id}"`,
   };
-  const folder = writeLaunchFiles({ ...deps, env }, paths, started, {
-    binary: locateClaude(deps.env, paths.home),
-    mode: session.mode === "native" ? "native" : "yolo",
-    resume: begun,
-  });
   try {
-    const found = await startClaude(deps, tmux, started, folder, paths.state, signal);
+    const found = session.mode === "docker"
+      ? await startContained(
+        handle.container?.by === "docker" ? deps : { ...deps, env },
+        paths,
+        tmux,
+        started,
+        begun,
+        signal,
+      )
+      : await startClaude(
+        deps,
+        tmux,
+        started,
+        writeLaunchFiles({ ...deps, env }, paths, started, {
+          binary: locateClaude(deps.env, paths.home),
+          mode: session.mode === "native" ? "native" : "yolo",
+          resume: begun,
+        }),
+        paths.state,
+        signal,
+      );
     // The session keeps the id of its first conversation: that is where its log begins.
     return { ...found, agentSessionId: session.agentSessionId };
   } catch (error) {
@@ -111,6 +131,7 @@ async function assertNowhereAlive(
 ): Promise<void> {
   const [state] = session.process === null ? [] : await deps.processStates([session.process]);
   if (state === "alive") throw isLive(session.id);
+  if (session.mode === "docker") await assertNoContainer(deps, session);
   const [other] = await livingAt(deps, configFolder, conversation);
   if (other !== undefined) {
     throw cannot(
@@ -129,6 +150,30 @@ async function assertNowhereAlive(
   }
   // What is left of its agent, and in the way of the next one.
   await tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
+}
+
+async function assertNoContainer(deps: Deps, session: Session): Promise<void> {
+  if (session.handle === null) return;
+  const { runsStill } = await import("./container.ts");
+  switch (await runsStill(deps, session)) {
+    case true:
+      throw isLive(session.id);
+    case "unknown":
+      throw cannot(
+        session,
+        "the container engine does not say whether its container still runs",
+        "See: docker version",
+      );
+    case false:
+      return;
+  }
+}
+
+/** The container of its former life is not that of the next. */
+function unstarted({ container }: ClaudeHandle): Pick<ClaudeHandle, "container"> {
+  if (container === undefined) return {};
+  if (container.by !== "docker") return { container };
+  return { container: { ...container, id: null, startedAt: null, agentPid: null } };
 }
 
 /** No transcript is begun without a prompt, so that without one after a prompt the conversation was deleted. */

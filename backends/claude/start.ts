@@ -18,7 +18,7 @@ import {
   settingsJson,
 } from "./launch_files.ts";
 import { livingAt } from "./living.ts";
-import { readRegistry } from "./live_registry.ts";
+import { findEntryIn, findRegistryEntry, readRegistry } from "./live_registry.ts";
 import { judgeReadiness } from "./readiness.ts";
 import { readInputBox } from "./screen.ts";
 import { claudeConfigFile, trustsRepository } from "./trust.ts";
@@ -107,7 +107,7 @@ export async function startClaude(
   // A session that lived before has events of then, which prove nothing now.
   const before = new Set(hooks.names());
   const started = await openPane(deps, tmux, session, folder, { registry, action });
-  const handle: ClaudeHandle = { ...handleOf(session), pane: started.pane };
+  let handle: ClaudeHandle = { ...handleOf(session), pane: started.pane };
   const found = (process: ProcessIdentity | null, readyProven: boolean): AgentHandle => ({
     handle,
     process,
@@ -123,13 +123,19 @@ export async function startClaude(
   const over = new AbortController();
   const places = () => ({
     events: folder.events,
-    files: process === null ? [] : [`${handle.configFolder}/sessions/${process.pid}.json`],
+    files: process === null || handle.container !== undefined
+      ? []
+      : [`${handle.configFolder}/sessions/${process.pid}.json`],
   });
   const stop = AbortSignal.any([signal, over.signal]);
   for await (const _ of watchRecords(places, START_POLL_MS, deps.clock, stop)) {
     const now = deps.clock.monotonic();
-    let live = process === null ? null : readRegistry(handle.configFolder, process);
-    if (live === null && now - begin >= SCREEN_PATIENCE_MS) {
+    let live = contained(handle, session) ??
+      (process === null ? null : readRegistry(handle.configFolder, process));
+    if (live !== null && handle.container?.by === "docker") {
+      handle = { ...handle, container: { ...handle.container, agentPid: live.pid } };
+    }
+    if (live === null && handle.container === undefined && now - begin >= SCREEN_PATIENCE_MS) {
       // Behind a wrapper the agent's pid is not the pane's.
       const [wrapped] = await livingAt(deps, handle.configFolder, session.agentSessionId ?? "");
       live = wrapped === undefined ? null : readRegistry(handle.configFolder, wrapped);
@@ -184,6 +190,18 @@ export async function startClaude(
     }
   }
   throw new AppError("interrupted", `Cannot ${spec.action ?? `create "${session.id}"`}: interrupted`);
+}
+
+/** What the live registry says of a Claude whose pid is one in a container. */
+function contained({ container, configFolder }: ClaudeHandle, { agentSessionId }: Session) {
+  switch (container?.by) {
+    case undefined:
+      return null;
+    case "docker":
+      return findEntryIn(container.registry, agentSessionId ?? "");
+    case "clauded":
+      return findRegistryEntry(configFolder, agentSessionId ?? "");
+  }
 }
 
 async function openPane(

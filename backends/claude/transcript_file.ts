@@ -3,6 +3,7 @@
  * the end costs the same for every size of file, and no file is left open.
  */
 
+import { openShared, sharedFolderOf } from "../docker/shared_files.ts";
 import { type Mark, parseLine, parseObject } from "./transcript.ts";
 
 const FIRST_BLOCK_BYTES = 64 * 1024;
@@ -180,7 +181,9 @@ class LineReader {
 }
 
 /** Null when there is no such file. Anything but a regular file is none: opening a FIFO would wait forever. */
-function openRegular(path: string): Deno.FsFile | null {
+export function openRegular(path: string): Deno.FsFile | null {
+  const shared = sharedFolderOf(path);
+  if (shared !== null) return openShared(path, shared);
   try {
     return Deno.statSync(path).isFile ? Deno.openSync(path) : null;
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Computes where Claude Code keeps a conversation, and accepts no other place for one. Touches no file. */
+/** Computes where Claude Code keeps a conversation, and accepts no other place for one. */
 
 import { isPlainAbsolute, withoutTrailingSlash } from "../../lib/posix_path.ts";
 
@@ -21,6 +21,32 @@ export function projectFolderName(realPath: string): string {
  */
 export function transcriptPath(configFolder: string, realCwd: string, sessionId: string): string {
   return `${configFolder}/projects/${projectFolderName(realCwd)}/${sessionId}.jsonl`;
+}
+
+/** The conversation's file in whichever project's folder it is, else the usual path. */
+export function findTranscript(configFolder: string, sessionId: string, usual: string): string {
+  if (isFile(usual)) return usual;
+  try {
+    for (
+      const { name } of [...Deno.readDirSync(`${configFolder}/projects`)].sort((a, b) =>
+        a.name < b.name ? -1 : 1
+      )
+    ) {
+      const path = `${configFolder}/projects/${name}/${sessionId}.jsonl`;
+      if (isFile(path)) return path;
+    }
+  } catch {
+    // No folder: no conversation was begun where we could see it.
+  }
+  return usual;
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import type { TokenUsage } from "../../lib/session.ts";
+import { openRegular } from "./transcript_file.ts";
 import {
   count,
   emptyIndex,
@@ -62,7 +63,8 @@ function update(index: UsageIndex, files: readonly string[]): boolean {
 
 /** Counts whole lines from the offset on; false when there is none yet. */
 function readOn(index: UsageIndex, path: string, file: FileIndex, known: Set<string>): boolean {
-  using opened = Deno.openSync(path);
+  using opened = openRegular(path);
+  if (opened === null) return false;
   if (file.tail !== "") {
     const tail = new Uint8Array(file.tail.length / 2);
     if (fill(opened, tail, file.offset - tail.length) < tail.length || hex(tail) !== file.tail) {

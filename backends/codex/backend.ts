@@ -15,6 +15,7 @@ import type {
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
+import { readConfig } from "../../lib/config.ts";
 import type { Paths } from "../../lib/paths.ts";
 import { baseName } from "../../lib/posix_path.ts";
 import type {
@@ -36,6 +37,8 @@ import type {
 } from "../../lib/session.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
 import type { EndedSession } from "../../lib/store/revival.ts";
+import { markShared } from "../docker/shared_files.ts";
+import { type CodexContainer, plannedContainer } from "./container_handle.ts";
 import { TOKEN_NAME, URL_NAME } from "./endpoint.ts";
 import { codexAnchorOf, type CodexEvidence, isArchived } from "./evidence.ts";
 import { codexHomeOf } from "./find_server.ts";
@@ -71,12 +74,11 @@ export class CodexBackend implements Backend {
       readonly agentArgs?: readonly string[];
       readonly sandbox?: SandboxKind;
     },
+    isLive: (token: string) => boolean,
   ): Promise<void> {
     if (request.mode === "docker") {
-      throw new AppError(
-        "usage",
-        "Cannot create a session in docker mode: this version offers yolo and native",
-      );
+      const { preflightCodexContainer } = await import("./container.ts");
+      await preflightCodexContainer(this.deps, this.paths, request, isLive);
     }
     if (request.mode === "native" && request.sandbox === "full") {
       throw new AppError(
@@ -89,7 +91,18 @@ export class CodexBackend implements Backend {
     threadConfig(request.agentArgs ?? []);
   }
 
-  plan(): Pick<AgentHandle, "handle" | "agentSessionId"> {
+  plan(
+    session?: Pick<Session, "id" | "token" | "mode" | "path">,
+  ): Pick<AgentHandle, "handle" | "agentSessionId"> {
+    if (session?.mode === "docker") {
+      const container = plannedContainer(this.deps, session, {
+        folder: this.paths.sessionFolder(session.token),
+        program: readConfig(this.paths.config).docker.codex,
+      });
+      const { codexHome } = container;
+      const handle = { codexHome, url: null, tokenFile: null, threadId: null, rollout: null, container };
+      return { handle, agentSessionId: null };
+    }
     const codexHome = codexHomeOf({ deps: this.deps, signal: NEVER });
     const names = { url: URL_NAME, token: TOKEN_NAME };
     return { handle: plannedHandle(this.deps, codexHome, names), agentSessionId: null };
@@ -99,6 +112,7 @@ export class CodexBackend implements Backend {
     const { startThread } = await import("./threads.ts");
     const folder = this.#folder(spec.session);
     makeFolder(folder);
+    this.#link(spec.session).allowContainer("keep");
     const thread = await this.#inTime(
       spec,
       signal,
@@ -136,11 +150,24 @@ export class CodexBackend implements Backend {
   async rollback(session: Session): Promise<"removed" | "unknown"> {
     const folder = this.#folder(session);
     const threadId = notedThread(folder);
-    if (threadId !== null && await this.#archive(session, threadId) === "unknown") return "unknown";
+    const { container } = handleOf(session);
+    if (container !== undefined) {
+      if (await this.#removeContainer(session, container, true) === "unknown") return "unknown";
+    } else if (threadId !== null && await this.#archive(session, threadId) === "unknown") return "unknown";
     await Deno.remove(folder.root, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
     return "removed";
+  }
+
+  async #removeContainer(
+    session: Session,
+    container: CodexContainer,
+    lookAgain: boolean,
+  ): Promise<"gone" | "unknown"> {
+    await this.#links.get(linkKey(handleOf(session)))?.close();
+    const { removeContained } = await import("./container.ts");
+    return await removeContained(this.deps, container, { lookAgain });
   }
 
   async #archive(session: Session, threadId: string): Promise<"removed" | "unknown"> {
@@ -159,7 +186,14 @@ export class CodexBackend implements Backend {
 
   async kill(session: Session): Promise<void> {
     const planned = this.#planned(session);
-    const { threadId } = handleOf(planned);
+    const { threadId, container } = handleOf(planned);
+    if (container !== undefined) {
+      if (await this.#removeContainer(planned, container, false) === "gone") return;
+      throw new AppError(
+        "failure",
+        `Cannot kill "${session.id}": its container is not proven to be gone, since the engine does not say so`,
+      );
+    }
     if (threadId === null) return;
     const [{ archiveThread }, { isServersFault }] = await Promise.all([
       import("./threads.ts"),
@@ -179,7 +213,8 @@ export class CodexBackend implements Backend {
 
   async released(ended: readonly Session[]): Promise<void> {
     const { stopIfOurs } = await import("./stop_server.ts");
-    const handles = ended.flatMap(({ handle }) => parseHandle(handle) ?? []);
+    const handles = ended.flatMap(({ handle }) => parseHandle(handle) ?? [])
+      .filter(({ container }) => container === undefined);
     for (const [codexHome, some] of Map.groupBy(handles, (handle) => handle.codexHome)) {
       const threads = new Set(some.flatMap(({ threadId }) => threadId ?? []));
       for (const handle of some) await this.#links.get(linkKey(handle))?.close();
@@ -190,6 +225,11 @@ export class CodexBackend implements Backend {
   }
 
   async reap(session: Session): Promise<string> {
+    const container = parseHandle(session.handle)?.container;
+    if (container !== undefined) {
+      await this.#removeContainer(session, container, false);
+      return "its container is gone";
+    }
     const { thread } = await this.#thread(session).gather({ wish: "find" });
     return thread === null ? "its thread was deleted" : "its thread was archived";
   }
@@ -203,18 +243,23 @@ export class CodexBackend implements Backend {
   async resume(spec: ResumeSpec, signal: AbortSignal): Promise<AgentHandle> {
     const { resumeThread } = await import("./resume.ts");
     makeFolder(this.#folder(spec.session));
+    this.#link(spec.session).allowContainer("keep");
     return await this.#inTime(spec, signal, (over) => resumeThread(this.#link(spec.session), spec, over));
   }
 
   async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
-    const { threadId } = handleOf(session);
+    const { threadId, container } = handleOf(session);
+    if (container !== undefined) {
+      return await this.#removeContainer(session, container, true) === "gone" ? "removed" : "unknown";
+    }
     return threadId === null ? "removed" : await this.#archive(session, threadId);
   }
 
   resumable(ended: readonly EndedSession[]): ReadonlySet<string> {
     return new Set(ended.flatMap(({ session, handle }) => {
-      if (session.mode === "docker") return [];
-      const threadId = handle === null ? session.agentSessionId : parseHandle(JSON.parse(handle))?.threadId;
+      const parsed = handle === null ? null : parseHandle(JSON.parse(handle));
+      if (session.mode === "docker" && parsed?.container === undefined) return [];
+      const threadId = handle === null ? session.agentSessionId : parsed?.threadId;
       return threadId ? [session.token] : [];
     }));
   }
@@ -263,6 +308,7 @@ export class CodexBackend implements Backend {
     if (session.lifecycle === "ended") return endedState(session);
     if (session.handle === null) return lostState();
     const evidence = await this.#thread(session).gather({ wish: "start" });
+    if (isContainerGone(session, evidence)) return goneState();
     const { retrying } = evidence;
     const state = decideState(evidence);
     if (retrying === null || state.state !== "working") return state;
@@ -278,7 +324,9 @@ export class CodexBackend implements Backend {
     const states = await Promise.all(sessions.map(async (session) => {
       const state = session.handle === null
         ? lostState()
-        : decideState(await this.#thread(session).gather({ wish: "find", settle: false }));
+        : await this.#thread(session).gather({ wish: "find", settle: false }).then((evidence) =>
+          isContainerGone(session, evidence) ? goneState() : decideState(evidence)
+        );
       const pending = state.state === "waiting_for_input" ? state.pending : null;
       return [session.id, { state: state.state, pending }] as const;
     }));
@@ -307,6 +355,10 @@ export class CodexBackend implements Backend {
       // The wait is over, and its server has not answered by then.
       if (signal.aborted) return { outcome: null, state: unknownState("Codex's app-server does not answer") };
       throw error;
+    }
+    if (session.lifecycle !== "ended" && isContainerGone(session, evidence)) {
+      const state = goneState();
+      return { outcome: { outcome: "gone", reason: state.reason }, state };
     }
     const outcome = judgeWait(evidence, anchor);
     if (session.lifecycle !== "ended") return { outcome, state: decideState(evidence) };
@@ -353,7 +405,9 @@ export class CodexBackend implements Backend {
   async liveness(sessions: readonly Session[]): Promise<Map<SessionId, Liveness>> {
     const found = await Promise.all(sessions.map(async (session): Promise<[SessionId, Liveness]> => {
       if (session.handle === null) return [session.id, "unknown"];
-      const { server, thread } = await this.#thread(session).gather({ wish: "find", settle: false });
+      const evidence = await this.#thread(session).gather({ wish: "find", settle: false });
+      const { server, thread } = evidence;
+      if (isContainerGone(session, evidence)) return [session.id, "dead"];
       if (server !== "up") return [session.id, "unknown"];
       return [session.id, thread === null || isArchived(thread) ? "dead" : "alive"];
     }));
@@ -375,6 +429,11 @@ export class CodexBackend implements Backend {
   }
 
   async attachCommand(session: Session): Promise<TerminalCommand> {
+    const { container, threadId } = handleOf(session);
+    if (container !== undefined) {
+      const { attachContained } = await import("./container.ts");
+      return await attachContained(this.deps, container, threadId ?? "");
+    }
     const { attachCommand } = await import("./attach.ts");
     return await attachCommand(this.deps, this.#link(session), this.#thread(session));
   }
@@ -383,6 +442,7 @@ export class CodexBackend implements Backend {
     const links = [...this.#links.values()];
     const started = links.filter((link) => link.hasStarted);
     await Promise.all(links.map((link) => link.close()));
+    await Promise.all(links.map((link) => link.closeContainer()));
     if (started.length === 0 || !isUnused()) return;
     const { stopIfOurs } = await import("./stop_server.ts");
     for (const link of started) await stopIfOurs(link.options, link.threads);
@@ -404,7 +464,11 @@ export class CodexBackend implements Backend {
     const handle = handleOf(session);
     const key = linkKey(handle);
     let link = this.#links.get(key);
-    if (link === undefined) this.#links.set(key, link = new Link(this.deps, handle));
+    if (link === undefined) {
+      this.#links.set(key, link = new Link(this.deps, handle));
+      if (handle.container !== undefined) markShared(handle.codexHome);
+    }
+    if (session.lifecycle === "ended") link.allowContainer("for this command");
     return link;
   }
 
@@ -433,6 +497,17 @@ export class CodexBackend implements Backend {
     const { Interrupter } = await import("./interrupt.ts");
     return new Interrupter(this.deps, session, this.#thread(session), this.#folder(session).lock);
   }
+}
+
+/** Its server does not run, and without its container it never will. */
+function isContainerGone(session: Session, { server }: CodexEvidence): boolean {
+  return server === "down" && parseHandle(session.handle)?.container !== undefined;
+}
+
+function goneState(): Extract<TurnState, { state: "gone" }> {
+  const reason = "its container is gone";
+  const evidence = [{ source: "container engine", finding: reason }];
+  return { state: "gone", reason, since: null, evidence, background: [], lastTurn: null };
 }
 
 /** Where its records are, or are once it is archived. */

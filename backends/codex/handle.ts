@@ -4,6 +4,7 @@ import * as v from "valibot";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
+import { ContainerSchema } from "./container_handle.ts";
 import { TOKEN_NAME, URL_NAME } from "./endpoint.ts";
 
 const handle = v.looseObject({
@@ -17,6 +18,8 @@ const handle = v.looseObject({
   threadId: v.nullable(v.string()),
   /** Of the thread's records at its start; the archive keeps their name. Null where the server runs elsewhere. */
   rollout: v.optional(v.nullable(v.string()), null),
+  /** In docker mode: where its own server is. */
+  container: v.optional(ContainerSchema),
 });
 export type CodexHandle = v.InferOutput<typeof handle>;
 

@@ -6,6 +6,7 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import type { CodexContainer } from "./container_handle.ts";
 import { type CodexServer, findServer, type ServerOptions } from "./find_server.ts";
 import { Follower } from "./follower.ts";
 import { type CodexHandle, depsOf } from "./handle.ts";
@@ -17,13 +18,16 @@ export type Wish = "start" | "find";
 export class Link {
   readonly #deps: Deps;
   readonly #codexHome: string;
+  readonly #container: CodexContainer | null;
+  #mayStart: "keep" | "for this command" | null = null;
   readonly #followers = new Map<string, Follower>();
   #server: Opening | null = null;
   #hasStarted = false;
   /** Why none could be started: not tried again within one command. */
   #startFailure: AppError | null = null;
 
-  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile">) {
+  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile" | "container">) {
+    this.#container = handle.container ?? null;
     this.#deps = depsOf(deps, handle);
     this.#codexHome = handle.codexHome;
   }
@@ -66,7 +70,44 @@ export class Link {
     return this.#startFailure;
   }
 
+  /** A container dies with its session's agent: only who begins, resumes or reads what has ended may start one. */
+  allowContainer(until: "keep" | "for this command"): void {
+    if (this.#mayStart !== "keep") this.#mayStart = until;
+  }
+
+  async #openContained(
+    container: CodexContainer,
+    wish: Wish,
+    options: ServerOptions,
+  ): Promise<CodexServer | null> {
+    const { findContained, startContained } = await import("./container.ts");
+    const found = await findContained(container, options);
+    if (found !== null || wish === "find") return found;
+    try {
+      if (this.#mayStart === null) {
+        const { sessionId } = container;
+        throw new AppError(
+          "agent_gone",
+          `Cannot reach "${sessionId}": its container is gone. Bring it back with: dev-sessions resume ${sessionId}`,
+        );
+      }
+      this.#hasStarted = true;
+      return await startContained(container, options);
+    } catch (error) {
+      if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
+      throw error;
+    }
+  }
+
+  /** Ends a container that was started for this command alone. */
+  async closeContainer(): Promise<void> {
+    if (this.#container === null || !this.#hasStarted || this.#mayStart === "keep") return;
+    const { removeContained } = await import("./container.ts");
+    await removeContained(this.#deps, this.#container, { lookAgain: false });
+  }
+
   async #open(wish: Wish, options: ServerOptions): Promise<CodexServer | null> {
+    if (this.#container !== null) return await this.#openContained(this.#container, wish, options);
     const found = await findServer(options);
     if (found !== null || wish === "find") return found;
     const { startServer } = await import("./start_server.ts");
@@ -103,7 +144,7 @@ export class Link {
 
   /** Whether a server was started by this command. */
   get hasStarted(): boolean {
-    return this.#hasStarted;
+    return this.#container === null && this.#hasStarted;
   }
   /** Those that this command had to do with. */
   get threads(): ReadonlySet<string> {

@@ -4,7 +4,7 @@ import type { AgentHandle, ResumePlan, ResumeSpec } from "../backend.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
 import { isArchived } from "./evidence.ts";
-import { threadOf } from "./handle.ts";
+import { handleOf, threadOf } from "./handle.ts";
 import type { Link } from "./link.ts";
 import { RpcError } from "./rpc_errors.ts";
 import { isNoSuchThread, isServersFault, type SessionThread } from "./session_thread.ts";
@@ -13,8 +13,12 @@ import { unarchiveThread } from "./threads.ts";
 
 /** @throws AppError when it can't live again here. */
 export async function planResume(link: Link, session: Session): Promise<ResumePlan> {
-  if (session.mode === "docker") {
-    throw cannot(session, "this version can't start sessions in docker mode", "");
+  if (session.mode === "docker" && handleOf(session).container === undefined) {
+    throw cannot(
+      session,
+      "no record says how its container was started",
+      "Start another with: dev-sessions create",
+    );
   }
   const threadId = threadOf(session);
   const connection = await link.connection();

@@ -27,7 +27,7 @@ export function threadSettings(
       ...threadConfig(launch?.agentArgs ?? []),
       // The server's own environment belongs to all of its threads.
       "shell_environment_policy.set.DEV_SESSIONS_ID": id,
-      "shell_environment_policy.set.DEV_SESSIONS_SANDBOX": "0",
+      "shell_environment_policy.set.DEV_SESSIONS_SANDBOX": session.mode === "docker" ? "1" : "0",
     },
   };
 }

@@ -7,6 +7,8 @@ import type { CreateSpec } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Session } from "../../lib/session.ts";
+import { INSIDE } from "../docker/names.ts";
+import { hostPathOf } from "./container_handle.ts";
 import { type CodexHandle, handleOf } from "./handle.ts";
 import type { Thread } from "./frames.ts";
 import type { Link } from "./link.ts";
@@ -32,7 +34,7 @@ export async function startThread(
     try {
       const { thread } = await connection.call(
         "thread/start",
-        { cwd: realPathOf(session.path), ...threadSettings(session) },
+        { cwd: workspaceOf(session), ...threadSettings(session) },
         { signal },
       );
       note(thread.id);
@@ -113,7 +115,14 @@ export function plannedHandle(deps: Deps, codexHome: string, names: {
 }
 
 export function withThread(session: Session, { id, path }: Thread): CodexHandle {
-  return { ...handleOf(session), threadId: id, rollout: path };
+  const handle = handleOf(session);
+  const { container } = handle;
+  return { ...handle, threadId: id, rollout: container === undefined ? path : hostPathOf(container, path) };
+}
+
+/** As its server sees it. */
+function workspaceOf(session: Session): string {
+  return session.mode === "docker" ? INSIDE.workspace : realPathOf(session.path);
 }
 
 export function realPathOf(path: string): string {

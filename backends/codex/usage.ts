@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import type { TokenUsage } from "../../lib/session.ts";
+import { openShared, sharedFolderOf } from "../docker/shared_files.ts";
 
 /** A count stands behind every answer of the model; what comes between two is at most some outputs of tools. */
 const CHUNK_BYTES = 256 * 1024;
@@ -52,8 +53,11 @@ export function usageOfLine(line: string): TokenUsage | null {
 /** Read from the end; null when the file is missing or says nothing. */
 export async function rolloutUsage(path: string): Promise<TokenUsage | null> {
   let file: Deno.FsFile;
+  const shared = sharedFolderOf(path);
   try {
-    file = await Deno.open(path);
+    const found = shared === null ? await Deno.open(path) : openShared(path, shared);
+    if (found === null) return null;
+    file = found;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;

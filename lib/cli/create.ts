@@ -24,6 +24,7 @@ import {
   milliseconds,
   nonEmpty,
   sessionId,
+  sshHost,
 } from "./parsers.ts";
 import { canAsk } from "./prompts.ts";
 import { sessionRecord } from "./record.ts";
@@ -43,6 +44,7 @@ interface Flags extends RenderFlags {
   readonly mode: Mode | undefined;
   readonly model: string | undefined;
   readonly group: string | undefined;
+  readonly host: string | undefined;
   readonly agentArg: readonly string[] | undefined;
   readonly trust: boolean;
   readonly sandbox: SandboxKind | undefined;
@@ -70,7 +72,7 @@ export interface CreateOptions {
 
 function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
   const request: CreateRequest = {
-    path: resolvePath(cwd(), flags.path ?? usualWorkspace(env)),
+    ...place(flags, env, cwd),
     agent: flags.cli ?? null,
     mode: flags.mode ?? null,
     description: flags.description ?? null,
@@ -92,6 +94,16 @@ function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string
   return { request, mayAsk, explainNative: flags.mode === "native", first: firstMessage(flags), json, quiet };
 }
 
+/** A path on another host is that host's business; without one, the home folder there is meant. */
+function place(
+  { path, host }: Pick<Flags, "path" | "host">,
+  env: ParseContext["env"],
+  cwd: () => string,
+): Pick<CreateRequest, "path" | "host"> {
+  if (host === undefined) return { path: resolvePath(cwd(), path ?? usualWorkspace(env)) };
+  return { path: path ?? "~", host };
+}
+
 export async function* run(options: CreateOptions, context: CliContext): AsyncIterable<Result> {
   let { request } = options;
   if (options.mayAsk && canAsk(context.deps)) {
@@ -110,7 +122,7 @@ export async function* run(options: CreateOptions, context: CliContext): AsyncIt
     yield note(`[dev-sessions] ${session.id} shows a quiet prompt, but nothing proves that it is ready`);
   }
   const created = {
-    text: options.quiet ? session.id : `Created session ${session.id}`,
+    text: options.quiet ? session.id : `Created session ${session.id}${on(session.host)}`,
     json: sessionRecord(session, {
       worktree: session.worktree,
       ready: readyProven ? "proven" : "unproven",
@@ -127,6 +139,10 @@ export async function* run(options: CreateOptions, context: CliContext): AsyncIt
     json: { ...created.json, send: sent.json ?? null },
     failure: sent.failure ?? null,
   };
+}
+
+function on(host: string | undefined): string {
+  return host === undefined ? "" : ` on ${host}`;
 }
 
 export const command = buildCommand<Flags, [], ParseContext>({
@@ -148,8 +164,14 @@ Examples:
   # In a git worktree of its own, on a new branch
   dev-sessions create --worktree -p ~/src/api --file brief.md
 
+  # In a container, as docker in ~/.dev-sessions/config.json says
+  dev-sessions create --mode docker
+
   # Codex, whose commands may write to the workspace only
   dev-sessions create --cli codex --sandbox workspace
+
+  # On another host, in a folder below the home folder there
+  dev-sessions create --host build.example -p src/api
 
   # Give an argument to the agent itself; for Codex, one of its settings
   dev-sessions create --agent-arg --add-dir --agent-arg ../shared
@@ -182,7 +204,7 @@ Examples:
         kind: "parsed",
         parse: choice("mode", OFFERED_MODES, MODES),
         optional: true,
-        brief: "yolo (never asks, the default) or native (asks for permissions)",
+        brief: "yolo (never asks, the default), native (asks for permissions) or docker (in a container)",
         placeholder: "mode",
       },
       sandbox: {
@@ -205,6 +227,13 @@ Examples:
         optional: true,
         brief: "Group it belongs to",
         placeholder: "name",
+      },
+      host: {
+        kind: "parsed",
+        parse: sshHost,
+        optional: true,
+        brief: "Start it on another host, as ssh names it",
+        placeholder: "target",
       },
       agentArg: {
         kind: "parsed",

@@ -35,6 +35,7 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
   const empty = all ? "No sessions" : "No active sessions";
   // Only one of the two is asked for, and with a thousand sessions each takes its time.
   return {
+    notes: unreachableNotes(found),
     get text() {
       if (listed.length === 0) return empty;
       // Columns of their own behind all others, and only where they say something: the others stay where they were.
@@ -48,10 +49,11 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
       return table(header, listed.map(cells), depths);
     },
     get json() {
-      return listed.map(({ session, state, pending, resumable }, index) =>
+      return listed.map(({ session, state, pending, resumable, unreachable }, index) =>
         sessionRecord(session, {
           state,
           pending,
+          ...(unreachable === undefined ? {} : { unreachable }),
           // Of ended sessions, of which there may be thousands, only when they are asked for by name.
           ...(usage.has(session.id) ? { usage: usage.get(session.id) } : {}),
           ...(all ? { resumable: resumable ?? false } : {}),
@@ -62,9 +64,21 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
   };
 }
 
+/** One line for each host that could not be asked. */
+function unreachableNotes(listed: readonly ListedSession[]): string[] {
+  const hosts = new Map(
+    listed.flatMap(({ session: { host }, unreachable }) =>
+      host === undefined || unreachable === undefined ? [] : [[host, unreachable]]
+    ),
+  );
+  return [...hosts].map(([host, why]) =>
+    `[dev-sessions] warning: could not reach ${host} (${why}); showing cached session records`
+  );
+}
+
 function row({ session, state }: ListedSession): string[] {
-  const { id, agent, mode, path, description, lastUsedAt } = session;
-  return [id, agent, mode, "local", state, path, description ?? "", lastUsedAt];
+  const { id, agent, mode, path, description, lastUsedAt, host = "local" } = session;
+  return [id, agent, mode, host, state, path, description ?? "", lastUsedAt];
 }
 
 export const command = buildCommand<Flags, [], ParseContext>({

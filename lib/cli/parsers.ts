@@ -4,6 +4,7 @@ import { isSessionId } from "../champion_ids.ts";
 import { parseDuration } from "../duration.ts";
 import type { Target } from "../groups.ts";
 import type { SessionId } from "../session.ts";
+import { isSshHost } from "../ssh_host.ts";
 import { usageError } from "./verb.ts";
 
 const GROUP = /^[A-Za-z0-9._-]{1,64}$/;
@@ -105,6 +106,11 @@ export function groupName(input: string): string {
     "--group must be 1 to 64 letters, digits, dots, underscores or dashes",
     input.startsWith("@") ? "Name it without the @" : null,
   );
+}
+
+export function sshHost(input: string): string {
+  if (isSshHost(input)) return input;
+  throw usageError(`Invalid SSH host: ${input}`, "Give a name as ssh takes it: box, me@box.example");
 }
 
 export function key(input: string): string {

@@ -17,6 +17,7 @@ export function sessionRecord(
     ...(session.description === null ? {} : { description: session.description }),
     status: session.lifecycle === "ended" ? "inactive" : "active",
     ...(session.model === null ? {} : { model: session.model }),
+    ...(session.host === undefined ? {} : { host: session.host }),
     createdAt: session.createdAt,
     lastUsed: session.lastUsedAt,
     id: session.id,

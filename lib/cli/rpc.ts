@@ -5,10 +5,18 @@ import { stdioStreams } from "../real_deps.ts";
 import type { Result } from "./output.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
-export async function run(context: CliContext): Promise<Result> {
-  const { serveStdio } = await import("../../gateway/stdio.ts");
-  const service = await context.service();
-  await serveStdio(service, stdioStreams(), context.signal, { clock: context.deps.clock });
+export async function run({ deps, signal }: CliContext): Promise<Result> {
+  const [{ serveStdio }, { openServiceForPeers }] = await Promise.all([
+    import("../../gateway/stdio.ts"),
+    import("../open_service.ts"),
+  ]);
+  const service = await openServiceForPeers(deps);
+  try {
+    const home = deps.env["HOME"] ?? null;
+    await serveStdio(service, stdioStreams(), signal, { clock: deps.clock, home });
+  } finally {
+    await service.close();
+  }
   return {};
 }
 

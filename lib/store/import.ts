@@ -3,9 +3,11 @@
 import * as v from "valibot";
 import { isSessionId } from "../champion_ids.ts";
 import { messageOf } from "../errors.ts";
+import { isSshHost } from "../ssh_host.ts";
 import type { Database } from "./database.ts";
 import { toJson } from "./rows.ts";
 import { getMeta, setMeta } from "./schema.ts";
+import { takenIds } from "./sessions.ts";
 
 const IMPORTED = "legacy_import";
 
@@ -32,6 +34,8 @@ const record = v.looseObject({
   mode: v.picklist(["native", "docker"]),
   path: v.pipe(v.string(), v.nonEmpty()),
   status: v.picklist(["active", "inactive"]),
+  host: v.nullish(v.pipe(v.string(), v.check(isSshHost))),
+  remoteBin: v.nullish(v.string()),
   description: v.nullish(v.string()),
   model: v.nullish(v.string()),
   createdAt: isoDate,
@@ -73,7 +77,7 @@ function importRecord(database: Database, entry: unknown, index: number, options
     return;
   }
   const id = parsed.output.championId;
-  if (database.get("SELECT 1 FROM sessions WHERE id = ?", id) !== undefined) {
+  if (takenIds(database).has(id)) {
     warn(`ignoring session record in ${file} at index ${index} championId=${id}: this id is in use`);
     return;
   }
@@ -92,9 +96,34 @@ function insert(database: Database, legacyRecord: LegacyRecord, token: string): 
     model,
     createdAt,
     lastUsed,
+    host,
+    remoteBin,
     ...rest
   } = legacyRecord;
   const ended = status === "inactive";
+  if (host !== null && host !== undefined) {
+    database.run(
+      `INSERT INTO remote_sessions (id, token, host, remote_bin, agent, mode, path, description, model, lifecycle,
+        created_at, last_used_at, end_reason, agent_session_id, legacy)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      championId,
+      token,
+      host,
+      remoteBin ?? null,
+      cli,
+      mode === "native" ? "yolo" : "docker",
+      path,
+      description ?? null,
+      model ?? null,
+      ended ? "ended" : "active",
+      createdAt,
+      lastUsed,
+      ended ? "inactive in dev-sessions 0.4.4" : null,
+      internalId,
+      toJson(rest),
+    );
+    return;
+  }
   database.run(
     `INSERT INTO sessions (id, token, agent, mode, path, description, model, lifecycle, created_at, last_used_at,
       end_reason, agent_session_id, legacy) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -97,6 +97,43 @@ export const MIGRATIONS: readonly Migration[] = [{
       revoked_at TEXT
     ) STRICT`,
   ],
+}, {
+  version: 4,
+  minReader: 1,
+  sql: [
+    // Sessions that live on other hosts; an id is in one of the two tables at most.
+    `CREATE TABLE remote_sessions (
+      id TEXT PRIMARY KEY NOT NULL,
+      token TEXT NOT NULL UNIQUE,
+      host TEXT NOT NULL,
+      remote_bin TEXT,
+      remote_token TEXT,
+      agent TEXT NOT NULL,
+      mode TEXT NOT NULL,
+      path TEXT NOT NULL,
+      description TEXT,
+      model TEXT,
+      lifecycle TEXT NOT NULL,
+      created_at TEXT NOT NULL,
+      last_used_at TEXT NOT NULL,
+      ended_at TEXT,
+      end_reason TEXT,
+      parent TEXT,
+      group_name TEXT,
+      agent_session_id TEXT,
+      creator TEXT,
+      request TEXT,
+      legacy TEXT
+    ) STRICT`,
+    // What was imported from 0.4.4 before there was a place for it.
+    `INSERT INTO remote_sessions (id, token, host, remote_bin, agent, mode, path, description, model, lifecycle,
+      created_at, last_used_at, ended_at, end_reason, agent_session_id, legacy)
+      SELECT id, token, json_extract(legacy, '$.host'), json_extract(legacy, '$.remoteBin'), agent, mode, path,
+        description, model, lifecycle, created_at, last_used_at, ended_at, end_reason, agent_session_id,
+        json_remove(legacy, '$.host', '$.remoteBin')
+      FROM sessions WHERE json_valid(legacy) AND json_type(legacy, '$.host') = 'text'`,
+    `DELETE FROM sessions WHERE id IN (SELECT id FROM remote_sessions)`,
+  ],
 }];
 
 /**

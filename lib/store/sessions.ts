@@ -177,7 +177,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     }
     return database.mutate(() => {
       admit?.(countLive(database), (one) => countLiveOf(database, one));
-      const taken = new Set(database.all("SELECT id FROM sessions").map((row) => String(row["id"])));
+      const taken = takenIds(database);
       if (given !== null && (taken.has(given) || exclude.has(given))) {
         throw new AppError("failure", `Champion ID already in use: ${given}`);
       }
@@ -352,10 +352,17 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
 
 const UNFINISHED = "s.lifecycle = 'creating' OR s.resumer IS NOT NULL";
 
-/** Sessions that live, or are about to; only inside of a transaction. */
+/** Of sessions here and on other hosts; only inside of a transaction. */
+export function takenIds(database: Database): Set<SessionId> {
+  const rows = database.all("SELECT id FROM sessions UNION ALL SELECT id FROM remote_sessions");
+  return new Set(rows.map((row) => String(row["id"])));
+}
+
+/** Sessions that live, here or on other hosts, or are about to; only inside of a transaction. */
 export function countLive(database: Database): number {
   const row = database.get(
-    "SELECT count(*) AS live FROM sessions WHERE lifecycle IN ('creating', 'active') OR resumer IS NOT NULL",
+    `SELECT (SELECT count(*) FROM sessions WHERE lifecycle IN ('creating', 'active') OR resumer IS NOT NULL)
+      + (SELECT count(*) FROM remote_sessions WHERE lifecycle IN ('creating', 'active')) AS live`,
   );
   return Number(row?.["live"] ?? 0);
 }

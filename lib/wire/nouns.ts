@@ -57,6 +57,7 @@ const summaryEntries = {
   token: text,
   agentSessionId: maybeText,
   legacy: orNull(v.record(text, v.unknown())),
+  host: v.exactOptional(text),
 };
 
 export const sessionSummary = v.object(summaryEntries);

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { isSessionId } from "../champion_ids.ts";
 import { isPlainAbsolute } from "../posix_path.ts";
+import { isSshHost } from "../ssh_host.ts";
 import { AGENT_KINDS, MODES, SANDBOX_KINDS } from "../session.ts";
 
 const MAX_GROUP_LENGTH = 64;
@@ -80,8 +81,8 @@ export const expandRequest = v.object({
   caller: optionalNull(id),
 });
 
-export const createRequest = v.object({
-  path,
+const createEntries = {
+  host: v.exactOptional(v.pipe(v.string(), v.check(isSshHost, "must be the name of a host for ssh"))),
   agent: optionalNull(v.picklist(AGENT_KINDS)),
   mode: optionalNull(v.picklist(MODES)),
   description: optionalNull(withoutNul),
@@ -100,7 +101,17 @@ export const createRequest = v.object({
     )),
   })),
   key: optionalNull(key),
-});
+  repeatOnly: v.exactOptional(v.boolean()),
+};
+const createAt = (path: v.GenericSchema<string>) => v.object({ path, ...createEntries });
+const createHere = createAt(path);
+/** What its path means is the other host's business. */
+const createElsewhere = createAt(v.pipe(withoutNul, v.maxLength(MAX_PATH_LENGTH)));
+
+export const createRequest = v.pipe(
+  v.unknown(),
+  v.lazy((value) => has(value, "host") ? createElsewhere : createHere),
+);
 
 export const sendRequest = v.object({
   id,

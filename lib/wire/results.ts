@@ -51,6 +51,7 @@ export const listedSession = v.object({
   state: stateName,
   pending: maybeText,
   resumable: v.exactOptional(v.boolean()),
+  unreachable: v.exactOptional(text),
 });
 
 export const respondResult = v.object({

@@ -49,9 +49,9 @@ Deno.test("a configuration that is wrong stops what needs it before anything has
   const table: [config: unknown, why: string][] = [
     [
       { maxSession: 3 },
-      'there is no key "maxSession". The keys are endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults',
+      'there is no key "maxSession". The keys are endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker',
     ],
-    [{ defaults: { mode: "docker" } }, '"defaults.mode" is "docker". It must be "yolo" or "native"'],
+    [{ defaults: { mode: "tmux" } }, '"defaults.mode" is "tmux". It must be "yolo" or "native" or "docker"'],
   ];
   for (const [config, why] of table) {
     await configure(sandbox, config);

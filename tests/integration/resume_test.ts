@@ -291,7 +291,7 @@ Deno.test("what can't be resumed is told before anything changes, and list --all
   await refused(
     sandbox,
     fresh,
-    /^Cannot resume "[a-z-]+": this version can't start sessions in docker mode\n$/,
+    /^Cannot resume "[a-z-]+": no record says how its container was started\. Start another with: dev-sessions create\n$/,
   );
   sql(sandbox, "UPDATE sessions SET agent = 'codex' WHERE id = ?", fresh);
   await refused(

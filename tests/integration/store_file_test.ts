@@ -182,7 +182,7 @@ Deno.test("a registry that stays locked is one error after the busy timeout", ()
 });
 
 const NEXT: Migration = {
-  version: 4,
+  version: MIGRATIONS.at(-1)!.version + 1,
   minReader: 1,
   sql: [
     "ALTER TABLE sessions ADD COLUMN mood TEXT",
@@ -204,13 +204,16 @@ Deno.test("an older program works beside a newer schema, and its changes keep wh
   older.touch(session, "2027-01-01T00:00:00.000Z");
   assert.equal(database.get("SELECT mood FROM sessions")?.["mood"], "good");
   assert.equal(database.userVersion(), NEXT.version);
-  assert.equal(database.get("SELECT value FROM meta WHERE key = 'schema_version'")?.["value"], "4");
+  assert.equal(
+    database.get("SELECT value FROM meta WHERE key = 'schema_version'")?.["value"],
+    `${NEXT.version}`,
+  );
   database.close();
 });
 
 Deno.test("an older program refuses a registry that demands a newer one, and leaves it alone", () => {
   using home = new StoreHome();
-  home.open({ migrations: [...MIGRATIONS, { ...NEXT, minReader: 4 }] });
+  home.open({ migrations: [...MIGRATIONS, { ...NEXT, minReader: NEXT.version }] });
   assert.throws(() => home.open(), failure(/".*dev-sessions\.db": it belongs to a newer version\. Upgrade/));
   assert.equal(home.open({ migrations: [...MIGRATIONS, NEXT] }).list().length, 0);
 });

@@ -143,7 +143,10 @@ async function* events(reply: Reply, number: number, gates: Gates, signal: Abort
  * Starts the model in this process. `POST <url>/control/open/<gate>` and `GET <url>/control/requests` (without `/v1`)
  * do over HTTP what the methods do.
  */
-export function startCodexModel(options: { readonly port?: number } = {}): Promise<CodexModel> {
+export function startCodexModel(
+  options: { readonly port?: number; readonly hostname?: string } = {},
+): Promise<CodexModel> {
+  const { hostname = "127.0.0.1" } = options;
   const recorded: RecordedRequest[] = [];
   const gates = new Gates();
   const closing = new AbortController();
@@ -207,9 +210,9 @@ export function startCodexModel(options: { readonly port?: number } = {}): Promi
 
   const started = Promise.withResolvers<string>();
   const server = Deno.serve({
-    hostname: "127.0.0.1",
+    hostname,
     port: options.port ?? 0,
-    onListen: ({ port }) => started.resolve(`http://127.0.0.1:${port}/v1`),
+    onListen: ({ port }) => started.resolve(`http://${hostname}:${port}/v1`),
     onError: () => new Response(null, { status: 500 }),
   }, handle);
   const close = async () => {

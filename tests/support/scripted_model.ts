@@ -152,8 +152,9 @@ function envelope(body: Body, usage: unknown): Record<string, unknown> {
  * methods do.
  */
 export function startScriptedModel(
-  options: { readonly port?: number; readonly log?: string } = {},
+  options: { readonly port?: number; readonly log?: string; readonly hostname?: string } = {},
 ): Promise<ScriptedModel> {
+  const { hostname = "127.0.0.1" } = options;
   const recorded: RecordedRequest[] = [];
   const heard: { readonly session: string | null; readonly text: string }[] = [];
   const seen = new Set<string>();
@@ -262,9 +263,9 @@ export function startScriptedModel(
 
   const started = Promise.withResolvers<string>();
   const server = Deno.serve({
-    hostname: "127.0.0.1",
+    hostname,
     port: options.port ?? 0,
-    onListen: ({ port }) => started.resolve(`http://127.0.0.1:${port}`),
+    onListen: ({ port }) => started.resolve(`http://${hostname}:${port}`),
   }, handle);
   const close = async () => {
     closing.abort();

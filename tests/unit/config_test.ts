@@ -13,6 +13,14 @@ const USUAL = {
   maxDepth: 5,
   gatewayHosts: [],
   defaults: { cli: null, mode: null, model: null },
+  docker: {
+    image: null,
+    args: [],
+    env: [],
+    claude: "claude",
+    codex: "codex",
+    gateway: { url: null, tokenFile: null },
+  },
 };
 
 Deno.test("parseConfig() takes each key by itself, and defaults for the rest", () => {
@@ -26,6 +34,15 @@ Deno.test("parseConfig() takes each key by itself, and defaults for the rest", (
     [{ defaults: { mode: "native", model: "opus" } }, {
       defaults: { cli: null, mode: "native", model: "opus" },
     }],
+    [{ docker: { image: "agents:1", args: ["--cpus", "2"], env: ["GH_TOKEN"], claude: "/opt/claude" } }, {
+      docker: {
+        ...USUAL.docker,
+        image: "agents:1",
+        args: ["--cpus", "2"],
+        env: ["GH_TOKEN"],
+        claude: "/opt/claude",
+      },
+    }],
     [{ defaults: { cli: "claude" } }, { defaults: { cli: "claude", mode: null, model: null } }],
   ];
   for (const [json, changes] of table) {
@@ -34,7 +51,7 @@ Deno.test("parseConfig() takes each key by itself, and defaults for the rest", (
 });
 
 Deno.test("parseConfig() names the key that is wrong and what it may be", () => {
-  const keys = "The keys are endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults";
+  const keys = "The keys are endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker";
   const duration = 'It must be a duration such as "30m", "48h" or "7d"';
   const table: [text: string, complaint: string][] = [
     ['{"maxSession": 3}', `there is no key "maxSession". ${keys}`],
@@ -54,7 +71,34 @@ Deno.test("parseConfig() names the key that is wrong and what it may be", () => 
     ['{"endIdleAfter": "0h"}', `"endIdleAfter" is "0h". ${duration}`],
     ['{"defaults": []}', '"defaults" is []. It must be an object with cli, mode, model'],
     ['{"defaults": "yolo"}', '"defaults" is "yolo". It must be an object with cli, mode, model'],
-    ['{"defaults": {"mode": "docker"}}', '"defaults.mode" is "docker". It must be "yolo" or "native"'],
+    [
+      '{"defaults": {"mode": "tmux"}}',
+      '"defaults.mode" is "tmux". It must be "yolo" or "native" or "docker"',
+    ],
+    [
+      '{"docker": {"img": "x"}}',
+      'there is no key "docker.img". The keys are image, args, env, claude, codex, gateway',
+    ],
+    [
+      '{"docker": {"image": "-v"}}',
+      '"docker.image" is "-v". It must be the name of an image, such as "my-agents:latest"',
+    ],
+    [
+      '{"docker": {"env": ["A=b"]}}',
+      '"docker.env" is "A=b". It must be a list of names of variables, such as ["GH_TOKEN"]',
+    ],
+    [
+      '{"docker": {"args": "--network host"}}',
+      '"docker.args" is "--network host". It must be a list of arguments for "docker create", such as ["--network", "host"]',
+    ],
+    [
+      '{"docker": {"gateway": {"tokenFile": "token"}}}',
+      '"docker.gateway.tokenFile" is "token". It must be the absolute path of a file that holds a token of the gateway',
+    ],
+    [
+      '{"docker": {"gateway": true}}',
+      '"docker.gateway" is true. It must be false, or an object with url, tokenFile',
+    ],
     ['{"defaults": {"cli": "gpt"}}', '"defaults.cli" is "gpt". It must be "claude" or "codex"'],
     [
       '{"defaults": {"model": ""}}',
@@ -62,11 +106,11 @@ Deno.test("parseConfig() names the key that is wrong and what it may be", () => 
     ],
     [
       "[]",
-      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults",
+      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker",
     ],
     [
       "3",
-      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults",
+      "it is no JSON object. Its keys may be endIdleAfter, maxSessions, maxDepth, gatewayHosts, defaults, docker",
     ],
   ];
   for (const [text, complaint] of table) {

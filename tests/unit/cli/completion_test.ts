@@ -45,8 +45,8 @@ Deno.test("what fits depends on the words before the cursor", async (t) => {
   const rows: readonly (readonly [line: string, kind: string, words?: readonly string[]])[] = [
     ["create --cli ", "words", ["claude", "codex"]],
     ["create --cli=", "words", ["claude", "codex"]],
-    ["create -m ", "words", ["yolo", "native"]],
-    ["create --agent-arg --cli --mode ", "words", ["yolo", "native"]],
+    ["create -m ", "words", ["yolo", "native", "docker"]],
+    ["create --agent-arg --cli --mode ", "words", ["yolo", "native", "docker"]],
     ["create --agent-arg --mode -p x --sandbox ", "words", ["read-only", "workspace", "full"]],
     ["create -d --cli --mo", "words"],
     ["create -p ", "folders"],
@@ -93,10 +93,15 @@ Deno.test("an option that was given is not offered again, unless it may be repea
 
 Deno.test("an option that may stand alone lets options follow, and values", async () => {
   assert.ok((await asked(["zsh", "create", "--worktree", "--"])).words.includes("--mode"));
-  assert.deepEqual((await asked(["zsh", "create", "--worktree", "--mode", ""])).words, ["yolo", "native"]);
+  assert.deepEqual((await asked(["zsh", "create", "--worktree", "--mode", ""])).words, [
+    "yolo",
+    "native",
+    "docker",
+  ]);
   assert.deepEqual((await asked(["zsh", "create", "--worktree", "b", "--mode", ""])).words, [
     "yolo",
     "native",
+    "docker",
   ]);
 });
 

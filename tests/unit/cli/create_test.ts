@@ -80,10 +80,6 @@ Deno.test("create refuses what it can't start", async (t) => {
     t,
     refused([
       [
-        ["create", "-m", "docker"],
-        "--mode docker is not available in this version, only --mode yolo and --mode native are",
-      ],
-      [
         ["create", "--cli", "gpt"],
         "error: option '--cli <cli>' argument 'gpt' is invalid. Allowed choices are claude, codex.",
       ],

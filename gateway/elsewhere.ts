@@ -1,0 +1,250 @@
+/**
+ * The sessions of other hosts: each is asked where it lives, once it is proven to be the one that the registry means.
+ * That a host can't be reached changes nothing.
+ */
+
+import type { Deps } from "../lib/deps.ts";
+import { AppError, sessionNotFound } from "../lib/errors.ts";
+import type { InHand } from "../lib/in_hand.ts";
+import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
+import type { SessionUsage, WaitRequest, WaitResult } from "../lib/service.ts";
+import type { Session, SessionId } from "../lib/session.ts";
+import type { Store } from "../lib/store.ts";
+import { CarrierError } from "./carrier.ts";
+import { RemoteError } from "./ssh/carrier.ts";
+import { checkRemoteBin, type Destination } from "./ssh/command.ts";
+import { inFewWords, noAnswer } from "./ssh/failures.ts";
+import type { Hosts, HostService } from "./ssh/hosts.ts";
+
+/** For the answer of a host that is only one of several. */
+export const BOUND_MS = 5_000;
+/** Beyond a wait's own time, for the word that it is over. */
+const WAIT_GRACE_MS = 5_000;
+/** For what became of a create whose process is gone. */
+const SETTLE_TIMEOUT_MS = 10_000;
+
+export interface ElsewhereWorld {
+  readonly deps: Deps;
+  readonly store: Store;
+  readonly hosts: Hosts;
+  /** What this process is creating. */
+  readonly inHand: InHand;
+}
+
+/** What became of a session whose `create` did not come to its end. */
+export type Settled =
+  | { readonly kind: "adopted"; readonly row: RemoteSession }
+  | { readonly kind: "gone" }
+  | { readonly kind: "unknown"; readonly error: AppError };
+
+export interface Reached {
+  readonly row: RemoteSession;
+  readonly service: HostService;
+  readonly session: Session;
+}
+
+export class Elsewhere {
+  constructor(readonly world: ElsewhereWorld) {}
+
+  destination({ host, remoteBin }: Pick<RemoteSession, "host" | "remoteBin">): Destination {
+    return { host, remoteBin: remoteBin ?? usualRemoteBin(this.world.deps.env) };
+  }
+
+  service(row: Pick<RemoteSession, "host" | "remoteBin">): HostService {
+    return this.world.hosts.at(this.destination(row));
+  }
+
+  /**
+   * The session at its host, with what is known of it brought up to date.
+   *
+   * @param verb for errors.
+   * @throws AppError when its host can't be reached, does not know it, or has another session under its name.
+   */
+  async reach(found: RemoteSession, verb: string, signal?: AbortSignal): Promise<Reached> {
+    let row = found;
+    if (row.lifecycle === "creating") {
+      const settled = await this.settle(row, signal);
+      switch (settled.kind) {
+        case "adopted":
+          row = settled.row;
+          break;
+        case "gone":
+          throw sessionNotFound(row.id);
+        case "unknown":
+          throw settled.error;
+      }
+    }
+    const service = this.service(row);
+    let session: Session;
+    try {
+      session = await service.inspect(row.id);
+    } catch (error) {
+      if (error instanceof RemoteError && error.code === "not_found") throw unknownThere(row, verb);
+      throw error;
+    }
+    if (!isSameSession(row, session)) throw anotherThere(row, verb);
+    const known = this.world.store.heardOf(row, session);
+    if (known === null) throw sessionNotFound(row.id);
+    return { row: known, service, session: fromHost(session, known) };
+  }
+
+  /** What became of a `create`: nothing is begun, and nothing is forgotten unless its host says that there is none. */
+  async settle(row: RemoteSession, signal?: AbortSignal): Promise<Settled> {
+    const { store, inHand, deps } = this.world;
+    if (row.request === null || row.creator === null) return { kind: "unknown", error: stillCreating(row) };
+    const work = { name: row.token, worker: row.creator };
+    const [abandoned = false] = await inHand.abandoned([work], deps);
+    if (!abandoned) return { kind: "unknown", error: stillCreating(row) };
+    return await this.ask(row, store, signal);
+  }
+
+  /** As `settle()`, for whoever has given it up. */
+  async ask(row: RemoteSession, store: Store, signal?: AbortSignal): Promise<Settled> {
+    const late = AbortSignal.timeout(SETTLE_TIMEOUT_MS);
+    try {
+      const { session } = await this.service(row).create(
+        { ...row.request!, repeatOnly: true },
+        signal === undefined ? late : AbortSignal.any([late, signal]),
+      );
+      const known = store.heardOf(row, session);
+      return known === null ? { kind: "gone" } : { kind: "adopted", row: known };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (error instanceof RemoteError && error.code === "not_found") {
+        store.forgetRemote(row);
+        return { kind: "gone" };
+      }
+      return { kind: "unknown", error: notKnownYet(row, error) };
+    }
+  }
+
+  /** Rows of each host together. */
+  byHost(rows: readonly RemoteSession[]): RemoteSession[][] {
+    const groups = Map.groupBy(rows, (row) => {
+      const { host, remoteBin } = this.destination(row);
+      return JSON.stringify([host, remoteBin]);
+    });
+    return [...groups.values()];
+  }
+
+  /** Ends with its host's word on all of them, and a little after the request's own time at the latest. */
+  async *wait(
+    rows: readonly RemoteSession[],
+    request: WaitRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<WaitResult> {
+    const { clock } = this.world.deps;
+    const begun = clock.monotonic();
+    const reached = await Promise.all(rows.map((row) => this.reach(row, "wait", signal)));
+    const [first] = reached;
+    if (first === undefined) return;
+    const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
+    const over = new AbortController();
+    const stop = AbortSignal.any([signal, over.signal]);
+    const ids = rows.map(({ id }) => id);
+    const items = first.service.wait({ ...request, ids, timeoutMs }, stop)[Symbol.asyncIterator]();
+    const late = clock.sleep(timeoutMs + WAIT_GRACE_MS, stop).then(() => "late" as const);
+    try {
+      for (;;) {
+        const next = await Promise.race([items.next(), late]);
+        if (next === "late") {
+          if (signal.aborted) return;
+          throw noAnswer(first.row.host, Math.round((request.timeoutMs + WAIT_GRACE_MS) / 1000));
+        }
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      over.abort();
+      // One that can't be told any more is not waited for.
+      void Promise.resolve(items.return?.()).catch(() => {});
+    }
+  }
+
+  async usage(rows: readonly RemoteSession[]): Promise<SessionUsage[]> {
+    const parts = this.byHost(rows).map(async (group) => {
+      const reached = await Promise.all(group.map((row) => this.reach(row, "usage")));
+      return await reached[0]!.service.usage(group.map(({ id }) => id));
+    });
+    return (await Promise.all(parts)).flat();
+  }
+
+  /** What comes within the bound; else why it did not, in a few words. */
+  async bounded<T>(
+    host: string,
+    work: Promise<T>,
+  ): Promise<{ readonly value: T } | { readonly unreachable: string }> {
+    const done = new AbortController();
+    const late = this.world.deps.clock.sleep(BOUND_MS, done.signal).then(() => null);
+    const value = work.then((value) => ({ value }));
+    value.catch(() => {});
+    try {
+      return await Promise.race([value, late]) ?? { unreachable: `no answer within ${BOUND_MS / 1000} s` };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return { unreachable: error instanceof CarrierError ? inFewWords(error) : `${host}: ${error.message}` };
+    } finally {
+      done.abort();
+    }
+  }
+}
+
+/** From `DEV_SESSIONS_REMOTE_BIN`. @throws AppError (usage) */
+export function usualRemoteBin(env: Deps["env"]): string | null {
+  const bin = env["DEV_SESSIONS_REMOTE_BIN"] ?? "";
+  return bin === "" ? null : checkRemoteBin(bin);
+}
+
+function unknownThere({ id, host }: RemoteSession, verb: string): AppError {
+  return new AppError(
+    "not_found",
+    `Remote ${verb} on ${host} failed: Session not found: ${id}`,
+    `It was forgotten there. Forget it here, too, with: dev-sessions kill ${id}`,
+  );
+}
+
+function anotherThere({ id, host }: RemoteSession, verb: string): AppError {
+  return new AppError(
+    "not_found",
+    `Remote ${verb} on ${host} failed: Session not found: ${id}`,
+    `Another session has this name there now. Forget the one that was here with: dev-sessions kill ${id}`,
+  );
+}
+
+function stillCreating({ id, host }: RemoteSession): AppError {
+  return new AppError(
+    "not_delivered",
+    `Cannot use "${id}": it is still being created on ${host}. Try again when its create has returned`,
+  );
+}
+
+function notKnownYet({ id, host }: RemoteSession, cause: AppError): AppError {
+  const why = `The create of "${id}" was broken off, and only ${host} can say what became of it`;
+  return new AppError(
+    cause.code,
+    cause.message,
+    [cause.detail, why].filter((part) => part !== null).join("\n"),
+    {
+      cause,
+    },
+  );
+}
+
+export function isUnreachable(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === "transport";
+}
+
+/** Of ids, those that are sessions of other hosts. */
+export function partition(
+  ids: readonly SessionId[],
+  store: Pick<Store, "findRemote">,
+): { readonly here: SessionId[]; readonly elsewhere: RemoteSession[] } {
+  const here: SessionId[] = [];
+  const elsewhere: RemoteSession[] = [];
+  for (const id of new Set(ids)) {
+    const row = store.findRemote(id);
+    if (row === null) here.push(id);
+    else elsewhere.push(row);
+  }
+  return { here, elsewhere };
+}

@@ -1,0 +1,113 @@
+/** What other hosts say of their sessions: all hosts at once, each within a bound, and one that says nothing is named. */
+
+import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
+import { asSummary } from "../lib/remote_session.ts";
+import { AppError } from "../lib/errors.ts";
+import type { ListedSession, SessionUsage } from "../lib/service.ts";
+import type { Session } from "../lib/session.ts";
+import type { Elsewhere } from "./elsewhere.ts";
+import { RemoteError } from "./ssh/carrier.ts";
+
+const FORGOTTEN_THERE = "its host does not know it any more";
+
+/** By creation within each host; the rows of a host that can't be asked stand as they are known. */
+export async function listElsewhere(
+  elsewhere: Elsewhere,
+  rows: readonly RemoteSession[],
+  all: boolean,
+): Promise<ListedSession[]> {
+  const asked = all ? rows : rows.filter(({ lifecycle }) => lifecycle !== "ended");
+  const parts = elsewhere.byHost(asked).map(async (group) => {
+    const { host } = group[0]!;
+    const answer = await elsewhere.bounded(host, listHost(elsewhere, group, all));
+    if ("value" in answer) return answer.value;
+    return group.map((row) => cached(row, answer.unreachable));
+  });
+  const listed = (await Promise.all(parts)).flat();
+  return listed.filter(({ state }) => all || state !== "gone");
+}
+
+async function listHost(
+  elsewhere: Elsewhere,
+  group: readonly RemoteSession[],
+  all: boolean,
+): Promise<ListedSession[]> {
+  const { store, deps } = elsewhere.world;
+  const service = elsewhere.service(group[0]!);
+  const found = new Map((await service.list({ all, group: null })).map((one) => [one.session.id, one]));
+  const listed: ListedSession[] = [];
+  for (const row of group) {
+    if (row.lifecycle === "creating") {
+      const settled = await elsewhere.settle(row);
+      if (settled.kind === "unknown") listed.push(cached(row, null));
+      if (settled.kind !== "adopted") continue;
+    }
+    const one = found.get(row.id);
+    if (one !== undefined && isSameSession(row, one.session)) {
+      const known = store.heardOf(row, one.session) ?? row;
+      listed.push({ ...one, session: summary(one.session, known) });
+      continue;
+    }
+    const session = await inspected(elsewhere, row);
+    if (session === null) {
+      const end = { at: new Date(deps.clock.now()).toISOString(), reason: FORGOTTEN_THERE };
+      store.endRemote(row, end);
+      listed.push({ session: asSummary(store.findRemote(row.id) ?? row), state: "gone", pending: null });
+      continue;
+    }
+    const known = store.heardOf(row, session) ?? row;
+    const state = session.lifecycle === "ended" ? "gone" : "unknown";
+    listed.push({ session: summary(session, known), state, pending: null });
+  }
+  return listed;
+}
+
+/** Null when its host does not know it. */
+async function inspected(elsewhere: Elsewhere, row: RemoteSession): Promise<Session | null> {
+  try {
+    const session = await elsewhere.service(row).inspect(row.id);
+    return isSameSession(row, session) ? session : null;
+  } catch (error) {
+    if (error instanceof RemoteError && error.code === "not_found") return null;
+    throw error;
+  }
+}
+
+function cached(row: RemoteSession, unreachable: string | null): ListedSession {
+  const state = row.lifecycle === "ended" ? "gone" : "unknown";
+  return {
+    session: asSummary(row),
+    state,
+    pending: null,
+    ...(unreachable === null ? {} : { unreachable }),
+  };
+}
+
+function summary(session: ListedSession["session"], row: RemoteSession): ListedSession["session"] {
+  return fromHost(session as Session, row);
+}
+
+/** Of live ones; null for those whose host can't be asked now. */
+export async function usageElsewhere(
+  elsewhere: Elsewhere,
+  rows: readonly RemoteSession[],
+): Promise<SessionUsage[]> {
+  const parts = elsewhere.byHost(rows).map(async (group) => {
+    const ids = group.map(({ id }) => id);
+    const answer = await elsewhere.bounded(group[0]!.host, usageOfHost(elsewhere, group));
+    return "value" in answer ? answer.value : ids.map((id) => ({ id, usage: null }));
+  });
+  return (await Promise.all(parts)).flat();
+}
+
+async function usageOfHost(elsewhere: Elsewhere, group: readonly RemoteSession[]): Promise<SessionUsage[]> {
+  const known = await Promise.all(group.map(async (row) => {
+    try {
+      return (await elsewhere.reach(row, "usage")).row.id;
+    } catch (error) {
+      if (error instanceof AppError && error.code === "not_found") return null;
+      throw error;
+    }
+  }));
+  return await elsewhere.service(group[0]!).usage(known.filter((id) => id !== null));
+}

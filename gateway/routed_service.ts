@@ -1,0 +1,277 @@
+/**
+ * SessionService over this machine and other hosts: each id goes to where the registry says that its session lives.
+ * What concerns this machine alone is passed on at once. Long because the interface is.
+ */
+
+import type { Deps } from "../lib/deps.ts";
+import type { EventRecord } from "../lib/events.ts";
+import type { Expanded, ExpandRequest } from "../lib/groups.ts";
+import type { Manager } from "../lib/manager.ts";
+import type { RemoteSession } from "../lib/remote_session.ts";
+import type {
+  CreateRequest,
+  CreateResult,
+  EventsRequest,
+  GoalRequest,
+  GoalResult,
+  InterruptOutcome,
+  InterruptRequest,
+  KillResult,
+  KillSelector,
+  ListedSession,
+  PruneResult,
+  PruneSelector,
+  RespondRequest,
+  RespondResult,
+  ResumeRequest,
+  ResumeResult,
+  SendOutcome,
+  SendRequest,
+  SessionService,
+  SessionUsage,
+  TerminalCommand,
+  WaitRequest,
+  WaitResult,
+} from "../lib/service.ts";
+import type { LogEntry, Session, SessionId, TurnState } from "../lib/session.ts";
+import type { Store } from "../lib/store.ts";
+import type { Elsewhere } from "./elsewhere.ts";
+import type { Hosts } from "./ssh/hosts.ts";
+
+export interface RoutedWorld {
+  readonly deps: Deps;
+  readonly store: Store;
+}
+
+/** What the requests of one process share. */
+class Shared {
+  hosts: Promise<Hosts> | null = null;
+}
+
+export class RoutedService implements SessionService {
+  #elsewhere: Promise<Elsewhere> | null = null;
+
+  constructor(
+    /** The sessions of this machine. */
+    readonly local: Manager,
+    private readonly world: RoutedWorld,
+    private readonly shared: Shared = new Shared(),
+  ) {}
+
+  /** The same service for one of many requests; only for those who may use everything. */
+  forRequest(): RoutedService {
+    return new RoutedService(this.local.forRequest(), this.world, this.shared);
+  }
+
+  /** Lets go of what is only kept ready; only while no request is at work. */
+  async rest(): Promise<void> {
+    await this.#closeHosts();
+    await this.local.rest();
+  }
+
+  async close(): Promise<void> {
+    await this.#closeHosts();
+    await this.local.close();
+  }
+
+  async expand(request: ExpandRequest): Promise<Expanded> {
+    if (!this.world.store.hasRemotes()) return await this.local.expand(request);
+    const { expandEverywhere } = await import("./routing.ts");
+    return expandEverywhere(request, this.world.store);
+  }
+
+  async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
+    if (request.host === undefined) return await this.local.create(request, signal);
+    const { checkHost } = await import("./ssh/command.ts");
+    checkHost(request.host);
+    const own = await this.local.forCreateElsewhere(request);
+    const { RemoteCreation } = await import("./remote_creation.ts");
+    return await new RemoteCreation(await this.#there(), own).run(signal);
+  }
+
+  async send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome> {
+    const row = this.#remote(request.id);
+    if (row === null) return await this.local.send(request, signal);
+    const { sentElsewhere } = await import("./routing.ts");
+    const asked = sentElsewhere(request, row, this.world.store);
+    const { service } = await (await this.#there()).reach(row, "send", signal);
+    return await service.send(asked, signal);
+  }
+
+  async interrupt(request: InterruptRequest, signal: AbortSignal): Promise<InterruptOutcome> {
+    const row = this.#remote(request.id);
+    if (row === null) return await this.local.interrupt(request, signal);
+    const { service } = await (await this.#there()).reach(row, "interrupt", signal);
+    return await service.interrupt({ ...request, sender: null }, signal);
+  }
+
+  async *wait(request: WaitRequest, signal: AbortSignal): AsyncGenerator<WaitResult> {
+    if (!this.#anyRemote(request.ids)) return yield* this.local.wait(request, signal);
+    const { waitEverywhere } = await import("./routing.ts");
+    yield* waitEverywhere(request, this.local, await this.#there(), signal);
+  }
+
+  async status(id: SessionId, options = { explain: false }): Promise<TurnState> {
+    const row = this.#remote(id);
+    if (row === null) return await this.local.status(id, options);
+    const { service } = await (await this.#there()).reach(row, "status");
+    return await service.status(id, options);
+  }
+
+  async respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult> {
+    const row = this.#remote(request.id);
+    if (row === null) return await this.local.respond(request, signal);
+    const { service } = await (await this.#there()).reach(row, "respond", signal);
+    return await service.respond({ ...request, caller: null }, signal);
+  }
+
+  async goal(request: GoalRequest, signal: AbortSignal): Promise<GoalResult> {
+    const row = this.#remote(request.id);
+    if (row === null) return await this.local.goal(request, signal);
+    const { service } = await (await this.#there()).reach(row, "goal", signal);
+    return await service.goal(request, signal);
+  }
+
+  async lastMessages(id: SessionId, count: number, receipt: string | null = null): Promise<string[]> {
+    const row = this.#remote(id);
+    if (row === null) return await this.local.lastMessages(id, count, receipt);
+    const { service } = await (await this.#there()).reach(row, "last-message");
+    return await service.lastMessages(id, count, receipt);
+  }
+
+  async *logs(
+    id: SessionId,
+    options = { follow: false },
+    signal: AbortSignal = new AbortController().signal,
+  ): AsyncGenerator<LogEntry> {
+    const row = this.#remote(id);
+    if (row === null) return yield* this.local.logs(id, options, signal);
+    const { service } = await (await this.#there()).reach(row, "logs", signal);
+    yield* service.logs(id, options, signal);
+  }
+
+  async *events(request: EventsRequest, signal: AbortSignal): AsyncGenerator<EventRecord> {
+    const { store, deps } = this.world;
+    if (request.ids === null || !this.#anyRemote(request.ids)) {
+      if (request.ids === null && store.hasRemotes()) {
+        const { leftOutNote } = await import("./routing.ts");
+        const line = leftOutNote(store.listRemotes());
+        if (line !== null) deps.terminal.writeErr(`[dev-sessions] ${line}\n`);
+      }
+      return yield* this.local.events(request, signal);
+    }
+    const { placeOfEvents } = await import("./routing.ts");
+    const rows = placeOfEvents(request.ids, store);
+    const there = await this.#there();
+    const reached = await Promise.all(rows.map((row) => there.reach(row, "events", signal)));
+    yield* reached[0]!.service.events(request, signal);
+  }
+
+  async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
+    const here = await this.local.list(options);
+    const rows = this.world.store.listRemotes()
+      .filter(({ group }) => options.group === null || group === options.group);
+    if (rows.length === 0) return here;
+    const { listElsewhere } = await import("./remote_listing.ts");
+    const { byCreation } = await import("../lib/session_checks.ts");
+    const there = await listElsewhere(await this.#there(), rows, options.all);
+    return [...here, ...there.sort((a, b) => byCreation(a.session, b.session))];
+  }
+
+  async inspect(id: SessionId): Promise<Session> {
+    const row = this.#remote(id);
+    if (row === null) return await this.local.inspect(id);
+    return (await (await this.#there()).reach(row, "inspect")).session;
+  }
+
+  async usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]> {
+    if (!this.world.store.hasRemotes()) return await this.local.usage(ids);
+    const there = await this.#there();
+    if (ids === null) {
+      const live = this.world.store.listRemotes().filter(({ lifecycle }) => lifecycle === "active");
+      const { usageElsewhere } = await import("./remote_listing.ts");
+      const [here, elsewhere] = await Promise.all([this.local.usage(null), usageElsewhere(there, live)]);
+      return [...here, ...elsewhere];
+    }
+    const { partition } = await import("./elsewhere.ts");
+    const { here, elsewhere } = partition(ids, this.world.store);
+    const parts = await Promise.all([
+      here.length === 0 ? [] : this.local.usage(here),
+      there.usage(elsewhere),
+    ]);
+    const known = new Map(parts.flat().map((one) => [one.id, one]));
+    return [...new Set(ids)].flatMap((id) => known.get(id) ?? []);
+  }
+
+  async kill(selector: KillSelector): Promise<KillResult> {
+    if (!this.world.store.hasRemotes()) return await this.local.kill(selector);
+    const { killEverywhere } = await import("./routing.ts");
+    return await killEverywhere(selector, this.local, await this.#there());
+  }
+
+  async resume(request: ResumeRequest, signal: AbortSignal): Promise<ResumeResult> {
+    const row = this.#remote(request.id);
+    if (row === null) return await this.local.resume(request, signal);
+    const { assertMayResume } = await import("./routing.ts");
+    const there = await this.#there();
+    const { service, session } = await there.reach(row, "resume", signal);
+    assertMayResume(session, request.caller, this.world.store);
+    const resumed = await service.resume({ ...request, caller: null }, signal);
+    const known = this.world.store.heardOf(row, resumed.session) ?? row;
+    const { fromHost } = await import("../lib/remote_session.ts");
+    return { ...resumed, session: fromHost(resumed.session, known) };
+  }
+
+  async prune(selector: PruneSelector): Promise<PruneResult> {
+    if (!this.world.store.hasRemotes()) return await this.local.prune(selector);
+    const { pruneEverywhere } = await import("./routing.ts");
+    return await pruneEverywhere(selector, this.local, await this.#there());
+  }
+
+  async attachCommand(id: SessionId): Promise<TerminalCommand> {
+    const row = this.#remote(id);
+    if (row === null) return await this.local.attachCommand(id);
+    const { service, session } = await (await this.#there()).reach(row, "attach");
+    const { assertActive } = await import("../lib/session_checks.ts");
+    assertActive(session, "attach to");
+    return await service.attachCommand(id);
+  }
+
+  #remote(id: SessionId): RemoteSession | null {
+    return this.world.store.findRemote(id);
+  }
+
+  #anyRemote(ids: readonly SessionId[]): boolean {
+    return ids.some((id) => this.#remote(id) !== null);
+  }
+
+  async #there(): Promise<Elsewhere> {
+    return await (this.#elsewhere ??= this.#load());
+  }
+
+  async #load(): Promise<Elsewhere> {
+    const { deps, store } = this.world;
+    const [{ Elsewhere }, { Hosts }] = await Promise.all([
+      import("./elsewhere.ts"),
+      import("./ssh/hosts.ts"),
+    ]);
+    const note = (line: string) => deps.terminal.writeErr(`[dev-sessions] ${line}\n`);
+    const world = { env: deps.env, clock: deps.clock, note };
+    this.shared.hosts ??= Promise.resolve(new Hosts(world, deps.randomUuid));
+    return new Elsewhere({ deps, store, hosts: await this.shared.hosts, inHand: this.local.inHand });
+  }
+
+  async #closeHosts(): Promise<void> {
+    const hosts = await this.shared.hosts;
+    this.shared.hosts = null;
+    this.#elsewhere = null;
+    hosts?.close();
+  }
+}
+
+/** @throws AppError when the registry can't be read. */
+export async function openRouted(deps: Deps): Promise<RoutedService> {
+  const { openManager } = await import("../lib/manager.ts");
+  const { manager, store } = await openManager(deps);
+  return new RoutedService(manager, { deps, store });
+}

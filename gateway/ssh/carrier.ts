@@ -1,0 +1,213 @@
+/**
+ * The wire through ssh: one connection for all requests, opened by the first one, opened again after it broke. What
+ * ssh says when it fails becomes an error that helps; what the other end says stays as it was said.
+ */
+
+import { AppError, type ErrorCode } from "../../lib/errors.ts";
+import type { Clock } from "../../lib/deps.ts";
+import type { Operation } from "../../lib/wire.ts";
+import type { Peer } from "../../lib/wire/handshake.ts";
+import { type CallOptions, type Carrier, CarrierError } from "../carrier.ts";
+import type { Destination } from "./command.ts";
+import { brokenConnection, connectFailure, inFewWords, noSsh } from "./failures.ts";
+import { type SshLink, startSsh } from "./link.ts";
+
+/** A connection that nobody uses is closed; ssh keeps its own for a minute after that. */
+const IDLE_MS = 60_000;
+
+export interface SshWorld {
+  readonly env: Readonly<Record<string, string>>;
+  readonly clock: Pick<Clock, "monotonic" | "sleep">;
+  /** One complete line for people. */
+  readonly note: (line: string) => void;
+}
+
+/** What the other end threw. */
+export class RemoteError extends AppError {
+  constructor(code: ErrorCode, message: string, detail: string | null, readonly said: string) {
+    super(code, message, detail);
+  }
+}
+
+export class SshCarrier implements Carrier {
+  readonly where: string;
+  #link: Promise<SshLink> | null = null;
+  #open: SshLink | null = null;
+  #peer: Peer | null = null;
+  #running = 0;
+  #idle: AbortController | null = null;
+  /** Since the connection that a stream lasts on has broken. */
+  #lost = false;
+
+  constructor(readonly destination: Destination, private readonly world: SshWorld) {
+    this.where = destination.host;
+  }
+
+  peer(): Peer | null {
+    return this.#open?.carrier.peer() ?? this.#peer;
+  }
+
+  /** The home folder of the user there. @throws AppError when there is no way to dev-sessions there. */
+  async home(signal?: AbortSignal): Promise<string | null> {
+    return (await this.#connected(signal)).carrier.home();
+  }
+
+  async call(operation: Operation, request: unknown, options: CallOptions): Promise<unknown> {
+    const link = await this.#connected(options.signal).catch((error) => {
+      // ssh has its own patience; a user who waits for one answer needs no further attempts.
+      throw error instanceof CarrierError ? hopeless(error) : error;
+    });
+    return await this.#used(async () => {
+      try {
+        return await link.carrier.call(operation, request, options);
+      } catch (error) {
+        throw await this.#explained(operation, link, error);
+      }
+    });
+  }
+
+  async *stream(operation: Operation, request: unknown, options: CallOptions): AsyncGenerator<unknown> {
+    const wasOpen = this.#peer !== null;
+    const lasts = operation === "wait" || (request as { follow?: boolean }).follow === true;
+    let link: SshLink;
+    try {
+      link = await this.#connected(options.signal);
+    } catch (error) {
+      throw error instanceof CarrierError && !wasOpen ? hopeless(error) : error;
+    }
+    if (this.#lost) {
+      this.#lost = false;
+      this.world.note(`${this.where} can be reached again`);
+    }
+    this.#begin();
+    try {
+      yield* link.carrier.stream(operation, request, options);
+    } catch (error) {
+      const explained = await this.#explained(operation, link, error);
+      if (lasts && explained instanceof CarrierError && !options.signal?.aborted && !this.#lost) {
+        this.#lost = true;
+        this.world.note(
+          `lost the connection to ${this.where} (${inFewWords(explained)}); trying to get it back`,
+        );
+      }
+      throw explained;
+    } finally {
+      this.#end();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#idle?.abort();
+    const link = this.#link;
+    this.#link = null;
+    this.#open = null;
+    (await link?.catch(() => null))?.close();
+  }
+
+  /** Ends also what is only being opened. */
+  abandon(): void {
+    this.#idle?.abort();
+    this.#starting?.kill();
+    void this.close();
+  }
+  #starting: SshLink | null = null;
+
+  async #connected(signal: AbortSignal | undefined): Promise<SshLink> {
+    if (signal?.aborted) throw new AppError("interrupted", "Interrupted");
+    const connecting = this.#link ??= this.#connect();
+    const stopped = Promise.withResolvers<never>();
+    const stop = () => stopped.reject(new AppError("interrupted", "Interrupted"));
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      return await Promise.race([connecting, stopped.promise]);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  async #connect(): Promise<SshLink> {
+    try {
+      const link = startSsh(this.destination, this.world);
+      if (link === null) throw noSsh(this.where);
+      this.#starting = link;
+      try {
+        await link.carrier.greeted();
+      } catch (error) {
+        const ended = await link.ended();
+        link.kill();
+        if (!(error instanceof CarrierError)) throw error;
+        throw connectFailure(this.destination, { ...ended, printed: error.detail });
+      } finally {
+        this.#starting = null;
+      }
+      this.#open = link;
+      this.#peer = link.carrier.peer();
+      void link.gone.then(() => this.#forget(link));
+      return link;
+    } catch (error) {
+      this.#link = null;
+      throw error;
+    }
+  }
+
+  #forget(link: SshLink): void {
+    if (this.#open !== link) return;
+    this.#open = null;
+    this.#link = null;
+  }
+
+  async #explained(operation: Operation, link: SshLink, error: unknown): Promise<unknown> {
+    if (error instanceof CarrierError) {
+      this.#forget(link);
+      const ended = await link.ended();
+      link.kill();
+      return brokenConnection(this.where, ended);
+    }
+    if (!(error instanceof AppError) || error.code === "interrupted") return error;
+    return new RemoteError(
+      error.code,
+      `Remote ${verbOf(operation)} on ${this.where} failed: ${error.message}`,
+      error.detail,
+      error.message,
+    );
+  }
+
+  async #used<T>(work: () => Promise<T>): Promise<T> {
+    this.#begin();
+    try {
+      return await work();
+    } finally {
+      this.#end();
+    }
+  }
+
+  #begin(): void {
+    this.#running++;
+    this.#idle?.abort();
+    this.#idle = null;
+  }
+
+  #end(): void {
+    if (--this.#running > 0 || this.#open === null) return;
+    const idle = this.#idle = new AbortController();
+    void this.world.clock.sleep(IDLE_MS, idle.signal).then(() => {
+      if (!idle.signal.aborted) void this.close();
+    });
+  }
+}
+
+/** What a user calls it. */
+export function verbOf(operation: Operation): string {
+  switch (operation) {
+    case "lastMessages":
+      return "last-message";
+    case "attachCommand":
+      return "attach";
+    default:
+      return operation;
+  }
+}
+
+function hopeless(error: CarrierError): CarrierError {
+  return new CarrierError(error.message, { ...error.told, hopeless: true }, error.detail, { cause: error });
+}
