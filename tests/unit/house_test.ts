@@ -18,8 +18,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What all agents have in common.
   "backends": ["lib"],
   "backends/registry.ts": ["lib", "backends", "backends/claude", "backends/codex"],
-  "backends/claude": ["lib", "backends"],
-  "backends/codex": ["lib", "backends"],
+  "backends/claude": ["lib", "backends", "backends/docker"],
+  "backends/codex": ["lib", "backends", "backends/docker"],
+  // A container calls the gateway of its host: it gets a token of it.
+  "backends/docker": ["lib", "gateway"],
   "gateway": ["lib"],
 };
 
