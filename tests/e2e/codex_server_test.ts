@@ -9,7 +9,7 @@ import { connectServer } from "../../backends/codex/server.ts";
 import { stopIfOurs } from "../../backends/codex/stop_server.ts";
 import { AppError } from "../../lib/errors.ts";
 import { type CodexSandbox, createCodexSandbox } from "../support/codex_sandbox.ts";
-import { ensureCodex } from "../support/codex_install.ts";
+import { ensureCodex } from "../support/agent_install.ts";
 import { endOfTurn, replyOf, requestOf, startThread, textInput, turnOf } from "../support/codex_turns.ts";
 import { eventually } from "../support/harness.ts";
 import { isRunning } from "../support/processes.ts";

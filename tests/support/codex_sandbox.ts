@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Deps } from "../../lib/deps.ts";
 import { controlSocket } from "../../lib/paths.ts";
 import { realDeps } from "../../lib/real_deps.ts";
-import { ensureCodex } from "./codex_install.ts";
+import { ensureCodex } from "./agent_install.ts";
 import { type CodexModel, startCodexModel } from "./codex_model.ts";
 import { createSandbox, eventually, type RunningCommand, type RunSettings, type Sandbox } from "./harness.ts";
 import { writeStubCodex } from "./stub_codex_server.ts";
