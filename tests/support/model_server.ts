@@ -19,6 +19,9 @@ export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
+/** How a reply ends that is not to come to its end. */
+const CUT = new Error("scripted cut");
+
 export class Gates {
   readonly #gates = new Map<
     string,
@@ -77,7 +80,7 @@ export class Reading {
         const { done, value } = await source.next();
         if (gone.signal.aborted) return;
         if (!done) return controller.enqueue(encoder.encode(value));
-        if (options.cut) controller.error(new Error("scripted cut"));
+        if (options.cut) controller.error(CUT);
         else controller.close();
       },
       cancel: () => gone.abort(),
@@ -121,6 +124,12 @@ export async function serveModel(
   const server = Deno.serve({
     hostname,
     port,
+    onError: (error) => {
+      // Who has gone in the middle of its request is no error of ours.
+      const isOurs = error !== CUT && !(error instanceof Deno.errors.BadResource);
+      if (isOurs) Deno.stderr.writeSync(new TextEncoder().encode(`${Deno.inspect(error)}\n`));
+      return new Response(null, { status: 500 });
+    },
     onListen: (address) => started.resolve(`http://${hostname}:${address.port}`),
   }, async (request) => {
     const path = new URL(request.url).pathname;
