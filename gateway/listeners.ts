@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { AppError, messageOf } from "../lib/errors.ts";
 import type { Deps } from "../lib/deps.ts";
 import { shownAddress } from "./bind.ts";
+import { answerJson } from "./http_answers.ts";
 import { closeOnExec } from "./close_on_exec.ts";
 import { portHolder } from "./port_holder.ts";
 import type { RequestLine } from "./log.ts";
@@ -80,6 +81,8 @@ export class Listeners {
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       keepAliveTimeout: IDLE_CONNECTION_MS,
+      // We look at it ourselves, and say why.
+      requireHostHeader: false,
     });
     server.maxConnections = MAX_CONNECTIONS;
     server.on("request", (request, response) => void this.handle(via, request, response, () => {}));
@@ -87,6 +90,13 @@ export class Listeners {
       "checkContinue",
       (request, response) => void this.handle(via, request, response, () => response.writeContinue()),
     );
+    server.on("checkExpectation", (_request, response) => {
+      const error = { code: "usage", message: "Cannot do what the request expects", detail: null };
+      response.setHeader("connection", "close");
+      answerJson(response, 417, { error });
+    });
+    // A proxy is what the gateway is not, and without a word the connection would be closed.
+    server.on("connect", (_request, socket) => socket.end(notUnderstood(new Error("CONNECT"))));
     server.on("clientError", (error, socket) => {
       if (socket.writable) socket.end(notUnderstood(error));
       else socket.destroy();

@@ -147,15 +147,18 @@ function parsedAnswer(text: string): Answered | null {
   };
 }
 
+/** Chunks are counted in bytes. */
 function unchunked(text: string): string {
-  let rest = text;
+  const bytes = new TextEncoder().encode(text);
+  const decoder = new TextDecoder();
   let body = "";
-  for (;;) {
-    const [, size, after] = /^([0-9a-f]+)\r\n([\s\S]*)$/i.exec(rest) ?? [];
-    if (size === undefined || after === undefined || Number.parseInt(size, 16) === 0) return body;
-    const length = Number.parseInt(size, 16);
-    body += after.slice(0, length);
-    rest = after.slice(length + 2);
+  for (let at = 0;;) {
+    const [line, size] = /^([0-9a-f]+)\r\n/i.exec(decoder.decode(bytes.slice(at, at + 20))) ?? [];
+    const length = Number.parseInt(size ?? "0", 16);
+    if (line === undefined || length === 0) return body;
+    at += line.length;
+    body += decoder.decode(bytes.slice(at, at + length));
+    at += length + 2;
   }
 }
 
@@ -339,7 +342,7 @@ class Nonsense {
 
   #request(headers: readonly string[], body: Uint8Array, line?: string): Uint8Array {
     const first = line ??
-      `${this.#one(["POST", "POST", "POST", "GET", "PUT"])} /v1/${this.#operation} HTTP/1.1`;
+      `${this.#one([..."PPPPPPP"].map(() => "POST").concat("GET", "PUT"))} /v1/${this.#operation} HTTP/1.1`;
     const head = [first, ...headers, `Content-Length: ${body.length}`, "Connection: close", "", ""];
     return joined(new TextEncoder().encode(head.join("\r\n")), body);
   }
@@ -482,7 +485,7 @@ Deno.test(
           throw new Error(shown(), { cause: error });
         }
         try {
-          check(got, statuses);
+          check(got, new TextDecoder().decode(bytes.slice(0, 5)) === "HEAD ", statuses);
         } catch (error) {
           throw new Error(`${shown()}\n${JSON.stringify(got.text.slice(0, 1_500))}`, { cause: error });
         }
@@ -512,15 +515,19 @@ Deno.test(
   },
 );
 
-function check({ text, given }: { text: string; given: boolean }, statuses: Map<number, number>): void {
+function check(
+  { text, given }: { text: string; given: boolean },
+  isHead: boolean,
+  statuses: Map<number, number>,
+): void {
   // Half a request that breaks off has no answer.
   if (!given && /^(HTTP\/1\.1 100 Continue\r\n\r\n)?$/.test(text)) return;
   const answer = parsedAnswer(text);
   const status = answer?.status ?? 0;
   statuses.set(status, (statuses.get(status) ?? 0) + 1);
-  if (answer === null) return;
+  ok(answer !== null, "the connection was closed without a word");
   ok(status < 500, `${status}`);
-  if (answer.body === "") return;
+  if (isHead && answer.body === "") return;
   switch (answer.type) {
     case "application/json":
       JSON.parse(answer.body);

@@ -9,6 +9,13 @@ export const NOT_RUN: Readonly<Record<string, Readonly<Record<string, string>>>>
     "$ dev-sessions gateway install": "it needs systemd; tests/hosts/service_test.ts runs it, and compares",
     "$ dev-sessions gateway uninstall": "it needs systemd; tests/hosts/service_test.ts runs it, and compares",
   },
+  "docs/containers.md": {
+    "(umask 077; dev-sessions gateway token create -q --root ~/proj > ~/proj.token)":
+      "it needs a container engine, and an image of the reader's; containers_test.ts does the same",
+    "dev-sessions gateway --bind docker": "it needs a container engine; containers_test.ts does the same",
+    "docker run --rm -it --add-host host.docker.internal:host-gateway \\":
+      "it needs a container engine, and an image of the reader's; containers_test.ts does the same",
+  },
   "CONTRIBUTING.md": {
     "deno task ok": "it is a run of the tests, such as this one is part of",
   },
