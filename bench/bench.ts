@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CLAUDE_VERSION, CODEX_VERSION, ensureClaude, ensureCodex } from "../tests/support/agent_install.ts";
 import { benchCodex } from "./codex.ts";
 import { benchCreate } from "./create.ts";
+import { benchGateway } from "./gateway.ts";
 import { benchList } from "./list.ts";
 import { BUNDLE, CHECKOUT, type Figure } from "./measure.ts";
 import { benchSend } from "./send.ts";
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   send: benchSend,
   create: benchCreate,
   codex: benchCodex,
+  gateway: benchGateway,
 };
 const FIGURES = join(CHECKOUT, "bench", "figures.md");
 
@@ -28,7 +30,7 @@ function write(stream: typeof Deno.stdout, text: string): void {
 }
 
 function shown(value: number, unit: Figure["unit"]): string {
-  const digits = unit === "" ? 0 : 1;
+  const digits = unit === "" || unit === "/s" ? 0 : 1;
   return `${value.toFixed(digits)}${unit === "" ? "" : ` ${unit}`}`;
 }
 
@@ -38,7 +40,7 @@ function table(figures: readonly Figure[]): string {
     shown(value, unit),
     ...(spread === null ? ["", ""] : spread.map((one) => shown(one, unit))),
     goal === null ? "" : unit === "" ? String(goal) : `${goal} ${unit}`,
-    goal === null ? "" : value <= goal ? "yes" : "**no**",
+    goal === null ? "" : (unit === "/s" ? value >= goal : value <= goal) ? "yes" : "**no**",
     String(n),
   ]);
   const all = [["what", "median", "best", "p90", "goal", "met", "n"], ...rows];

@@ -13,7 +13,8 @@ export interface Figure {
   readonly what: string;
   /** Median of the samples. */
   readonly value: number;
-  readonly unit: "ms" | "MB" | "s" | "";
+  /** `/s` is a rate: more is better. */
+  readonly unit: "ms" | "MB" | "s" | "/s" | "";
   /** Null: a figure for comparison. */
   readonly goal: number | null;
   /** Smallest sample and ninth decile; null where there is but one sample. */

@@ -28,6 +28,21 @@ export async function checkFolder(scope: Scope, path: string): Promise<CheckedFo
 }
 
 /**
+ * A container engine takes a folder by its name, when it starts the container. Whoever has a root mounted can put a link
+ * to elsewhere below it at that moment, and take it away again; a root itself he can't replace.
+ *
+ * @throws AppError (refused)
+ */
+export function assertIsRoot({ roots }: Scope, { path }: CheckedFolder, action: string): void {
+  if (roots.some(({ real }) => real === path)) return;
+  throw new AppError(
+    "refused",
+    `Cannot ${action}: in docker mode the workspace must be a root of the token itself, and "${path}" is only below ` +
+      `one. Make a token for it on the host with: dev-sessions gateway token create --root ${path}`,
+  );
+}
+
+/**
  * Whether the agent that was just started works in the folder that was checked: someone may have put another one into
  * its place meanwhile.
  */

@@ -98,11 +98,9 @@ async function readText(request: IncomingMessage): Promise<string> {
   };
   request.on("data", take);
   request.on("end", done.resolve);
-  request.on("error", done.reject);
-  request.on(
-    "close",
-    () => done.reject(httpError(400, "usage", "Cannot understand the request: it broke off")),
-  );
+  const brokeOff = () => done.reject(httpError(400, "usage", "Cannot understand the request: it broke off"));
+  request.on("error", brokeOff);
+  request.on("close", brokeOff);
   await done.promise;
   const bytes = new Uint8Array(length);
   let at = 0;

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { AppError, messageOf } from "../lib/errors.ts";
 import type { Deps } from "../lib/deps.ts";
 import { shownAddress } from "./bind.ts";
+import { answerJson } from "./http_answers.ts";
 import { closeOnExec } from "./close_on_exec.ts";
 import { portHolder } from "./port_holder.ts";
 import type { RequestLine } from "./log.ts";
@@ -80,6 +81,8 @@ export class Listeners {
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       keepAliveTimeout: IDLE_CONNECTION_MS,
+      // We look at it ourselves, and say why.
+      requireHostHeader: false,
     });
     server.maxConnections = MAX_CONNECTIONS;
     server.on("request", (request, response) => void this.handle(via, request, response, () => {}));
@@ -87,8 +90,15 @@ export class Listeners {
       "checkContinue",
       (request, response) => void this.handle(via, request, response, () => response.writeContinue()),
     );
+    server.on("checkExpectation", (_request, response) => {
+      const error = { code: "usage", message: "Cannot do what the request expects", detail: null };
+      response.setHeader("connection", "close");
+      answerJson(response, 417, { error });
+    });
+    // A proxy is what the gateway is not, and without a word the connection would be closed.
+    server.on("connect", (_request, socket) => socket.end(notUnderstood(new Error("CONNECT"))));
     server.on("clientError", (error, socket) => {
-      if (socket.writable) socket.end(`HTTP/1.1 ${statusOf(error)}\r\nConnection: close\r\n\r\n`);
+      if (socket.writable) socket.end(notUnderstood(error));
       else socket.destroy();
     });
     this.#servers.push(server);
@@ -139,14 +149,22 @@ function codeOf(error: unknown): string | null {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }
 
-/** Of what is no request, or none in time. */
-function statusOf(error: Error): string {
+/** The answer to what is no request, or none in time. */
+function notUnderstood(error: Error): string {
+  const [status, why] = reasonOf(error);
+  const message = `Cannot understand the request: ${why}`;
+  const body = `${JSON.stringify({ error: { code: "usage", message, detail: null } })}\n`;
+  const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+  return `${head}\r\nConnection: close\r\n\r\n${body}`;
+}
+
+function reasonOf(error: Error): readonly [status: string, why: string] {
   switch (codeOf(error)) {
     case "ERR_HTTP_REQUEST_TIMEOUT":
-      return "408 Request Timeout";
+      return ["408 Request Timeout", "it did not come in time"];
     case "HPE_HEADER_OVERFLOW":
-      return "431 Request Header Fields Too Large";
+      return ["431 Request Header Fields Too Large", `its headers have more than ${MAX_HEADER_BYTES} bytes`];
     default:
-      return "400 Bad Request";
+      return ["400 Bad Request", "it is not valid HTTP"];
   }
 }

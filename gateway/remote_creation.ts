@@ -12,9 +12,9 @@ import type { CreateRequest, CreateResult, SettledCreateRequest } from "../lib/s
 import type { SessionId } from "../lib/session.ts";
 import type { KeyRef } from "../lib/store.ts";
 import { CarrierError } from "./carrier.ts";
-import { type Elsewhere, usualRemoteBin } from "./elsewhere.ts";
+import type { Elsewhere } from "./elsewhere.ts";
 import { RemoteError } from "./ssh/carrier.ts";
-import { checkHost, type Destination } from "./ssh/command.ts";
+import { checkHost, type Destination, usualRemoteBin } from "./ssh/command.ts";
 
 /** Names that are taken there; a host with more sessions of its own than names is no usual one. */
 const NAME_ATTEMPTS = 5;

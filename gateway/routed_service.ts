@@ -37,6 +37,7 @@ import type { LogEntry, Session, SessionId, TurnState } from "../lib/session.ts"
 import type { Store } from "../lib/store.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import type { Hosts } from "./ssh/hosts.ts";
+import type { EarlyStarts } from "./ssh/process.ts";
 
 export interface RoutedWorld {
   readonly deps: Deps;
@@ -46,6 +47,7 @@ export interface RoutedWorld {
 /** What the requests of one process share. */
 class Shared {
   hosts: Promise<Hosts> | null = null;
+  started: EarlyStarts | null = null;
 }
 
 export class RoutedService implements SessionService {
@@ -83,10 +85,11 @@ export class RoutedService implements SessionService {
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
     if (request.host === undefined) return await this.local.create(request, signal);
     const { checkHost } = await import("./ssh/command.ts");
-    checkHost(request.host);
+    const host = checkHost(request.host);
     const own = await this.local.forCreateElsewhere(request);
+    const there = await this.#there({ host, remoteBin: null });
     const { RemoteCreation } = await import("./remote_creation.ts");
-    return await new RemoteCreation(await this.#there(), own).run(signal);
+    return await new RemoteCreation(there, own).run(signal);
   }
 
   async send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome> {
@@ -94,14 +97,14 @@ export class RoutedService implements SessionService {
     if (row === null) return await this.local.send(request, signal);
     const { sentElsewhere } = await import("./routing.ts");
     const asked = sentElsewhere(request, row, this.world.store);
-    const { service } = await (await this.#there()).reach(row, "send", signal);
+    const { service } = await (await this.#there(row)).reach(row, "send", signal);
     return await service.send(asked, signal);
   }
 
   async interrupt(request: InterruptRequest, signal: AbortSignal): Promise<InterruptOutcome> {
     const row = this.#remote(request.id);
     if (row === null) return await this.local.interrupt(request, signal);
-    const { service } = await (await this.#there()).reach(row, "interrupt", signal);
+    const { service } = await (await this.#there(row)).reach(row, "interrupt", signal);
     return await service.interrupt({ ...request, sender: null }, signal);
   }
 
@@ -114,29 +117,31 @@ export class RoutedService implements SessionService {
   async status(id: SessionId, options = { explain: false }): Promise<TurnState> {
     const row = this.#remote(id);
     if (row === null) return await this.local.status(id, options);
-    const { service } = await (await this.#there()).reach(row, "status");
-    return await service.status(id, options);
+    return await (await this.#there(row)).read(row, "status", (service) => service.status(id, options));
   }
 
   async respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult> {
     const row = this.#remote(request.id);
     if (row === null) return await this.local.respond(request, signal);
-    const { service } = await (await this.#there()).reach(row, "respond", signal);
+    const { service } = await (await this.#there(row)).reach(row, "respond", signal);
     return await service.respond({ ...request, caller: null }, signal);
   }
 
   async goal(request: GoalRequest, signal: AbortSignal): Promise<GoalResult> {
     const row = this.#remote(request.id);
     if (row === null) return await this.local.goal(request, signal);
-    const { service } = await (await this.#there()).reach(row, "goal", signal);
+    const { service } = await (await this.#there(row)).reach(row, "goal", signal);
     return await service.goal(request, signal);
   }
 
   async lastMessages(id: SessionId, count: number, receipt: string | null = null): Promise<string[]> {
     const row = this.#remote(id);
     if (row === null) return await this.local.lastMessages(id, count, receipt);
-    const { service } = await (await this.#there()).reach(row, "last-message");
-    return await service.lastMessages(id, count, receipt);
+    return await (await this.#there(row)).read(
+      row,
+      "last-message",
+      (service) => service.lastMessages(id, count, receipt),
+    );
   }
 
   async *logs(
@@ -146,7 +151,7 @@ export class RoutedService implements SessionService {
   ): AsyncGenerator<LogEntry> {
     const row = this.#remote(id);
     if (row === null) return yield* this.local.logs(id, options, signal);
-    const { service } = await (await this.#there()).reach(row, "logs", signal);
+    const { service } = await (await this.#there(row)).reach(row, "logs", signal);
     yield* service.logs(id, options, signal);
   }
 
@@ -181,7 +186,7 @@ export class RoutedService implements SessionService {
   async inspect(id: SessionId): Promise<Session> {
     const row = this.#remote(id);
     if (row === null) return await this.local.inspect(id);
-    return (await (await this.#there()).reach(row, "inspect")).session;
+    return (await (await this.#there(row)).reach(row, "inspect")).session;
   }
 
   async usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]> {
@@ -213,7 +218,7 @@ export class RoutedService implements SessionService {
     const row = this.#remote(request.id);
     if (row === null) return await this.local.resume(request, signal);
     const { assertMayResume } = await import("./routing.ts");
-    const there = await this.#there();
+    const there = await this.#there(row);
     const { service, session } = await there.reach(row, "resume", signal);
     assertMayResume(session, request.caller, this.world.store);
     const resumed = await service.resume({ ...request, caller: null }, signal);
@@ -231,7 +236,7 @@ export class RoutedService implements SessionService {
   async attachCommand(id: SessionId): Promise<TerminalCommand> {
     const row = this.#remote(id);
     if (row === null) return await this.local.attachCommand(id);
-    const { service, session } = await (await this.#there()).reach(row, "attach");
+    const { service, session } = await (await this.#there(row)).reach(row, "attach");
     const { assertActive } = await import("../lib/session_checks.ts");
     assertActive(session, "attach to");
     return await service.attachCommand(id);
@@ -245,18 +250,30 @@ export class RoutedService implements SessionService {
     return ids.some((id) => this.#remote(id) !== null);
   }
 
-  async #there(): Promise<Elsewhere> {
-    return await (this.#elsewhere ??= this.#load());
+  /** @param first the one that will be asked first, if that is known. */
+  async #there(first: Pick<RemoteSession, "host" | "remoteBin"> | null = null): Promise<Elsewhere> {
+    return await (this.#elsewhere ??= this.#load(first));
   }
 
-  async #load(): Promise<Elsewhere> {
+  async #load(first: Pick<RemoteSession, "host" | "remoteBin"> | null): Promise<Elsewhere> {
     const { deps, store } = this.world;
-    const [{ Elsewhere }, { Hosts }] = await Promise.all([
+    if (this.shared.hosts === null && first !== null) {
+      const [{ EarlyStarts }, { usualRemoteBin }] = await Promise.all([
+        import("./ssh/process.ts"),
+        import("./ssh/command.ts"),
+      ]);
+      const { host, remoteBin } = first;
+      const started = this.shared.started ??= new EarlyStarts();
+      started.start({ host, remoteBin: remoteBin ?? usualRemoteBin(deps.env) }, deps.env);
+    }
+    const [{ Elsewhere }, { Hosts }, { EarlyStarts }] = await Promise.all([
       import("./elsewhere.ts"),
       import("./ssh/hosts.ts"),
+      import("./ssh/process.ts"),
     ]);
+    const started = this.shared.started ??= new EarlyStarts();
     const note = (line: string) => deps.terminal.writeErr(`[dev-sessions] ${line}\n`);
-    const world = { env: deps.env, clock: deps.clock, note };
+    const world = { env: deps.env, clock: deps.clock, note, started };
     this.shared.hosts ??= Promise.resolve(new Hosts(world, deps.randomUuid));
     return new Elsewhere({ deps, store, hosts: await this.shared.hosts, inHand: this.local.inHand });
   }
@@ -266,6 +283,8 @@ export class RoutedService implements SessionService {
     this.shared.hosts = null;
     this.#elsewhere = null;
     hosts?.close();
+    this.shared.started?.close();
+    this.shared.started = null;
   }
 }
 

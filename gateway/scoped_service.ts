@@ -36,7 +36,7 @@ import { byCreation } from "../lib/session_checks.ts";
 import type { LogEntry, Session, SessionId, SessionSummary, TurnState } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
 import type { Operation } from "../lib/wire.ts";
-import { checkFolder, isInFolder } from "./checked_folder.ts";
+import { assertIsRoot, checkFolder, isInFolder } from "./checked_folder.ts";
 import { assertPermittedTemplate, permittedCreate, refused, type Scope } from "./scope.ts";
 import { permits, verbOf } from "./verbs.ts";
 
@@ -74,6 +74,7 @@ export class ScopedService implements SessionService {
     const permitted = permittedCreate(scope, request);
     const parent = this.#caller(request.parent);
     const folder = await checkFolder(scope, request.path);
+    if (permitted.mode === "docker") assertIsRoot(scope, folder, "create a session");
     const result = await this.world.service.create(
       { ...permitted, path: folder.path, parent, key: this.#key(request.key) },
       signal,
@@ -188,6 +189,7 @@ export class ScopedService implements SessionService {
     if (folder.path !== session.path || session.worktree !== null) {
       throw refused(`resume "${session.id}"`, "its workspace was replaced");
     }
+    if (session.mode === "docker") assertIsRoot(this.token.scope, folder, `resume "${session.id}"`);
     const result = await this.world.service.resume({ ...request, caller }, signal);
     if (!await isInFolder(result.session, folder)) {
       await this.#end(session.id);

@@ -50,9 +50,9 @@ export const WORST_FIRST: readonly number[] = [
   0,
 ];
 
-/** For the gateway. */
+/** For the gateway; 5xx is left for what nobody foresaw, and for what lies between. */
 export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
-  failure: 500,
+  failure: 422,
   usage: 400,
   not_found: 404,
   not_delivered: 409,

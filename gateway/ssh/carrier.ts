@@ -11,6 +11,7 @@ import { type CallOptions, type Carrier, CarrierError } from "../carrier.ts";
 import type { Destination } from "./command.ts";
 import { brokenConnection, connectFailure, inFewWords, noSsh } from "./failures.ts";
 import { type SshLink, startSsh } from "./link.ts";
+import type { EarlyStarts } from "./process.ts";
 
 /** A connection that nobody uses is closed; ssh keeps its own for a minute after that. */
 const IDLE_MS = 60_000;
@@ -20,6 +21,7 @@ export interface SshWorld {
   readonly clock: Pick<Clock, "monotonic" | "sleep">;
   /** One complete line for people. */
   readonly note: (line: string) => void;
+  readonly started: EarlyStarts;
 }
 
 /** What the other end threw. */

@@ -45,6 +45,12 @@ export function checkRemoteBin(bin: string): string {
   );
 }
 
+/** From `DEV_SESSIONS_REMOTE_BIN`; null: the usual one. @throws AppError (usage) */
+export function usualRemoteBin(env: Readonly<Record<string, string>>): string | null {
+  const bin = env["DEV_SESSIONS_REMOTE_BIN"] ?? "";
+  return bin === "" ? null : checkRemoteBin(bin);
+}
+
 /** @param controlPath null: a connection of its own. */
 export function sshArguments(
   destination: Destination,

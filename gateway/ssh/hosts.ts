@@ -52,6 +52,7 @@ export class Hosts {
   close(): void {
     for (const service of this.#services.values()) service.abandon();
     this.#services.clear();
+    this.world.started.close();
   }
 }
 

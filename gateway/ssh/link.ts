@@ -2,9 +2,9 @@
 
 import type { Clock } from "../../lib/deps.ts";
 import { StdioCarrier } from "../stdio_carrier.ts";
-import { type Destination, sshArguments } from "./command.ts";
-import { controlPath } from "./control_path.ts";
+import type { Destination } from "./command.ts";
 import type { Ended } from "./failures.ts";
+import { type EarlyStarts, spawnSsh } from "./process.ts";
 
 const KEPT_STDERR_CHARACTERS = 8_192;
 /** From the end of its stdout to that of the process: a shared connection may keep stderr open for longer. */
@@ -16,6 +16,7 @@ export interface LinkWorld {
   readonly env: Readonly<Record<string, string>>;
   readonly clock: Pick<Clock, "sleep">;
   readonly note: (line: string) => void;
+  readonly started: EarlyStarts;
 }
 
 export interface SshLink {
@@ -31,23 +32,8 @@ export interface SshLink {
 
 /** Null when there is no ssh. */
 export function startSsh(destination: Destination, world: LinkWorld): SshLink | null {
-  const args = sshArguments(destination, { kind: "rpc" }, controlPath(world.env, Deno.uid() ?? 0));
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command("ssh", {
-      args,
-      clearEnv: true,
-      env: { ...world.env },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-      // A Ctrl-C at our terminal is for us: what is asked is then cancelled over there, and not cut off.
-      detached: true,
-    }).spawn();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
+  const child = world.started.take(destination) ?? spawnSsh(destination, world.env);
+  if (child === null) return null;
   let code: number | null = null;
   const gone = child.status.then((status) => void (code = status.code));
   const errors = new Errors(child.stderr, destination.host, world.note);

@@ -4,6 +4,7 @@ import { buildCommand } from "@stricli/core";
 import type { Finding } from "../doctor/finding.ts";
 import type { Repaired, Report } from "../doctor/doctor.ts";
 import type { Step } from "../doctor/selftest.ts";
+import { isClientMode } from "../client_settings.ts";
 import { AppError } from "../errors.ts";
 import type { AgentKind } from "../session.ts";
 import { VERSION } from "../version.ts";
@@ -97,6 +98,12 @@ async function* runSelftest(
   context: CliContext,
 ): AsyncIterable<Result> {
   const { deps, signal } = context;
+  if (isClientMode(deps.env)) {
+    throw new AppError(
+      "failure",
+      "Cannot run the self-test in a container: the agents are the host's. On the host, run: dev-sessions doctor --selftest",
+    );
+  }
   const caller = callingSession(deps.env);
   const { installedAgents } = await import("../doctor/doctor.ts");
   const agents = await installedAgents(deps);

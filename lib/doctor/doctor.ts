@@ -5,6 +5,7 @@
 
 import { locatedProgram } from "../../backends/program.ts";
 import { EXAMINERS, PROGRAMS } from "../../backends/registry.ts";
+import { isClientMode } from "../client_settings.ts";
 import { type Config, parseConfig, readConfig } from "../config.ts";
 import type { Clock, Deps } from "../deps.ts";
 import { AppError, messageOf } from "../errors.ts";
@@ -14,6 +15,7 @@ import { readSessions } from "../store/checkup.ts";
 import { weighAgents } from "./agents.ts";
 import { checkCommand } from "./command.ts";
 import { type Finding, type Found, problem, sorted, warning } from "./finding.ts";
+import { checkGateway } from "./gateway.ts";
 import { checkConfig, checkRegistry } from "./registry.ts";
 import { checkSessions } from "./sessions.ts";
 import { checkSkills } from "./skills.ts";
@@ -29,8 +31,11 @@ const USUAL_AGENT: AgentKind = "claude";
 
 type Check = (world: World) => readonly Found[] | Promise<readonly Found[]>;
 
-/** What is examined where: on the machine whose sessions these are. In the order in which it is told. */
-const CHECKS: Readonly<Record<"host", Readonly<Record<string, Check>>>> = {
+/**
+ * What is examined where, in the order in which it is told: on the machine whose sessions these are, or in a container
+ * whose commands go to the gateway of its host.
+ */
+const CHECKS: Readonly<Record<"host" | "container", Readonly<Record<string, Check>>>> = {
   host: {
     "home": checkHome,
     "state-folder": checkStateFolder,
@@ -42,6 +47,12 @@ const CHECKS: Readonly<Record<"host", Readonly<Record<string, Check>>>> = {
     "skills": checkSkills,
     "surroundings": checkSurroundings,
     "watches": checkWatches,
+  },
+  container: {
+    "gateway": checkGateway,
+    "command": checkCommand,
+    "skills": checkSkills,
+    "surroundings": checkSurroundings,
   },
 };
 
@@ -89,9 +100,10 @@ async function runChecks(deps: Deps, version: string): Promise<Found[]> {
     config: usableConfig(paths.config),
     sessions: () => readSessions(paths.database),
   };
+  const checks = CHECKS[isClientMode(deps.env) ? "container" : "host"];
   try {
     const found = await Promise.all(
-      Object.entries(CHECKS.host).map(([name, check]) => bounded(name, check, world, deps.clock)),
+      Object.entries(checks).map(([name, check]) => bounded(name, check, world, deps.clock)),
     );
     return sorted(found.flat());
   } finally {

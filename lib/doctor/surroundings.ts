@@ -1,5 +1,6 @@
 /** Where the command runs: inside a session, in a container, with enough watches on files. */
 
+import { isClientMode } from "../client_settings.ts";
 import { folderOf } from "../posix_path.ts";
 import { messageOf } from "../errors.ts";
 import { type Finding, note, ok, problem, warning } from "./finding.ts";
@@ -11,6 +12,7 @@ export interface Surroundings {
   readonly insideOfIsKnown: boolean;
   /** What says that this is a container, null for none. */
   readonly container: string | null;
+  /** Whether commands are carried out by a gateway. */
   readonly sandbox: boolean;
   /** Of the terminal multiplexer's environment. */
   readonly home: string;
@@ -23,7 +25,7 @@ export function checkSurroundings(world: World): Finding[] {
     insideOf,
     insideOfIsKnown: world.sessions()?.some(({ id }) => id === insideOf) ?? true,
     container: containerMark(env),
-    sandbox: env["DEV_SESSIONS_SANDBOX"] === "1",
+    sandbox: isClientMode(env),
     home: paths.home,
   });
 }
@@ -52,12 +54,11 @@ export function judgeSurroundings(found: Surroundings): Finding[] {
     );
   }
   if (sandbox) {
-    findings.push(note("sandbox", "DEV_SESSIONS_SANDBOX=1: this shell is meant for a sandbox", {
-      why: "what is checked here is this side; the sessions are the host's",
-      fix: "Run doctor on the host as well",
+    findings.push(note("sandbox", "commands go to the gateway of the host", {
+      why: "the sessions and their agents are the host's; what is checked here is this side",
+      fix: ["On the host, run", "dev-sessions doctor"],
     }));
-  }
-  if (container !== null) {
+  } else if (container !== null) {
     findings.push(note("container", `in a container (${container})`, {
       why: "sessions that are started here end with it, and sessions of the host are not seen",
       fix: `Keep ${found.home} in a volume, if they are to be resumed later`,

@@ -16,7 +16,10 @@ async function rows(world: SshWorld): Promise<{ id: string; lifecycle: string }[
   const database = new DatabaseSync(`${world.sandbox.home}/.dev-sessions/dev-sessions.db`);
   try {
     const sql = "SELECT id, lifecycle FROM remote_sessions ORDER BY created_at";
-    return database.prepare(sql).all() as { id: string; lifecycle: string }[];
+    return database.prepare(sql).all().map((row) => ({
+      id: String(row["id"]),
+      lifecycle: String(row["lifecycle"]),
+    }));
   } finally {
     database.close();
   }
@@ -143,7 +146,7 @@ Deno.test(
       await world.ok(["send", id, `SCRIPT:gate ${gate.path}`]);
       const wait = sandbox.start(["wait", id, "-t", "120"]);
       await sandbox.eventually(
-        async () => (await world.host.shell("pgrep -fc 'main.js rpc'")).stdout.trim() !== "0",
+        async () => (await world.host.shell("pgrep -fc '[m]ain.js rpc'")).stdout.trim() !== "0",
         {
           what: "the wait has reached its host",
         },
@@ -173,6 +176,9 @@ Deno.test(
         timeoutMs: 30_000,
       });
       await host.link("up");
+      await sandbox.eventually(async () => (await world.run("status", id)).code === 0, {
+        what: "box is back",
+      });
       await world.ok(["ask", id, "after the outage"]);
       await sandbox.eventually(() => logs.stdout.includes("REPLY: after the outage"), {
         what: "the log goes on",

@@ -180,7 +180,7 @@ Deno.test(
       );
     await done("fill");
     const full = await create();
-    strictEqual(full.status, 500, full.text);
+    strictEqual(full.status, 422, full.text);
     strictEqual(full.json.error.code, "failure");
     match(full.json.error.message, /^Cannot .*(full|No space|I\/O)/i);
     strictEqual((await fetch(`http://127.0.0.1:${port}/health`).then(answerOf)).status, 200);
@@ -338,7 +338,7 @@ Deno.test("a gateway that lives long sees what other processes do, and the end o
     strictEqual((await gateway.ask("create", { path: sandbox.workspace })).status, 403);
     await Deno.writeTextFile(config, '{"maxSessions": "many"}');
     const { status, json } = await gateway.ask("create", { path: sandbox.workspace });
-    strictEqual(status, 500);
+    strictEqual(status, 422);
     match(json.error.message, /Cannot use the configuration .*"maxSessions"/);
     await Deno.remove(config);
   });

@@ -189,6 +189,7 @@ Deno.test("twenty ways out of a token's scope, and none of them leads anywhere",
     ],
     ["a model that is an option", create(yolo, root, { model: "--add-dir=/" }), /--model must be/],
     ["trust", create(native, root, { trust: true }), /--trust is not permitted/],
+    ["another host", create(yolo, root, { host: "evil.example" }), /--host is not permitted/],
     ["a worktree", create(yolo, root, { worktree: { branch: "x" } }), /--worktree is not permitted/],
     ["an id of its choice", create(yolo, root, { id: "fizz-top" }), /--id is not permitted/],
     [
@@ -219,7 +220,7 @@ Deno.test("twenty ways out of a token's scope, and none of them leads anywhere",
     });
   }
   await t.step("what the request does not know is not passed on", async () => {
-    const more = { host: "evil.example", env: { LD_PRELOAD: "x" }, owner: "another", remoteBin: "sh" };
+    const more = { env: { LD_PRELOAD: "x" }, owner: "another", remoteBin: "sh" };
     const session = await make(gateway, yolo, join(root, "way-in"), more);
     strictEqual(session.path, join(root, "inside"), "the folder that was checked is the one that is used");
     strictEqual((await gateway.result("list", {}, { token: yolo })).length, 2);

@@ -14,7 +14,7 @@ const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V", "rpc"]);
 
 async function pages(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  for (const name of ["README.md", "CHANGELOG.md"]) {
+  for (const name of ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]) {
     found.set(name, await Deno.readTextFile(join(CHECKOUT, name)));
   }
   for await (const { name } of Deno.readDir(join(CHECKOUT, "docs"))) {
@@ -31,7 +31,7 @@ async function pages(): Promise<Map<string, string>> {
 /** The rows of the table between `<!-- name -->` and `<!-- /name -->`, without its head, cells without padding. */
 function tableIn(page: string, name: string): string[][] {
   const between = new RegExp(`<!-- ${name} -->\n([\\s\\S]*?)<!-- /${name} -->`).exec(page)?.[1];
-  assert.ok(between !== undefined, `README has no table between <!-- ${name} --> and <!-- /${name} -->`);
+  assert.ok(between !== undefined, `there is no table between <!-- ${name} --> and <!-- /${name} -->`);
   return between.trim().split("\n").slice(2).map((row) =>
     row.replaceAll("\\|", "\u0000").split("|").slice(1, -1).map((cell) =>
       cell.trim().replaceAll("\u0000", "|")
@@ -44,21 +44,21 @@ function markdown(rows: readonly (readonly string[])[]): string {
 }
 
 /** With UPDATE_TABLES=1 the table is written instead (`deno fmt` pads its cells). */
-async function assertTable(name: string, expected: readonly string[][]): Promise<void> {
-  const page = (await pages()).get("README.md") ?? "";
+async function assertTable(file: string, name: string, expected: readonly string[][]): Promise<void> {
+  const page = (await pages()).get(file) ?? "";
   if (Deno.env.get("UPDATE_TABLES") !== "1") {
-    const update = "UPDATE_TABLES=1 deno test -A tests/unit/docs_test.ts && deno fmt README.md";
+    const update = "UPDATE_TABLES=1 deno test -A tests/unit/docs_test.ts && deno fmt README.md docs";
     assert.deepEqual(
       tableIn(page, name),
       expected,
-      `the table in README is out of date; write it with: ${update}`,
+      `the table in ${file} is out of date; write it with: ${update}`,
     );
     return;
   }
   const table = new RegExp(`(<!-- ${name} -->\n\n.*\n.*\n)[\\s\\S]*?(<!-- /${name} -->)`);
   assert.match(page, table);
   const written = page.replace(table, (_, head, end) => `${head}${markdown(expected)}\n\n${end}`);
-  await Deno.writeTextFile(join(CHECKOUT, "README.md"), written);
+  await Deno.writeTextFile(join(CHECKOUT, file), written);
 }
 
 /** Each use of the command in a text: the words that follow its name, without what is quoted. */
@@ -97,13 +97,14 @@ function problemOf(words: readonly string[], known: readonly Command[]): string 
   return null;
 }
 
-Deno.test("README's table of commands is the command tree", async () => {
-  const expected = (await commands()).map(({ verb, parameters, brief, options }) => [
-    `\`${[verb, ...parameters].join(" ")}\``,
+Deno.test("README's table of commands, and the one with their options, are the command tree", async () => {
+  const calls = (await commands()).map(({ verb, parameters, brief, options }) => ({
+    call: `\`${[verb, ...parameters].join(" ")}\``,
     brief,
-    options.map((option) => `\`${option}\``).join(", "),
-  ]);
-  await assertTable("commands", expected);
+    options: options.map((option) => `\`${option}\``).join(", "),
+  }));
+  await assertTable("README.md", "commands", calls.map(({ call, brief }) => [call, brief]));
+  await assertTable("docs/commands.md", "options", calls.map(({ call, options }) => [call, options]));
 });
 
 Deno.test("README's table of exit codes is that of help exit-codes, and has every code once", async () => {
@@ -113,7 +114,7 @@ Deno.test("README's table of exit codes is that of help exit-codes, and has ever
   });
   const codes = [0, ...Object.values(EXIT_CODES)].sort((a, b) => a - b);
   assert.deepEqual(rows.map(([code]) => Number(code)), codes);
-  await assertTable("exit-codes", rows);
+  await assertTable("README.md", "exit-codes", rows);
 });
 
 Deno.test("help names every command, and the help of each command its options", async () => {
