@@ -8,7 +8,7 @@ import { sql } from "../support/sandbox_state.ts";
 import { PROGRAM_FOLDER, programFolder } from "./client_container.ts";
 import { engineTest, HOST_PROGRAMS } from "./docker_engine.ts";
 import { CLAUDE_INSIDE, createDockerSandbox } from "./docker_sandbox.ts";
-import { ensureClaude } from "../support/claude_install.ts";
+import { ensureClaude } from "../support/agent_install.ts";
 
 const DOCKER = ["--mode", "docker"];
 
