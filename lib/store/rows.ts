@@ -1,6 +1,7 @@
 /** Rows of the registry <-> values of the core: whatever is read has been checked. */
 
 import * as v from "valibot";
+import { launch, lifecycle, pendingKind, question, worktree } from "../schemas.ts";
 import {
   AGENT_KINDS,
   type AgentKind,
@@ -8,7 +9,6 @@ import {
   type Mode,
   MODES,
   type Receipt,
-  SANDBOX_KINDS,
   SEND_RESULTS,
   type SendRecord,
   type Session,
@@ -58,30 +58,9 @@ const processIdentity = v.object({
 });
 export const processJson = v.pipe(json, v.nullable(processIdentity));
 
-const launch = v.object({
-  agentArgs: v.array(text),
-  trust: v.boolean(),
-  sandbox: v.optional(v.picklist(SANDBOX_KINDS)),
-});
-
-const worktree = v.object({
-  repository: text,
-  path: text,
-  branch: text,
-  newBranch: v.boolean(),
-  base: text,
-});
-
-const question = v.object({
-  question: text,
-  header: text,
-  multiSelect: v.boolean(),
-  options: v.array(v.object({ label: text, description: text })),
-});
-
 /** What earlier versions did not store has a value that says so. */
 const pendingInput = v.object({
-  kind: v.picklist(["permission", "question", "plan", "dialog"]),
+  kind: pendingKind,
   tool: textOrNull,
   input: v.unknown(),
   summary: text,
@@ -112,7 +91,7 @@ const shownRow = {
   path: text,
   description: textOrNull,
   model: textOrNull,
-  lifecycle: v.picklist(["creating", "active", "ended"]),
+  lifecycle,
   created_at: timestamp,
   last_used_at: timestamp,
   ended_at: v.nullable(timestamp),

@@ -4,7 +4,8 @@
  */
 
 import * as v from "valibot";
-import { AGENT_KINDS, ANSWERABLE, MODES, SANDBOX_KINDS, SEND_RESULTS } from "../session.ts";
+import { launch, lifecycle, pendingKind, question, worktree } from "../schemas.ts";
+import { AGENT_KINDS, ANSWERABLE, MODES, SEND_RESULTS } from "../session.ts";
 
 /** JSON leaves out what is undefined. */
 export function orNull<const S extends v.GenericSchema>(schema: S) {
@@ -18,20 +19,6 @@ const anything = v.optional(v.unknown(), null);
 const texts = v.array(text);
 
 const processIdentity = v.object({ pid: v.number(), start: text, boot: text, machine: text });
-
-const launch = v.object({
-  agentArgs: texts,
-  trust: v.boolean(),
-  sandbox: v.optional(v.picklist(SANDBOX_KINDS)),
-});
-
-const worktree = v.object({
-  repository: text,
-  path: text,
-  branch: text,
-  newBranch: v.boolean(),
-  base: text,
-});
 
 const sendRecord = v.object({
   receipt: text,
@@ -47,7 +34,7 @@ const summaryEntries = {
   path: text,
   description: maybeText,
   model: maybeText,
-  lifecycle: v.picklist(["creating", "active", "ended"]),
+  lifecycle,
   createdAt: text,
   lastUsedAt: text,
   endedAt: maybeText,
@@ -71,15 +58,6 @@ export const session = v.object({
   launch: orNull(launch),
   worktree: orNull(worktree),
   resumer: orNull(processIdentity),
-});
-
-const pendingKind = v.picklist(["permission", "question", "plan", "dialog"]);
-
-const question = v.object({
-  question: text,
-  header: text,
-  multiSelect: v.boolean(),
-  options: v.array(v.object({ label: text, description: text })),
 });
 
 export const pendingInput = v.object({

@@ -1,4 +1,8 @@
-/** `doctor` beside real tmux, SQLite, processes and app-servers: what is wrong is told, and only --fix changes anything. */
+/**
+ * `doctor` beside real tmux, SQLite, processes and app-servers: what is wrong is told, and only --fix changes anything.
+ *
+ * Long, because its cases mostly wait, and run beside each other as the steps of one test.
+ */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";

@@ -1,4 +1,8 @@
-/** `resume` brings an ended session back with its conversation, only where it lives nowhere, or leaves it as it was. */
+/**
+ * `resume` brings an ended session back with its conversation, only where it lives nowhere, or leaves it as it was.
+ *
+ * Long, because every case begins with the same session that has ended, and ends with the same look at it.
+ */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";

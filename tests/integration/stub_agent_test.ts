@@ -1,4 +1,8 @@
-/** The stub agent, driven through a real tmux, leaves what Claude Code leaves: screen, hooks, registry, transcript. */
+/**
+ * The stub agent, driven through a real tmux, leaves what Claude Code leaves: screen, hooks, registry, transcript.
+ *
+ * Long, because every test reads the same panes and records through the few functions at its start.
+ */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";

@@ -1,4 +1,8 @@
-/** `wait` tells every way in which a turn can end, at once, by word and exit code; it types and changes nothing. */
+/**
+ * `wait` tells every way in which a turn can end, at once, by word and exit code; it types and changes nothing.
+ *
+ * Long, because it has one test for each way.
+ */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { RunningCommand } from "../support/running_command.ts";

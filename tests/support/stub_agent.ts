@@ -1,4 +1,8 @@
-/** A program that stands in for Claude Code's terminal interface: same screen, keys, hooks, registry and transcript. */
+/**
+ * A program that stands in for Claude Code's terminal interface: same screen, keys, hooks, registry and transcript.
+ *
+ * Long, because it is one program with one state: keys, hooks and records all act on it.
+ */
 
 import {
   BYPASS_MENU,

@@ -11,7 +11,7 @@ const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["lib", "lib/cli", "lib/open_service.ts"],
-  "lib": ["backends", "backends/registry.ts"],
+  "lib": ["lib/open_service.ts", "backends", "backends/registry.ts"],
   // Here alone the core learns that a service may be elsewhere.
   "lib/open_service.ts": ["lib", "gateway"],
   "lib/cli": ["lib", "lib/open_service.ts", "backends", "backends/registry.ts", "gateway"],

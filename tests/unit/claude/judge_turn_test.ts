@@ -1,4 +1,8 @@
-/** Whether the turn of one message is over: each row is one moment of a session as its records show it. */
+/**
+ * Whether the turn of one message is over: each row is one moment of a session as its records show it.
+ *
+ * Long, because it is tables: what one row says is understood beside its neighbours.
+ */
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { join } from "node:path";

@@ -1,4 +1,8 @@
-/** What a session does, told from every combination of records that Claude Code was seen to leave. */
+/**
+ * What a session does, told from every combination of records that Claude Code was seen to leave.
+ *
+ * Long, because it is one table with registry and one without: what differs shows row by row.
+ */
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import type { ClaudeEvidence } from "../../../backends/claude/evidence.ts";
