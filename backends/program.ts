@@ -1,7 +1,8 @@
 /** Which program of an agent is installed, and in which version: asked of the program itself, for a bounded time. */
 
-import type { Deps } from "../lib/deps.ts";
-import { AppError } from "../lib/errors.ts";
+import type { Deps, RunResult } from "../lib/deps.ts";
+import { firstLine } from "../lib/doctor/world.ts";
+import { AppError, messageOf } from "../lib/errors.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -23,18 +24,50 @@ export interface InstalledAgent {
   readonly version: string | null;
 }
 
+/** How `<program> --version` ended. */
+export type VersionEvidence =
+  | { readonly kind: "version"; readonly version: string }
+  | { readonly kind: "silent"; readonly why: string };
+
 /** Null when it is not installed. Never throws for what the program does. */
 export async function installedAgent(program: AgentProgram, deps: Deps): Promise<InstalledAgent | null> {
-  let path: string;
+  const path = locatedProgram(program, deps);
+  if (path === null) return null;
+  const found = await versionOf(program, path, deps);
+  return { path, version: found.kind === "version" ? found.version : null };
+}
+
+/** Its absolute path; null when it is not installed. */
+export function locatedProgram(program: AgentProgram, deps: Pick<Deps, "env">): string | null {
   try {
-    path = program.locate(deps.env, deps.env["HOME"] ?? "");
+    return program.locate(deps.env, deps.env["HOME"] ?? "");
   } catch (error) {
     if (error instanceof AppError) return null;
     throw error;
   }
+}
+
+/** Never throws for what the program does. */
+export async function versionOf(program: AgentProgram, path: string, deps: Deps): Promise<VersionEvidence> {
   const options = { env: program.quietly(deps.env), timeoutMs: VERSION_TIMEOUT_MS };
-  // What can't be executed, e.g. of another architecture, says nothing either.
-  const said = await deps.run(path, ["--version"], options).catch(() => null);
-  const version = said?.kind === "exited" && said.code === 0 ? program.versionIn(said.stdout) : null;
-  return { path, version };
+  const silent = (why: string) => ({ kind: "silent", why }) as const;
+  let said: RunResult;
+  try {
+    said = await deps.run(path, ["--version"], options);
+  } catch (error) {
+    // E.g. a program of another architecture.
+    return silent(`it can't be executed (${messageOf(error)})`);
+  }
+  switch (said.kind) {
+    case "not_found":
+      return silent("what it is started with is missing");
+    case "timed_out":
+      return silent(`--version gave no answer within ${VERSION_TIMEOUT_MS / 1000} s`);
+    case "exited": {
+      const version = said.code === 0 ? program.versionIn(said.stdout) : null;
+      if (version !== null) return { kind: "version", version };
+      const words = firstLine(said.stderr) || firstLine(said.stdout) || "nothing said";
+      return silent(`--version ended with ${said.code} (${words})`);
+    }
+  }
 }

@@ -23,6 +23,6 @@ export const PROGRAMS: Readonly<Partial<Record<AgentKind, () => Promise<AgentPro
 
 /** What `doctor` examines of each agent. */
 export const EXAMINERS: Readonly<Partial<Record<AgentKind, () => Promise<Examiner>>>> = {
-  claude: async () => (await import("./claude/checkup.ts")).CLAUDE,
-  codex: async () => (await import("./codex/checkup.ts")).CODEX,
+  claude: async () => (await import("./claude/checkup.ts")).checkClaude,
+  codex: async () => (await import("./codex/checkup.ts")).checkCodex,
 };

@@ -1,8 +1,7 @@
 /** Measures the bundle and writes one table, to stdout and to `figures.md`; figures are never asserted. */
 
 import { join } from "node:path";
-import { CLAUDE_VERSION, ensureClaude } from "../tests/support/claude_install.ts";
-import { CODEX_VERSION, ensureCodex } from "../tests/support/codex_install.ts";
+import { CLAUDE_VERSION, CODEX_VERSION, ensureClaude, ensureCodex } from "../tests/support/agent_install.ts";
 import { benchCodex } from "./codex.ts";
 import { benchCreate } from "./create.ts";
 import { benchGateway } from "./gateway.ts";

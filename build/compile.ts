@@ -15,7 +15,7 @@ export const TARGETS = [
 export type Target = typeof TARGETS[number];
 
 /** Exit code where the runtime can't be had; that of sysexits.h's EX_UNAVAILABLE. */
-export const UNAVAILABLE_EXIT_CODE = 69;
+const UNAVAILABLE_EXIT_CODE = 69;
 /** Of the bundle, beside its deno.json. */
 const FOLDER = "dist";
 const SUMS = "SHA256SUMS";

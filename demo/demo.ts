@@ -4,8 +4,7 @@
  */
 
 import { join } from "node:path";
-import { CLAUDE_VERSION, ensureClaude } from "../tests/support/claude_install.ts";
-import { CODEX_VERSION, ensureCodex } from "../tests/support/codex_install.ts";
+import { CLAUDE_VERSION, CODEX_VERSION, ensureClaude, ensureCodex } from "../tests/support/agent_install.ts";
 import { createCodexSandbox } from "../tests/support/codex_sandbox.ts";
 import { eventually, type Sandbox } from "../tests/support/harness.ts";
 

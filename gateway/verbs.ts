@@ -3,7 +3,7 @@
 import type { Operation } from "../lib/wire.ts";
 
 /** `attach` is not among them: it would hand out a command that runs on the host. */
-export const SCOPED_VERBS = {
+const SCOPED_VERBS = {
   "create": ["create"],
   "send": ["send"],
   "ask": ["send", "wait", "lastMessages"],

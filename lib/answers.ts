@@ -4,7 +4,7 @@ import { AppError } from "./errors.ts";
 import type { Answer, FittingAnswer, PendingInput, Question } from "./session.ts";
 
 /** In front of a text that is the answer to one question of several. */
-export const TEXT_PREFIX = "text:";
+const TEXT_PREFIX = "text:";
 
 /** @throws AppError (usage) that says which answers are possible. */
 export function fitAnswer(id: string, pending: PendingInput, answer: Answer): FittingAnswer {

@@ -7,8 +7,8 @@ import { isHostName } from "./host_names.ts";
 import type { CreateRequest, SettledCreateRequest } from "./service.ts";
 import { type AgentKind, type Mode, OFFERED_AGENTS, OFFERED_MODES } from "./session.ts";
 
-export const DEFAULT_MAX_SESSIONS = 50;
-export const DEFAULT_MAX_DEPTH = 5;
+const DEFAULT_MAX_SESSIONS = 50;
+const DEFAULT_MAX_DEPTH = 5;
 
 /** What `--mode docker` starts containers with. */
 export interface DockerConfig {

@@ -7,7 +7,7 @@ import type { GoalRequest, GoalResult, WaitUntil } from "./service.ts";
 import type { Session } from "./session.ts";
 
 /** A goal goes on without a pause until it is done: some dozens of turns of a large model. */
-export const DEFAULT_GOAL_TOKENS = 500_000;
+const DEFAULT_GOAL_TOKENS = 500_000;
 
 /** @throws AppError (usage) for an agent that knows none. */
 function goalsOf(backend: Backend, session: Session, what: string): GoalOperations {

@@ -1,4 +1,8 @@
-/** SessionService on this machine: the registry and the backends, with rollback of whatever did not come to be. */
+/**
+ * SessionService on this machine: the registry and the backends, with rollback of whatever did not come to be.
+ *
+ * Long, because it is every operation of the service: each brings together what other modules decide and do.
+ */
 
 import type { Admission } from "./admission.ts";
 import type { Config } from "./config.ts";

@@ -38,7 +38,7 @@ export function normaliseMessage(text: string): string {
   return normal;
 }
 
-export function messageTooLong(bytes: number): AppError {
+function messageTooLong(bytes: number): AppError {
   return new AppError(
     "usage",
     `Cannot send a message of ${bytes} bytes: the limit is ${MESSAGE_LIMIT_BYTES} bytes (1 MB). ` +

@@ -33,7 +33,7 @@ const DECODER = new TextDecoder();
 const vantages = new Map<Platform, Promise<Vantage>>();
 
 /** The platform of this machine. */
-export function platformHere(): Platform {
+function platformHere(): Platform {
   return Deno.build.os === "linux" ? "proc" : "ps";
 }
 

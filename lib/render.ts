@@ -6,7 +6,7 @@
 import { AppError } from "./errors.ts";
 
 /** What a placeholder can stand for, beside `var.NAME`. */
-export const PLACEHOLDERS = [
+const PLACEHOLDERS = [
   "session.id",
   "session.path",
   "session.group",

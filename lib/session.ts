@@ -375,7 +375,7 @@ export interface TokenUsage {
   readonly total: number;
 }
 
-/** Something happened to a session; what `wait` is woken by. Events of other issues are added here by name. */
+/** Something happened to a session; what `wait` is woken by. */
 export type SessionEvent =
   | { readonly type: "evidence_changed" }
   | { readonly type: "ended" };

@@ -1,12 +1,11 @@
 /** Examines Claude Code for `doctor`: reads its files and asks for its version; starts no session and spends nothing. */
 
 import * as v from "valibot";
-import { type Checkup, type Examiner, firstLine, type World } from "../../lib/doctor/world.ts";
+import type { Checkup, World } from "../../lib/doctor/world.ts";
 import { note } from "../../lib/doctor/finding.ts";
-import { AppError } from "../../lib/errors.ts";
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { claudeConfigFolder } from "../../lib/paths.ts";
 import { folderOf } from "../../lib/posix_path.ts";
+import { locatedProgram, versionOf } from "../program.ts";
 import {
   judgeHooks,
   judgeOnboarding,
@@ -16,14 +15,11 @@ import {
   type SettingsFile,
   SIGN_IN_VARIABLES,
   type SignInEvidence,
-  type VersionEvidence,
 } from "./checkup_judge.ts";
 import { checkTmux } from "./checkup_tmux.ts";
-import { locateClaude } from "./locate.ts";
+import { CLAUDE_PROGRAM } from "./program.ts";
 import { claudeConfigFile, isTrusted } from "./trust.ts";
 
-/** It answers within 50 ms, from a cold disk within 3 s. */
-const VERSION_TIMEOUT_MS = 5_000;
 /** Characters of a key by which Claude remembers whether to use it. */
 const KEY_TAIL_CHARS = 20;
 
@@ -49,14 +45,9 @@ const CredentialsSchema = v.looseObject({
   }),
 });
 
-export const CLAUDE: Examiner = {
-  isInstalled: (deps, paths) => located({ deps, paths }) !== null,
-  examine: checkClaude,
-};
-
-async function checkClaude(world: World): Promise<Checkup> {
+export async function checkClaude(world: World): Promise<Checkup> {
   const { deps, paths } = world;
-  const binary = located(world);
+  const binary = locatedProgram(CLAUDE_PROGRAM, deps);
   if (binary === null) {
     const findings = [
       note("claude", "Claude Code is not installed", {
@@ -68,7 +59,7 @@ async function checkClaude(world: World): Promise<Checkup> {
   }
   const configFolder = claudeConfigFolder(deps.env, paths.home);
   const configFile = claudeConfigFile(paths.home, deps.env["CLAUDE_CONFIG_DIR"] ? configFolder : null);
-  const [version, tmux] = await Promise.all([versionOf(binary, world), checkTmux(world)]);
+  const [version, tmux] = await Promise.all([versionOf(CLAUDE_PROGRAM, binary, deps), checkTmux(world)]);
   const files = settingsFiles(configFolder, deps.cwd());
   const config = read(configFile, ConfigSchema);
   const onboarded = config === "absent"
@@ -90,32 +81,6 @@ async function checkClaude(world: World): Promise<Checkup> {
       ...tmux,
     ],
   };
-}
-
-function located({ deps, paths }: Pick<World, "deps" | "paths">): string | null {
-  try {
-    return locateClaude(deps.env, paths.home);
-  } catch (error) {
-    if (error instanceof AppError) return null;
-    throw error;
-  }
-}
-
-async function versionOf(binary: string, { deps }: World): Promise<VersionEvidence> {
-  const env = withoutOuterAgent(deps.env);
-  const said = await deps.run(binary, ["--version"], { env, timeoutMs: VERSION_TIMEOUT_MS });
-  switch (said.kind) {
-    case "not_found":
-      return { kind: "silent", why: "what it is started with is missing" };
-    case "timed_out":
-      return { kind: "silent", why: `--version gave no answer within ${VERSION_TIMEOUT_MS / 1000} s` };
-    case "exited": {
-      const version = /^(\d+\.\d+\.\d+\S*)/.exec(said.stdout.trim())?.[1];
-      if (said.code === 0 && version !== undefined) return { kind: "version", version };
-      const words = firstLine(said.stderr) || firstLine(said.stdout) || "nothing said";
-      return { kind: "silent", why: `--version ended with ${said.code} (${words})` };
-    }
-  }
 }
 
 type Settings = v.InferOutput<typeof SettingsSchema>;

@@ -1,18 +1,14 @@
 /** What is seen of an installed Claude Code means for the sessions that are to run it. Pure. */
 
 import { type Finding, note, ok, problem, warning } from "../../lib/doctor/finding.ts";
+import type { VersionEvidence } from "../program.ts";
 
 /** The version that everything was tested with. */
 export const TESTED_VERSION = "2.1.330";
 /** Older ones do not know all hooks that are asked for, and open a dialog for that at their start. */
-export const OLDEST_VERSION = "2.1.197";
+const OLDEST_VERSION = "2.1.197";
 
 const CHECK = "claude";
-
-/** How `claude --version` ended. */
-export type VersionEvidence =
-  | { readonly kind: "version"; readonly version: string }
-  | { readonly kind: "silent"; readonly why: string };
 
 export function judgeVersion(binary: string, found: VersionEvidence): Finding {
   if (found.kind === "silent") {

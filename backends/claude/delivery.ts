@@ -280,7 +280,7 @@ function refusal(reason: string): Verdict {
   return { result: "refused", reason, evidence: null };
 }
 
-export function agentGone(session: Session): AppError {
+function agentGone(session: Session): AppError {
   return new AppError(
     "agent_gone",
     `Cannot send to "${session.id}": its agent is gone. ` +

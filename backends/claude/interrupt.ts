@@ -6,7 +6,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
-import type { BackgroundTask, Interruption, PendingInput, Session } from "../../lib/session.ts";
+import type { Interruption, PendingInput, Session } from "../../lib/session.ts";
 import { clearGivenBack } from "./clear_box.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import {
@@ -20,6 +20,7 @@ import {
   type TurnRef,
   vetoEscape,
 } from "./interrupt_plan.ts";
+import { firstLine, type Left, reportOf, type Step, type Stopped, touchedTurn } from "./interrupt_report.ts";
 import { dropLeftCommands, type SessionFolder } from "./launch_files.ts";
 
 import { lookAtBox } from "./look.ts";
@@ -54,18 +55,6 @@ const DENIAL = "The turn was interrupted";
 
 const NO_TURN: TurnRef = { id: null, texts: [] };
 
-/** One step towards the result. */
-type Step =
-  | {
-    readonly kind: "stopped";
-    readonly after: Extract<AfterEscape, { kind: "stopped" }>;
-    readonly note: string | null;
-  }
-  | { readonly kind: "ended"; readonly turn: TurnRef; readonly reason: string }
-  | { readonly kind: "rest"; readonly background: readonly BackgroundTask[] }
-  | { readonly kind: "refused"; readonly reason: string; readonly pending: PendingInput | null }
-  | { readonly kind: "unproven"; readonly turn: TurnRef; readonly reason: string };
-
 export class Interrupter {
   readonly #pane: string;
 
@@ -99,7 +88,7 @@ export class Interrupter {
   }
 
   async #stopAll(signal: AbortSignal): Promise<Interruption> {
-    const stopped: Extract<Step, { kind: "stopped" }>[] = [];
+    const stopped: Stopped[] = [];
     let ended: Extract<Step, { kind: "ended" }> | null = null;
     let looks = 0;
     for (let turn = 0; turn < TURN_LIMIT; turn++) {
@@ -324,37 +313,9 @@ export class Interrupter {
     }
   }
 
-  async #report(stopped: readonly Extract<Step, { kind: "stopped" }>[], last: Step): Promise<Interruption> {
-    const base = {
-      stopped: stopped.map(({ after }) => firstLine(after.turn.texts.join(" / "))),
-      queued: [] as string[],
-      background: [] as readonly BackgroundTask[],
-      reason: null,
-      evidence: null,
-      pending: null,
-    };
-    switch (last.kind) {
-      case "rest":
-        return { ...base, result: "not_running", background: last.background };
-      case "refused":
-        return { ...base, result: "refused", reason: last.reason, pending: last.pending };
-      case "unproven":
-        return { ...base, ...await this.#left(last.turn), result: "unproven", reason: last.reason };
-      case "ended":
-        return { ...base, ...await this.#left(last.turn), result: "ended_by_itself", reason: last.reason };
-      case "stopped": {
-        const { after, note } = last;
-        const reasons = stopped.flatMap((step) => step.note === null ? [] : [step.note]);
-        if (after.overtaken) reasons.push("the turn before it had just ended by itself");
-        return {
-          ...base,
-          ...await this.#left(after.turn),
-          result: "interrupted",
-          reason: reasons.length === 0 ? note : reasons.join("; "),
-          evidence: EVIDENCE[after.how],
-        };
-      }
-    }
+  async #report(stopped: readonly Stopped[], last: Step): Promise<Interruption> {
+    const turn = touchedTurn(last);
+    return reportOf(stopped, last, turn === null ? null : await this.#left(turn));
   }
 
   async #hasQueue(behind: TurnRef): Promise<boolean> {
@@ -362,7 +323,7 @@ export class Interrupter {
   }
 
   /** What waits and what goes on, now. */
-  async #left(turn: TurnRef): Promise<Pick<Interruption, "queued" | "background">> {
+  async #left(turn: TurnRef): Promise<Left> {
     const evidence = await this.observer.evidence({ all: true });
     const activity = activityOf(evidence);
     return {
@@ -416,12 +377,6 @@ export class Interrupter {
   }
 }
 
-const EVIDENCE = {
-  line: "transcript: interrupt line",
-  rewound: "live registry: at rest without an end; transcript: no answer",
-  registry: "live registry: at rest without an end",
-} as const;
-
 /** Its own request can be denied, which stops the turn; a sub-agent's request stops only that. */
 function isAsking(activity: Activity): activity is Extract<Activity, { kind: "waiting" }> {
   return activity.kind === "waiting" && activity.pending.answerable === "direct" &&
@@ -431,11 +386,6 @@ function isAsking(activity: Activity): activity is Extract<Activity, { kind: "wa
 /** Escape is never pressed into a dialog: it might answer it. */
 function refusalWhileWaiting(pending: PendingInput): Step {
   return { kind: "refused", reason: `it waits for a ${pending.kind} (${pending.summary})`, pending };
-}
-
-function firstLine(text: string): string {
-  const line = text.trim().split("\n")[0] ?? "";
-  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
 }
 
 function removeIfThere(path: string): void {

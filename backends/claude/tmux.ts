@@ -4,7 +4,7 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 
 /** A healthy server answers in 2 to 40 ms; a stopped one never does. */
-export const TMUX_TIMEOUT_MS = 5_000;
+const TMUX_TIMEOUT_MS = 5_000;
 
 /** For tidying up on the way of another command, which must not be held up by it. */
 export const TIDY_TIMEOUT_MS = 1_500;

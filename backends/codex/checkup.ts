@@ -1,10 +1,11 @@
 /** Examines Codex for `doctor`: reads its files and asks a server that runs; starts no server and spends nothing. */
 
 import { note } from "../../lib/doctor/finding.ts";
-import { type Checkup, type Examiner, firstLine, type World } from "../../lib/doctor/world.ts";
+import type { Checkup, World } from "../../lib/doctor/world.ts";
 import { AppError } from "../../lib/errors.ts";
 import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { serverPaths } from "../../lib/paths.ts";
+import { locatedProgram, versionOf } from "../program.ts";
 import {
   type HomeEvidence,
   judgeHome,
@@ -14,12 +15,11 @@ import {
   judgeVersion,
   type ServerEvidence,
   type SignInEvidence,
-  type VersionEvidence,
 } from "./checkup_judge.ts";
 import { describeEndpoint, URL_NAME } from "./endpoint.ts";
 import { codexHomeOf, findServer } from "./find_server.ts";
 import { parseHandle } from "./handle.ts";
-import { locateCodex } from "./locate.ts";
+import { CODEX_PROGRAM } from "./program.ts";
 import { readMetadata } from "./metadata.ts";
 import type { Connection } from "./rpc.ts";
 
@@ -29,14 +29,9 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** More are not counted. */
 const LOADED_PAGES = 10;
 
-export const CODEX: Examiner = {
-  isInstalled: (deps) => located({ deps }) !== null,
-  examine: checkCodex,
-};
-
-async function checkCodex(world: World): Promise<Checkup> {
+export async function checkCodex(world: World): Promise<Checkup> {
   const { deps, signal } = world;
-  const binary = located(world);
+  const binary = locatedProgram(CODEX_PROGRAM, deps);
   if (binary === null) {
     const findings = [
       note("codex", "Codex is not installed", {
@@ -49,7 +44,7 @@ async function checkCodex(world: World): Promise<Checkup> {
   const codexHome = codexHomeOf({ deps, signal });
   const home = homeEvidence(codexHome, world);
   const [version, signIn, server] = await Promise.all([
-    versionOf(binary, world),
+    versionOf(CODEX_PROGRAM, binary, deps),
     signInEvidence(binary, codexHome, home.isFolder, world),
     serverEvidence(codexHome, world),
   ]);
@@ -66,15 +61,6 @@ async function checkCodex(world: World): Promise<Checkup> {
   };
 }
 
-function located({ deps }: Pick<World, "deps">): string | null {
-  try {
-    return locateCodex(deps.env);
-  } catch (error) {
-    if (error instanceof AppError) return null;
-    throw error;
-  }
-}
-
 function homeEvidence(codexHome: string, { deps }: World): HomeEvidence {
   const temporary = deps.env["TMPDIR"] || "/tmp";
   return {
@@ -83,24 +69,6 @@ function homeEvidence(codexHome: string, { deps }: World): HomeEvidence {
     isFolder: isFolder(codexHome),
     temporary: realPath(temporary),
   };
-}
-
-async function versionOf(binary: string, { deps }: World): Promise<VersionEvidence> {
-  // Any command of Codex writes into its folder, and would make the usual one.
-  const env = { ...withoutOuterAgent(deps.env), CODEX_HOME: "/dev/null" };
-  const said = await deps.run(binary, ["--version"], { env, timeoutMs: TOOL_TIMEOUT_MS });
-  switch (said.kind) {
-    case "not_found":
-      return { kind: "silent", why: "what it is started with is missing" };
-    case "timed_out":
-      return { kind: "silent", why: `--version gave no answer within ${TOOL_TIMEOUT_MS / 1000} s` };
-    case "exited": {
-      const version = /^\S+ (\d+\.\d+\.\d+\S*)/m.exec(said.stdout)?.[1];
-      if (said.code === 0 && version !== undefined) return { kind: "version", version };
-      const words = firstLine(said.stderr) || firstLine(said.stdout) || "nothing said";
-      return { kind: "silent", why: `--version ended with ${said.code} (${words})` };
-    }
-  }
 }
 
 async function signInEvidence(

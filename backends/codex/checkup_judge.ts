@@ -2,6 +2,7 @@
 
 import type { AppError } from "../../lib/errors.ts";
 import { counted, type Finding, note, ok, problem, some, warning, word } from "../../lib/doctor/finding.ts";
+import type { VersionEvidence } from "../program.ts";
 import { isTooOld, MINIMUM_VERSION } from "./version.ts";
 
 /** The version that everything was tested with. */
@@ -9,11 +10,6 @@ export const TESTED_VERSION = "0.169.0";
 
 const CHECK = "codex";
 const INSTALL = "npm install -g @openai/codex@latest";
-
-/** How `codex --version` ended. */
-export type VersionEvidence =
-  | { readonly kind: "version"; readonly version: string }
-  | { readonly kind: "silent"; readonly why: string };
 
 export function judgeVersion(binary: string, found: VersionEvidence): Finding {
   if (found.kind === "silent") {

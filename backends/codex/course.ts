@@ -105,7 +105,7 @@ export function isMissing(evidence: Pick<CodexEvidence, "turns" | "queued">, anc
 }
 
 /** Whether these turns, the newest ones, hold everything since a message went in. */
-export function reachesBack([oldest]: readonly Turn[], anchor: CodexAnchor): boolean {
+function reachesBack([oldest]: readonly Turn[], anchor: CodexAnchor): boolean {
   if (oldest === undefined || oldest.id === anchor.afterTurn) return true;
   const start = startedAt(oldest);
   return start !== null && start <= anchor.at;

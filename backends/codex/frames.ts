@@ -32,7 +32,7 @@ const threadStatus = v.lazy((input): v.GenericSchema<unknown, ThreadStatus> => {
   return otherStatus;
 });
 
-export const TurnErrorSchema = v.looseObject({
+const TurnErrorSchema = v.looseObject({
   message: text,
   /** A word, or an object with one key: the word. */
   codexErrorInfo: nullable(v.unknown(), null),

@@ -275,7 +275,7 @@ export function isNoSuchThread({ message }: RpcError): boolean {
   return /thread not (loaded|found)|no (archived )?rollout found|is archived/.test(message);
 }
 
-export function isWaiting(thread: Thread | null): boolean {
+function isWaiting(thread: Thread | null): boolean {
   return thread?.status.type === "active" &&
     thread.status.activeFlags.some((flag) => WAITING_FLAGS.has(flag));
 }

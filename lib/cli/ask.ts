@@ -42,7 +42,7 @@ export interface AskOptions extends SendOptions {
 }
 
 /** @throws AppError (usage) for a session that asks itself, and for what `send` refuses. */
-export function askOptions(
+function askOptions(
   flags: Omit<Flags, "json">,
   target: Target,
   message: string | undefined,

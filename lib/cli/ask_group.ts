@@ -1,13 +1,14 @@
 /** `ask @group`: each session of a group gets the message, and each reply is printed as it comes, whatever others do. */
 
+import type { AppError } from "../errors.ts";
 import type { SessionId } from "../session.ts";
 import { asCompleted } from "../parallel.ts";
+import { asFailure, assertNoneLeft, begunOnEach } from "./act_on_each.ts";
 import { type AskMessageOptions, reply } from "./ask.ts";
 import { readMessage } from "./message.ts";
 import { note, type Result } from "./output.ts";
 import { deliver, sendResult } from "./send.ts";
-import { asFailure, assertNoneLeft, AT_ONCE } from "./send_group.ts";
-import { type GroupTarget, heading, sessionsOf } from "./targets.ts";
+import { type GroupTarget, heading } from "./targets.ts";
 import type { CliContext } from "./verb.ts";
 
 /** Every wait is begun, so that each one that is interrupted says how to take it up. */
@@ -24,24 +25,17 @@ export async function* askGroup(
   context: CliContext,
 ): AsyncIterable<Result> {
   const source = { kind: "argument", text: await readMessage(options.source, context.deps) } as const;
-  const { ids, notes } = await sessionsOf([target], "send", options.sender, context);
-  yield note(...notes);
-  const left = new Set(ids);
   const asked: Sent[] = [];
   const send = async (id: SessionId): Promise<Result> => {
-    left.delete(id);
-    try {
-      const sent = await deliver({ ...options, source, id }, context);
-      const result = sendResult(sent);
-      if (result.failure !== null) return { ...result, layout: "compact" };
-      const { receipt } = sent.receipt;
-      asked.push({ id, receipt });
-      return note(`${id} receipt ${receipt}`);
-    } catch (error) {
-      return { failure: asFailure(`Cannot send to "${id}"`, error) };
-    }
+    const sent = await deliver({ ...options, source, id }, context);
+    const result = sendResult(sent);
+    if (result.failure !== null) return result;
+    const { receipt } = sent.receipt;
+    asked.push({ id, receipt });
+    return note(`${id} receipt ${receipt}`);
   };
-  yield* asCompleted(ids, AT_ONCE, send, context.signal);
+  const failed = (_: SessionId, failure: AppError): Result => ({ failure });
+  const left = yield* begunOnEach(target, "send", options.sender, context, send, failed);
 
   const wait = async ({ id, receipt }: Sent): Promise<Result> => {
     try {
@@ -59,5 +53,5 @@ export async function* askGroup(
     yield first || !result.text ? result : { ...result, text: `\n${result.text}` };
     first &&= !result.text;
   }
-  assertNoneLeft(left);
+  assertNoneLeft(left, "sent");
 }

@@ -70,7 +70,7 @@ export interface CreateOptions {
   readonly quiet: boolean;
 }
 
-export function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
+function createOptions(flags: Flags, env: ParseContext["env"], cwd: () => string): CreateOptions {
   const request: CreateRequest = {
     ...place(flags, env, cwd),
     agent: flags.cli ?? null,

@@ -25,7 +25,7 @@ export type DoctorOptions =
   | { readonly kind: "selftest"; readonly yes: boolean; readonly json: boolean };
 
 /** @throws AppError (usage) for flags that do not belong together. */
-export function doctorOptions({ fix, selftest, yes, json }: Flags): DoctorOptions {
+function doctorOptions({ fix, selftest, yes, json }: Flags): DoctorOptions {
   if (selftest && fix) throw usageError("Use only one of --fix, --selftest");
   if (yes && !selftest) throw usageError("--yes belongs to --selftest");
   return selftest ? { kind: "selftest", yes, json } : { kind: "examine", fix };

@@ -29,7 +29,7 @@ export async function run(request: InstallRequest, { deps }: CliContext): Promis
 }
 
 /** @throws AppError (usage) as `gateway` itself would. */
-export function installRequest(flags: Flags, context: Pick<ParseContext, "env" | "cwd">): InstallRequest {
+function installRequest(flags: Flags, context: Pick<ParseContext, "env" | "cwd">): InstallRequest {
   gatewayOptions({ ...flags, socketDir: undefined }, context);
   if (flags.port === 0) {
     throw usageError("--port must be a positive integer", "A service needs a port that stays");

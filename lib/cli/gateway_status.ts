@@ -16,7 +16,7 @@ export async function run({ deps }: CliContext): Promise<Result> {
   return statusResult(status, `${pathsFrom(deps.env).gatewaySocketFolder}/${SOCKET_NAME}`);
 }
 
-export function statusResult(status: ServiceStatus, socket: string): Result {
+function statusResult(status: ServiceStatus, socket: string): Result {
   const { state, pid, since, end, port, file, log, health } = status;
   const lines = [
     `Gateway daemon: ${state} (port ${port})`,

@@ -67,7 +67,7 @@ export function tokenRecord({ id, name, createdAt, expiresAt, validity, scope, s
   };
 }
 
-export function tokenRequest(flags: Flags, cwd: () => string): TokenRequest {
+function tokenRequest(flags: Flags, cwd: () => string): TokenRequest {
   return {
     name: flags.name ?? null,
     roots: flags.root.map((root) => resolvePath(cwd(), root)),

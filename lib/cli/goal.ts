@@ -26,7 +26,7 @@ export interface GoalOptions {
 }
 
 /** @throws AppError (usage) for flags that exclude each other, and for an objective without text. */
-export function goalOptions(
+function goalOptions(
   flags: Omit<Flags, "json">,
   id: SessionId,
   words: readonly string[],

@@ -38,7 +38,7 @@ export interface InstallSkillOptions extends SkillRequest {
 type Done = "installed" | "removed" | "unchanged" | "kept";
 
 /** @throws AppError (usage) for both scopes at once. */
-export function installSkillOptions(flags: Omit<Flags, "json">): InstallSkillOptions {
+function installSkillOptions(flags: Omit<Flags, "json">): InstallSkillOptions {
   if (flags.global && flags.local) throw usageError("Cannot use both --global and --local");
   const { claude, codex, dryRun, uninstall, force } = flags;
   return {

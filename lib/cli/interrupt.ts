@@ -20,7 +20,7 @@ export interface InterruptOptions extends Omit<InterruptRequest, "id"> {
 }
 
 /** @throws AppError (usage) for a session that would stop itself. */
-export function interruptOptions(
+function interruptOptions(
   flags: Omit<Flags, "json">,
   target: Target,
   env: ParseContext["env"],

@@ -33,7 +33,7 @@ export interface KillOptions {
 }
 
 /** @throws AppError (usage) unless exactly one selector is given. */
-export function killOptions(
+function killOptions(
   flags: Omit<Flags, "json">,
   targets: readonly Target[],
   env: ParseContext["env"],

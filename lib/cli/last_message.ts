@@ -23,7 +23,7 @@ export interface LastMessageOptions {
   readonly json: boolean;
 }
 
-export function lastMessageOptions(flags: Flags, target: Target, cwd: () => string): LastMessageOptions {
+function lastMessageOptions(flags: Flags, target: Target, cwd: () => string): LastMessageOptions {
   const output = flags.output === undefined ? null : resolvePath(cwd(), flags.output);
   return { target, count: flags.count ?? 1, output, json: flags.json };
 }

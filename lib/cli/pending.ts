@@ -18,7 +18,7 @@ export function pendingPhrase(pending: PendingInput): string {
 }
 
 /** The command that answers it, of several that are pending with its request id. */
-export function answerCommand(id: string, pending: PendingInput, several = false): string {
+function answerCommand(id: string, pending: PendingInput, several = false): string {
   if (pending.answerable === "terminal") return `dev-sessions attach ${id}`;
   const request = several && pending.requestId !== null ? ` --request ${pending.requestId}` : "";
   return `dev-sessions respond ${id}${request} ${exampleAnswer(pending)}`;

@@ -19,7 +19,7 @@ interface Flags {
 export type PruneOptions = { readonly targets: readonly Target[] } | { readonly olderThanMs: number };
 
 /** @throws AppError (usage) for ids together with an age. */
-export function pruneOptions(flags: Omit<Flags, "json">, targets: readonly Target[]): PruneOptions {
+function pruneOptions(flags: Omit<Flags, "json">, targets: readonly Target[]): PruneOptions {
   if (targets.length === 0) return { olderThanMs: flags.olderThan ?? OLDER_THAN_MS };
   if (flags.olderThan !== undefined) {
     throw usageError("Provide either <id> or --older-than <duration>, not both");

@@ -24,7 +24,7 @@ export interface RespondOptions extends Omit<RespondRequest, "id"> {
 }
 
 /** @throws AppError (usage) unless exactly one kind of answer is given. */
-export function respondOptions(
+function respondOptions(
   flags: Omit<Flags, "json">,
   target: Target,
   text: string | undefined,

@@ -32,7 +32,7 @@ export interface WaitOptions extends Omit<WaitRequest, "ids"> {
 }
 
 /** @throws AppError (usage) for a session that waits for itself, and for flags that exclude each other. */
-export function waitOptions(
+function waitOptions(
   flags: Omit<Flags, "json">,
   targets: readonly Target[],
   env: ParseContext["env"],

@@ -3,7 +3,8 @@
  * to, repairs what can be repaired safely, and examines it again.
  */
 
-import { EXAMINERS } from "../../backends/registry.ts";
+import { locatedProgram } from "../../backends/program.ts";
+import { EXAMINERS, PROGRAMS } from "../../backends/registry.ts";
 import { isClientMode } from "../client_settings.ts";
 import { type Config, parseConfig, readConfig } from "../config.ts";
 import type { Clock, Deps } from "../deps.ts";
@@ -133,16 +134,18 @@ async function bounded(name: string, check: Check, world: World, clock: Clock): 
 
 /** Those that can be started here. */
 export async function installedAgents(deps: Deps): Promise<AgentKind[]> {
-  const paths = pathsFrom(deps.env);
   const found = await Promise.all(
-    AGENT_KINDS.map(async (agent) => (await EXAMINERS[agent]?.())?.isInstalled(deps, paths) ? [agent] : []),
+    AGENT_KINDS.map(async (agent) => {
+      const program = await PROGRAMS[agent]?.();
+      return program !== undefined && locatedProgram(program, deps) !== null ? [agent] : [];
+    }),
   );
   return found.flat();
 }
 
 async function checkAgents(world: World): Promise<Found[]> {
   const checkups = await Promise.all(
-    AGENT_KINDS.map(async (agent) => await (await EXAMINERS[agent]?.())?.examine(world) ?? []),
+    AGENT_KINDS.map(async (agent) => await (await EXAMINERS[agent]?.())?.(world) ?? []),
   );
   return weighAgents(checkups.flat(), world.config.defaults.cli ?? USUAL_AGENT);
 }

@@ -4,7 +4,7 @@
 export type Level = "ok" | "note" | "warning" | "problem";
 
 /** Worst first, as they are printed. */
-export const LEVELS: readonly Level[] = ["problem", "warning", "note", "ok"];
+const LEVELS: readonly Level[] = ["problem", "warning", "note", "ok"];
 
 export interface Fix {
   /** One sentence without a full stop. */

@@ -29,10 +29,7 @@ export interface Checkup {
 }
 
 /** What an agent's own room offers to `doctor`. */
-export interface Examiner {
-  isInstalled(deps: Deps, paths: Paths): boolean;
-  examine(world: World): Promise<Checkup>;
-}
+export type Examiner = (world: World) => Promise<Checkup>;
 
 /** One line of what a program said. */
 export function firstLine(text: string): string {

@@ -8,8 +8,8 @@ import { findServer } from "../../backends/codex/find_server.ts";
 import { connectServer } from "../../backends/codex/server.ts";
 import { stopIfOurs } from "../../backends/codex/stop_server.ts";
 import { AppError } from "../../lib/errors.ts";
-import { type CodexSandbox, createCodexSandbox } from "../support/codex_sandbox.ts";
-import { ensureCodex } from "../support/codex_install.ts";
+import { assertOneServer, type CodexSandbox, createCodexSandbox } from "../support/codex_sandbox.ts";
+import { ensureCodex } from "../support/agent_install.ts";
 import { endOfTurn, replyOf, requestOf, startThread, textInput, turnOf } from "../support/codex_turns.ts";
 import { eventually } from "../support/harness.ts";
 import { isRunning } from "../support/processes.ts";
@@ -49,15 +49,7 @@ Deno.test("a cold start, a second command, and a turn", async () => {
 
 Deno.test("eight commands at the same time start one server, also where a killed one has left its socket", async () => {
   await using codex = await createCodexSandbox();
-  for (let round = 1; round <= 3; round++) {
-    const said = await Promise.all(Array.from({ length: 8 }, () => codex.connected()));
-    const pid = said[0]!.pid;
-    deepStrictEqual(said.map((each) => each.pid), Array.from(said, () => pid));
-    deepStrictEqual(await codex.servers(), [pid]);
-    strictEqual(said.filter(({ origin }) => origin === "started").length, 1);
-    Deno.kill(pid, "SIGKILL");
-    await eventually(async () => !await isRunning(pid), { what: "the end of the server" });
-  }
+  await assertOneServer(codex);
 });
 
 Deno.test("a server that is killed in a turn is noticed at once and replaced; the thread goes on", async () => {

@@ -6,7 +6,7 @@ import { createSession, step } from "../support/live_session.ts";
 import type { Sandbox } from "../support/harness.ts";
 import { engineTest, HOST_PROGRAMS, IMAGE } from "./docker_engine.ts";
 import { CLAUDE_INSIDE, createDockerSandbox } from "./docker_sandbox.ts";
-import { ensureClaude } from "../support/claude_install.ts";
+import { ensureClaude } from "../support/agent_install.ts";
 
 const DOCKER = ["--mode", "docker"];
 

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import { ensureCodex } from "../support/codex_install.ts";
+import { ensureCodex } from "../support/agent_install.ts";
 import { startCodexModel } from "../support/codex_model.ts";
 import { step, writeCommand } from "../support/live_session.ts";
 import { engineTest, HOST_PROGRAMS } from "./docker_engine.ts";

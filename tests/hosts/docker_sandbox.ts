@@ -1,7 +1,7 @@
 /** A sandbox whose sessions run in containers of an engine of its own, with the real agents and scripted models. */
 
 import { join } from "node:path";
-import { ensureClaude } from "../support/claude_install.ts";
+import { ensureClaude } from "../support/agent_install.ts";
 import { createSandbox, type Sandbox } from "../support/harness.ts";
 import { type ScriptedModel, startScriptedModel } from "../support/scripted_model.ts";
 import { type DockerEngine, HOST_PROGRAMS, IMAGE, startEngine } from "./docker_engine.ts";

@@ -1,6 +1,7 @@
 /** The gateway as a real systemd unit, with live sessions: installed, upgraded, crashed, stopped, rebooted, removed. */
 
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
+import { CHECKOUT, consoleSteps, docBlocks, fits, normalised } from "../support/doc_blocks.ts";
 import { eventually } from "../support/harness.ts";
 import { PROGRAM_FOLDER, SecondHost, secondHostLack, USER_HOME } from "./second_host.ts";
 
@@ -103,6 +104,20 @@ test("a session that the service started outlives upgrade, crash, stop and remov
   strictEqual(await sh(host, "dev-sessions gateway uninstall"), "Gateway daemon is not installed\n");
   const units = await sh(host, "systemctl --user list-unit-files --no-legend");
   doesNotMatch(units, new RegExp(UNIT));
+});
+
+test("the commands of docs/service.md print what stands there", async (host) => {
+  const page = "docs/service.md";
+  const blocks = docBlocks(page, await Deno.readTextFile(`${CHECKOUT}/${page}`));
+  const shown = (text: string) =>
+    normalised(text.replaceAll(USER_HOME, "/home/ada"), null).replaceAll(/^pid: \d+$/gm, "pid: N");
+  for (const { text, line, kind } of blocks) {
+    strictEqual(kind, "console", `${page}:${line}`);
+    for (const { command, output } of consoleSteps(text)) {
+      const actual = shown(await sh(host, command));
+      ok(fits(shown(output), actual), `${page}:${line}: ${command}\n${actual}`);
+    }
+  }
 });
 
 test("the service comes up with the machine, and says which sessions the reboot has ended", async (host) => {

@@ -8,7 +8,7 @@ import { connectServer } from "../../backends/codex/server.ts";
 import { stopIfOurs } from "../../backends/codex/stop_server.ts";
 import { AppError } from "../../lib/errors.ts";
 import { controlSocket } from "../../lib/paths.ts";
-import { type CodexSandbox, createStubCodexSandbox } from "../support/codex_sandbox.ts";
+import { assertOneServer, type CodexSandbox, createStubCodexSandbox } from "../support/codex_sandbox.ts";
 import { eventually } from "../support/harness.ts";
 import { isRunning } from "../support/processes.ts";
 
@@ -72,15 +72,7 @@ Deno.test("connectServer() starts a server when none runs, and finds it from the
 
 Deno.test("eight commands at the same time start one server, also where a killed one has left its socket", async () => {
   await using codex = await createStubCodexSandbox("late=100");
-  for (let round = 1; round <= 3; round++) {
-    const said = await Promise.all(Array.from({ length: 8 }, () => codex.connected()));
-    const pid = said[0]!.pid;
-    deepStrictEqual(said.map((each) => each.pid), Array.from(said, () => pid));
-    deepStrictEqual(await codex.servers(), [pid]);
-    strictEqual(said.filter(({ origin }) => origin === "started").length, 1);
-    Deno.kill(pid, "SIGKILL");
-    await eventually(async () => !await isRunning(pid), { what: "the end of the server" });
-  }
+  await assertOneServer(codex);
 });
 
 Deno.test("a server that somebody else has started is found, and never stopped", async () => {

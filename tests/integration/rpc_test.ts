@@ -2,11 +2,12 @@
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { AppError } from "../../lib/errors.ts";
-import type { CreateRequest, WaitRequest, WaitResult } from "../../lib/service.ts";
+import type { WaitRequest, WaitResult } from "../../lib/service.ts";
 import { US } from "../../lib/wire/handshake.ts";
 import { MARKER } from "../../gateway/frames.ts";
 import { CarrierError } from "../../gateway/carrier.ts";
-import { createSandbox, type Sandbox } from "../support/harness.ts";
+import { createSandbox } from "../support/harness.ts";
+import { createRequest } from "../support/create_request.ts";
 import { carrierTo, serviceOver, startRpc } from "../support/rpc_connection.ts";
 import { StubSession, withSession, withSessions } from "../support/stub_session.ts";
 
@@ -15,25 +16,6 @@ const PROFILE = `echo 'Welcome to build.example!'; echo '{"type":"hello","protoc
   printf 'no line end'; exec "$@"`;
 
 const never = () => new AbortController().signal;
-
-function createRequest(sandbox: Sandbox, given: Partial<CreateRequest> = {}): CreateRequest {
-  return {
-    path: sandbox.workspace,
-    agent: null,
-    mode: null,
-    description: null,
-    model: null,
-    group: null,
-    id: null,
-    parent: null,
-    agentArgs: [],
-    trust: false,
-    readyTimeoutMs: 60_000,
-    worktree: null,
-    key: null,
-    ...given,
-  };
-}
 
 function waitRequest(ids: readonly string[], given: Partial<WaitRequest> = {}): WaitRequest {
   return { ids, any: false, timeoutMs: 60_000, pollMs: null, receipt: null, background: false, ...given };
@@ -60,7 +42,10 @@ Deno.test("create, send, wait, last-message, logs, events and kill over rpc, beh
   const carrier = carrierTo(rpc);
   const service = serviceOver(carrier);
 
-  const made = await service.create(createRequest(sandbox, { description: "über alles" }), never());
+  const made = await service.create(
+    createRequest({ path: sandbox.workspace, description: "über alles" }),
+    never(),
+  );
   deepStrictEqual([made.readyProven, made.repeated, made.session.description], [true, false, "über alles"]);
   deepStrictEqual(carrier.peer(), US);
   const { id } = made.session;
@@ -90,7 +75,7 @@ Deno.test("create, send, wait, last-message, logs, events and kill over rpc, beh
 
   await rejects(service.inspect("nobody-top"), isError("not_found", /^Session not found: nobody-top$/));
   await rejects(
-    service.create(createRequest(sandbox, { path: "relative" }), never()),
+    service.create(createRequest({ path: "relative" }), never()),
     isError("usage", /path: must be an absolute path/),
   );
 
@@ -151,7 +136,7 @@ Deno.test("a create that is cancelled is rolled back, and its answer says so", a
   await using rpc = startRpc(sandbox);
   const service = serviceOver(carrierTo(rpc));
   const stop = new AbortController();
-  const creating = service.create(createRequest(sandbox), stop.signal);
+  const creating = service.create(createRequest({ path: sandbox.workspace }), stop.signal);
   const ended = rejects(creating, isError("interrupted", /./));
   await sandbox.eventually(
     async () => (await service.list({ all: true, group: null })).length === 1,

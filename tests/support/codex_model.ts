@@ -1,6 +1,7 @@
 /** An OpenAI Responses API on loopback whose answers follow the `SCRIPT:<verb> <args>` in the newest prompt. */
 
 import { type Body, newestPrompt, type Output, type Reply, replyTo, toolNames } from "./codex_replies.ts";
+import { aborted, event, Gates, type Place, Reading, serveModel, sleep } from "./model_server.ts";
 
 /** One request as the model received it. */
 export interface RecordedRequest {
@@ -40,47 +41,6 @@ const USAGE = {
   output_tokens_details: { reasoning_tokens: 2 },
   total_tokens: 30,
 };
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}
-
-class Gates {
-  readonly #gates = new Map<
-    string,
-    { reached: PromiseWithResolvers<void>; opened: PromiseWithResolvers<void> }
-  >();
-  of(name: string) {
-    let gate = this.#gates.get(name);
-    if (gate === undefined) {
-      gate = { reached: Promise.withResolvers<void>(), opened: Promise.withResolvers<void>() };
-      this.#gates.set(name, gate);
-    }
-    return gate;
-  }
-  async pass(name: string, signal: AbortSignal): Promise<void> {
-    const gate = this.of(name);
-    gate.reached.resolve();
-    await Promise.race([gate.opened.promise, aborted(signal)]);
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}
-
-const event = (type: string, rest: Record<string, unknown>) =>
-  `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
 
 async function* spoken(
   text: string,
@@ -143,27 +103,13 @@ async function* events(reply: Reply, number: number, gates: Gates, signal: Abort
  * Starts the model in this process. `POST <url>/control/open/<gate>` and `GET <url>/control/requests` (without `/v1`)
  * do over HTTP what the methods do.
  */
-export function startCodexModel(
-  options: { readonly port?: number; readonly hostname?: string } = {},
-): Promise<CodexModel> {
-  const { hostname = "127.0.0.1" } = options;
+export async function startCodexModel(options: Place = {}): Promise<CodexModel> {
   const recorded: RecordedRequest[] = [];
   const gates = new Gates();
-  const closing = new AbortController();
   /** Per thread and prompt: how many requests came that no tool result belongs to. */
   const rounds = new Map<string, number>();
 
-  const control = (path: string): Response => {
-    const [, verb = "", name = ""] = /^\/control\/(\w+)(?:\/(.*))?$/.exec(path) ?? [];
-    if (verb === "open") gates.of(decodeURIComponent(name)).opened.resolve();
-    else if (verb === "requests") return Response.json(recorded);
-    else return new Response("no such control\n", { status: 404 });
-    return new Response("ok\n");
-  };
-
-  const handle = async (request: Request): Promise<Response> => {
-    const path = new URL(request.url).pathname;
-    if (path.startsWith("/control/")) return control(path);
+  const answer = async (request: Request, path: string, closing: AbortSignal): Promise<Response> => {
     const text = await request.text();
     if (path.endsWith("/models")) return Response.json({ object: "list", data: [] });
     if (!path.endsWith("/responses")) return Response.json({ error: { message: "no" } }, { status: 404 });
@@ -186,52 +132,30 @@ export function startCodexModel(
     if (reply.failure !== undefined && !(reply.once && round > 1)) {
       return Response.json({ error: reply.failure.error }, { status: reply.failure.status });
     }
-    const gone = new AbortController();
-    const signal = AbortSignal.any([closing.signal, gone.signal]);
+    const reading = new Reading(closing);
+    const { signal } = reading;
     if (reply.hang) await aborted(signal);
     if (reply.gate !== undefined) await gates.pass(reply.gate, signal);
     const shown = reply.failure === undefined
       ? reply
       : { outputs: [{ type: "say" as const, text: "REPLY: at last" }] };
-    const source = events(shown, number, gates, signal);
-    const encoder = new TextEncoder();
-    const stream = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        const { done, value } = await source.next();
-        if (gone.signal.aborted) return;
-        if (!done) return controller.enqueue(encoder.encode(value));
-        if (reply.cut) controller.error(new Error("scripted cut"));
-        else controller.close();
-      },
-      cancel: () => gone.abort(),
-    });
-    return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+    return reading.stream(events(shown, number, gates, signal), { cut: reply.cut ?? false });
   };
 
-  const started = Promise.withResolvers<string>();
-  const server = Deno.serve({
-    hostname,
-    port: options.port ?? 0,
-    onListen: ({ port }) => started.resolve(`http://${hostname}:${port}/v1`),
-    onError: () => new Response(null, { status: 500 }),
-  }, handle);
-  const close = async () => {
-    closing.abort();
-    await server.shutdown();
-  };
+  const server = await serveModel(options, gates, { requests: () => recorded }, answer);
   const prompts = (thread?: string) =>
     recorded.filter((request) =>
       !request.isGoal && request.results.length === 0 && (thread === undefined || request.thread === thread)
     ).map(({ prompt }) => prompt);
-  return started.promise.then((url) => ({
-    url,
+  return {
+    url: `${server.url}/v1`,
     requests: () => recorded,
     prompts,
-    open: (name) => gates.of(name).opened.resolve(),
-    reached: (name) => gates.of(name).reached.promise,
-    close,
-    [Symbol.asyncDispose]: close,
-  }));
+    open: (name) => gates.open(name),
+    reached: (name) => gates.reached(name),
+    close: server.close,
+    [Symbol.asyncDispose]: server.close,
+  };
 }
 
 if (import.meta.main) {

@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { CODEX_VERSION, ensureCodex } from "./codex_install.ts";
+import { CODEX_VERSION, ensureCodex } from "./agent_install.ts";
 
 /** Client requests that the backend sends. */
 const REQUESTS = [

@@ -1,12 +1,14 @@
 /** A sandbox with Codex: the real one with a scripted model, or a stub that speaks its protocol. */
 
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import type { Deps } from "../../lib/deps.ts";
 import { controlSocket } from "../../lib/paths.ts";
 import { realDeps } from "../../lib/real_deps.ts";
-import { ensureCodex } from "./codex_install.ts";
+import { ensureCodex } from "./agent_install.ts";
 import { type CodexModel, startCodexModel } from "./codex_model.ts";
 import { createSandbox, eventually, type RunningCommand, type RunSettings, type Sandbox } from "./harness.ts";
+import { isRunning } from "./processes.ts";
 import { writeStubCodex } from "./stub_codex_server.ts";
 
 const HERE = import.meta.dirname ?? "";
@@ -116,6 +118,19 @@ async function isTaken(address: Deno.UnixConnectOptions): Promise<boolean> {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Of eight commands at the same time one starts the server; again where one that was killed has left its socket. */
+export async function assertOneServer(codex: CodexSandbox): Promise<void> {
+  for (let round = 1; round <= 3; round++) {
+    const said = await Promise.all(Array.from({ length: 8 }, () => codex.connected()));
+    const pid = said[0]!.pid;
+    deepStrictEqual(said.map((each) => each.pid), Array.from(said, () => pid));
+    deepStrictEqual(await codex.servers(), [pid]);
+    strictEqual(said.filter(({ origin }) => origin === "started").length, 1);
+    Deno.kill(pid, "SIGKILL");
+    await eventually(async () => !await isRunning(pid), { what: "the end of the server" });
   }
 }
 

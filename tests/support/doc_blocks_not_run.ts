@@ -5,6 +5,10 @@ export const NOT_RUN: Readonly<Record<string, Readonly<Record<string, string>>>>
     "docker run -v ~/.dev-sessions/gateway:/run/dev-sessions:ro ...":
       "it needs a container engine, and an image of the reader's",
   },
+  "docs/service.md": {
+    "$ dev-sessions gateway install": "it needs systemd; tests/hosts/service_test.ts runs it, and compares",
+    "$ dev-sessions gateway uninstall": "it needs systemd; tests/hosts/service_test.ts runs it, and compares",
+  },
   "docs/containers.md": {
     "(umask 077; dev-sessions gateway token create -q --root ~/proj > ~/proj.token)":
       "it needs a container engine, and an image of the reader's; containers_test.ts does the same",

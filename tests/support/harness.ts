@@ -1,7 +1,7 @@
 /** A sandbox per test: own home, tmux server and agent, the CLI as a process, and nothing left running afterwards. */
 
 import { join } from "node:path";
-import { ensureClaude } from "./claude_install.ts";
+import { ensureClaude } from "./agent_install.ts";
 import { type FoundProcess, processesWith, signal } from "./processes.ts";
 import { RunningCommand, type RunOutput } from "./running_command.ts";
 import { type ScriptedModel, startScriptedModel } from "./scripted_model.ts";

@@ -1,5 +1,6 @@
 /** An Anthropic Messages API on loopback whose answers follow the `SCRIPT:<verb> <args>` in the newest prompt. */
 
+import { event, Gates, type Place, Reading, serveModel, sleep } from "./model_server.ts";
 import {
   type Body,
   type Newest,
@@ -59,44 +60,6 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
   529: "overloaded_error",
 };
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}
-
-class Gates {
-  readonly #gates = new Map<
-    string,
-    { reached: PromiseWithResolvers<void>; opened: PromiseWithResolvers<void> }
-  >();
-  of(name: string) {
-    let gate = this.#gates.get(name);
-    if (gate === undefined) {
-      gate = { reached: Promise.withResolvers<void>(), opened: Promise.withResolvers<void>() };
-      this.#gates.set(name, gate);
-    }
-    return gate;
-  }
-  async pass(name: string, signal: AbortSignal): Promise<void> {
-    const gate = this.of(name);
-    gate.reached.resolve();
-    if (signal.aborted) return;
-    const aborted = Promise.withResolvers<void>();
-    const abort = () => aborted.resolve();
-    signal.addEventListener("abort", abort);
-    await Promise.race([gate.opened.promise, aborted.promise]);
-    signal.removeEventListener("abort", abort);
-  }
-}
-
 async function* events(
   reply: Reply,
   body: Body,
@@ -104,8 +67,6 @@ async function* events(
   gates: Gates,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  const event = (type: string, rest: Record<string, unknown>) =>
-    `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
   yield event("message_start", { message: { ...envelope(body, usage), content: [], stop_reason: null } });
   if (reply.streamError) {
     yield event("error", { error: { type: "overloaded_error", message: "Overloaded" } });
@@ -151,16 +112,14 @@ function envelope(body: Body, usage: unknown): Record<string, unknown> {
  * `POST <url>/control/open/<gate>`, `GET <url>/control/requests` and `GET <url>/control/prompt` do over HTTP what the
  * methods do.
  */
-export function startScriptedModel(
-  options: { readonly port?: number; readonly log?: string; readonly hostname?: string } = {},
+export async function startScriptedModel(
+  options: Place & { readonly log?: string } = {},
 ): Promise<ScriptedModel> {
-  const { hostname = "127.0.0.1" } = options;
   const recorded: RecordedRequest[] = [];
   const heard: { readonly session: string | null; readonly text: string }[] = [];
   const seen = new Set<string>();
   const delegated = new Set<string>();
   const gates = new Gates();
-  const closing = new AbortController();
 
   const prompts = (session?: string): string[] =>
     heard.filter((entry) => session === undefined || entry.session === session).map((entry) => entry.text);
@@ -175,18 +134,7 @@ export function startScriptedModel(
     }
   };
 
-  const control = (path: string): Response => {
-    const [, verb = "", name = ""] = /^\/control\/(\w+)(?:\/(.*))?$/.exec(path) ?? [];
-    if (verb === "open") gates.of(decodeURIComponent(name)).opened.resolve();
-    else if (verb === "requests") return Response.json(recorded);
-    else if (verb === "prompt") return Response.json(prompts().at(-1) ?? null);
-    else return new Response("no such control\n", { status: 404 });
-    return new Response("ok\n");
-  };
-
-  const handle = async (request: Request): Promise<Response> => {
-    const path = new URL(request.url).pathname;
-    if (path.startsWith("/control/")) return control(path);
+  const answer = async (request: Request, path: string, closing: AbortSignal): Promise<Response> => {
     const failure = (status: number) => {
       const type = ERROR_TYPES[status] ?? "api_error";
       const body = { type: "error", error: { type, message: `scripted ${type}` } };
@@ -232,8 +180,8 @@ export function startScriptedModel(
       }
     }
     if (reply.status !== undefined) return failure(reply.status);
-    const gone = new AbortController();
-    const signal = AbortSignal.any([closing.signal, gone.signal]);
+    const reading = new Reading(closing);
+    const { signal } = reading;
     if (reply.headerDelayMs !== undefined) await sleep(reply.headerDelayMs, signal);
     if (reply.gate !== undefined) await gates.pass(reply.gate, signal);
     const usage = {
@@ -247,40 +195,21 @@ export function startScriptedModel(
       const message = { ...envelope(body, usage), content: reply.blocks, stop_reason: reply.stop };
       return Response.json(message, { headers });
     }
-    const source = events(reply, body, usage, gates, signal);
-    const encoder = new TextEncoder();
-    const stream = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        const { done, value } = await source.next();
-        if (gone.signal.aborted) return;
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
-      },
-      cancel: () => gone.abort(),
-    });
-    return new Response(stream, { headers: { ...headers, "content-type": "text/event-stream" } });
+    return reading.stream(events(reply, body, usage, gates, signal), { headers });
   };
 
-  const started = Promise.withResolvers<string>();
-  const server = Deno.serve({
-    hostname,
-    port: options.port ?? 0,
-    onListen: ({ port }) => started.resolve(`http://${hostname}:${port}`),
-  }, handle);
-  const close = async () => {
-    closing.abort();
-    await server.shutdown();
-  };
-  return started.promise.then((url) => ({
-    url,
+  const tells = { requests: () => recorded, prompt: () => prompts().at(-1) ?? null };
+  const server = await serveModel(options, gates, tells, answer);
+  return {
+    url: server.url,
     requests: () => recorded,
     lastPromptText: (session) => prompts(session).at(-1) ?? null,
     prompts,
-    open: (name) => gates.of(name).opened.resolve(),
-    reached: (name) => gates.of(name).reached.promise,
-    close,
-    [Symbol.asyncDispose]: close,
-  }));
+    open: (name) => gates.open(name),
+    reached: (name) => gates.reached(name),
+    close: server.close,
+    [Symbol.asyncDispose]: server.close,
+  };
 }
 
 if (import.meta.main) {

@@ -58,7 +58,7 @@ export class StoreHome implements Disposable {
   }
 }
 
-export const WRITER = new URL("./store_writer.ts", import.meta.url).pathname;
+const WRITER = new URL("./store_writer.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 export function writerArgs(args: readonly string[]): string[] {

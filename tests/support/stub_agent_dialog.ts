@@ -65,7 +65,7 @@ export class Menu {
   }
 }
 
-export const COMMAND_OPTIONS = ["Yes", "Yes, and always allow it from this project", "No"];
+const COMMAND_OPTIONS = ["Yes", "Yes, and always allow it from this project", "No"];
 
 export const commandMenu = (command: string): MenuSpec => ({
   heading: [" Bash command", " Run a scripted command", "", ` ${command}`, "", " Do you want to proceed?"],

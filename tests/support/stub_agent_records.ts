@@ -17,7 +17,7 @@ export interface Identity {
   permissionMode: string;
 }
 
-export function projectFolder(config: string, path: string): string {
+function projectFolder(config: string, path: string): string {
   const safe = path.replace(/[^a-zA-Z0-9]/g, "-");
   if (safe.length <= 200) return `${config}/projects/${safe}`;
   let hash = 0;

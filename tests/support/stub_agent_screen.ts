@@ -28,7 +28,7 @@ function isWide(code: number): boolean {
 }
 
 /** Splits at newlines and at the width in terminal cells. */
-export function wrap(text: string, columns: number): string[] {
+function wrap(text: string, columns: number): string[] {
   const rows: string[] = [];
   for (const line of text.split("\n")) {
     let row = "";

@@ -11,7 +11,7 @@ import {
 } from "./stub_agent_steps.ts";
 import type { HookResult } from "./stub_agent_records.ts";
 
-export function isBlocked(results: readonly HookResult[]): boolean {
+function isBlocked(results: readonly HookResult[]): boolean {
   return results.some(({ code, stdout }) => code === 2 || /"decision"\s*:\s*"block"/.test(stdout));
 }
 

@@ -1,6 +1,7 @@
 /** A real value of every operation's request and result, in all the forms that its type has. */
 
 import type { Requests, Results } from "../../lib/wire.ts";
+import { createRequest } from "./create_request.ts";
 import { IDLE, PERMISSION, receipt, session } from "../unit/cli/harness.ts";
 
 type Examples<T> = { readonly [Op in keyof T]: readonly T[Op][] };
@@ -31,21 +32,7 @@ const GOAL = {
   updatedAt: 1_767_323_046,
 } as const;
 
-const CREATE: Requests["create"] = {
-  path: "/src/app",
-  agent: null,
-  mode: null,
-  description: null,
-  model: null,
-  group: null,
-  id: null,
-  parent: null,
-  agentArgs: [],
-  trust: false,
-  readyTimeoutMs: 60_000,
-  worktree: null,
-  key: null,
-};
+const CREATE: Requests["create"] = createRequest();
 
 export const REQUESTS: Examples<Requests> = {
   expand: [

@@ -1,22 +1,9 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../../lib/errors.ts";
+import { createRequest } from "../../support/create_request.ts";
 import { call, checkRows, receipt, refused, session } from "./harness.ts";
 
-const REQUEST = {
-  path: "/src/app",
-  agent: null,
-  mode: null,
-  description: null,
-  model: null,
-  group: null,
-  id: null,
-  parent: null,
-  agentArgs: [],
-  trust: false,
-  worktree: null,
-  readyTimeoutMs: 60_000,
-  key: null,
-};
+const REQUEST = createRequest();
 
 Deno.test("create makes a request of its arguments", async (t) => {
   const request = (name: string, argv: string[], changes: object, env: Record<string, string> = {}) => ({

@@ -11,8 +11,7 @@ import { judgeWait } from "../../../lib/doctor/selftest.ts";
 import { judgeSessions } from "../../../lib/doctor/sessions.ts";
 import type { Checkup } from "../../../lib/doctor/world.ts";
 import type { WaitOutcome } from "../../../lib/session.ts";
-import { CLAUDE_VERSION } from "../../support/claude_install.ts";
-import { CODEX_VERSION } from "../../support/codex_install.ts";
+import { CLAUDE_VERSION, CODEX_VERSION } from "../../support/agent_install.ts";
 import { session } from "../cli/harness.ts";
 
 const shape = (findings: readonly Finding[]) => findings.map(({ level, check }) => `${level} ${check}`);

@@ -23,6 +23,7 @@ import {
 import { permits } from "../../../gateway/verbs.ts";
 import { AppError } from "../../../lib/errors.ts";
 import type { CreateRequest } from "../../../lib/service.ts";
+import { createRequest } from "../../support/create_request.ts";
 
 const SCOPE: Scope = {
   roots: [{ named: "/home/u/link", real: "/data/work" }],
@@ -32,21 +33,7 @@ const SCOPE: Scope = {
   maxSessions: 3,
   boundTo: null,
 };
-const REQUEST: CreateRequest = {
-  path: "/data/work/api",
-  agent: null,
-  mode: null,
-  description: null,
-  model: null,
-  group: null,
-  id: null,
-  parent: null,
-  agentArgs: [],
-  trust: false,
-  readyTimeoutMs: 60_000,
-  worktree: null,
-  key: null,
-};
+const REQUEST = createRequest({ path: "/data/work/api" });
 
 Deno.test("permittedCreate() refuses every option that is not on its list, and every laxer mode", async (t) => {
   const rows: [string, Partial<Scope>, Partial<CreateRequest> & Record<string, unknown>, RegExp][] = [

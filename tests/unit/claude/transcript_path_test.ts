@@ -5,7 +5,7 @@ import {
   isInsideProjects,
   projectFolderName,
   transcriptPath,
-} from "../../backends/claude/transcript_path.ts";
+} from "../../../backends/claude/transcript_path.ts";
 
 function javaHashOf(text: string): string {
   let hash = 0n;
