@@ -8,7 +8,7 @@ import { sql } from "../support/sandbox_state.ts";
 import { PROGRAM_FOLDER, programFolder } from "./client_container.ts";
 import { engineTest, HOST_PROGRAMS } from "./docker_engine.ts";
 import { CLAUDE_INSIDE, createDockerSandbox } from "./docker_sandbox.ts";
-import { ensureClaude } from "../support/claude_install.ts";
+import { ensureClaude } from "../support/agent_install.ts";
 
 const DOCKER = ["--mode", "docker"];
 
@@ -110,9 +110,11 @@ engineTest("an agent in a container and the gateway of its host", async (t) => {
       ),
     );
     strictEqual((await gateway.ask("list", {}, { token: text.trim() })).status, 200);
+    match((await sandbox.run(["gateway", "token", "list"])).stdout, new RegExp(session.id));
     await session.expect(0, "kill", ["--tree"]);
     deepStrictEqual(await engine.containers(), []);
     strictEqual((await gateway.ask("list", {}, { token: text.trim() })).status, 401);
+    doesNotMatch((await sandbox.run(["gateway", "token", "list"])).stdout, new RegExp(session.id));
   });
   await step(t, "a resume brings another token, and the one before is worth nothing", async () => {
     await session.expect(0, "resume");
