@@ -109,7 +109,7 @@ engineTest(
         () => refused(8, /--trust is not permitted/, create("/work", "-m", "native", "--trust")),
       ],
       ["an id of its choice", () => refused(8, /--id is not permitted/, create("/work", "--id", host))],
-      ["another host", () => refused(2, /./, create("/work", "--host", "elsewhere"))],
+      ["another host", () => refused(8, /--host is not permitted/, create("/work", "--host", "elsewhere"))],
       ["a parent that is another's", () =>
         refused(3, /Session not found/, create("/work"), {
           DEV_SESSIONS_ID: host,
