@@ -162,6 +162,8 @@ export function normalised(text: string, root: string | null): string {
     .replaceAll(/\b[0-9a-f]{40}\b/g, "COMMIT")
     .replaceAll(/\b(dst_)?[0-9a-f]{8}(_\S+)?(?=[\s,]|$)/gm, "$1TOKEN")
     .replaceAll(/"ms":[\d.]+/g, '"ms":N')
+    // Whichever of the agent's records had it first.
+    .replaceAll(/"evidence": "[^"]+"/g, '"evidence": "RECORD"')
     .replaceAll(/(?<=time used: )\d+s\b/g, "Ns")
     .replaceAll(/(?<=\S) {2,}/g, "  ")
     .replaceAll(/-{3,}/g, "--")
