@@ -44,6 +44,9 @@ export interface Reached {
 }
 
 export class Elsewhere {
+  /** Hosts that have not answered within the bound: within this request they are not asked again. */
+  readonly #silent = new Map<string, string>();
+
   constructor(readonly world: ElsewhereWorld) {}
 
   destination({ host, remoteBin }: Pick<RemoteSession, "host" | "remoteBin">): Destination {
@@ -181,20 +184,26 @@ export class Elsewhere {
   /** What comes within the bound; else why it did not, in a few words. */
   async bounded<T>(
     host: string,
-    work: Promise<T>,
+    ask: () => Promise<T>,
   ): Promise<{ readonly value: T } | { readonly unreachable: string }> {
+    const known = this.#silent.get(host);
+    if (known !== undefined) return { unreachable: known };
     const done = new AbortController();
     const late = this.world.deps.clock.sleep(BOUND_MS, done.signal).then(() => null);
-    const value = work.then((value) => ({ value }));
+    const value = ask().then((value) => ({ value }));
     value.catch(() => {});
+    let unreachable = `no answer within ${BOUND_MS / 1000} s`;
     try {
-      return await Promise.race([value, late]) ?? { unreachable: `no answer within ${BOUND_MS / 1000} s` };
+      const answer = await Promise.race([value, late]);
+      if (answer !== null) return answer;
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      return { unreachable: error instanceof CarrierError ? inFewWords(error) : `${host}: ${error.message}` };
+      unreachable = error instanceof CarrierError ? inFewWords(error) : error.message;
     } finally {
       done.abort();
     }
+    this.#silent.set(host, unreachable);
+    return { unreachable };
   }
 }
 

@@ -19,7 +19,7 @@ export async function listElsewhere(
   const asked = all ? rows : rows.filter(({ lifecycle }) => lifecycle !== "ended");
   const parts = elsewhere.byHost(asked).map(async (group) => {
     const { host } = group[0]!;
-    const answer = await elsewhere.bounded(host, listHost(elsewhere, group, all));
+    const answer = await elsewhere.bounded(host, () => listHost(elsewhere, group, all));
     if ("value" in answer) return answer.value;
     return group.map((row) => cached(row, answer.unreachable));
   });
@@ -94,7 +94,7 @@ export async function usageElsewhere(
 ): Promise<SessionUsage[]> {
   const parts = elsewhere.byHost(rows).map(async (group) => {
     const ids = group.map(({ id }) => id);
-    const answer = await elsewhere.bounded(group[0]!.host, usageOfHost(elsewhere, group));
+    const answer = await elsewhere.bounded(group[0]!.host, () => usageOfHost(elsewhere, group));
     return "value" in answer ? answer.value : ids.map((id) => ({ id, usage: null }));
   });
   return (await Promise.all(parts)).flat();

@@ -20,6 +20,7 @@ import { Listeners } from "./listeners.ts";
 import { Log } from "./log.ts";
 import { ensureMasterToken, MasterToken } from "./master_token.ts";
 import { ScopedService } from "./scoped_service.ts";
+import { RoutedService } from "./routed_service.ts";
 import { prepareSocketFolder } from "./socket_folder.ts";
 
 const UPKEEP_MS = 10_000;
@@ -60,9 +61,10 @@ export async function startGateway(options: GatewayOptions, deps: Deps): Promise
     await ensureMasterToken(paths.gatewayToken);
     const manager = new Manager(inner, paths, store);
     await manager.rollBackAbandoned();
+    const service = new RoutedService(manager, { deps: inner, store });
     const gateway = new HttpGateway({
       deps,
-      serviceOf: (caller) => serviceOf(caller, manager, store, deps),
+      serviceOf: (caller) => serviceOf(caller, service, store, deps),
       authenticator: new Authenticator(store, new MasterToken(paths.gatewayToken), deps.clock),
       calls: new Calls(deps.clock),
       log,
@@ -72,7 +74,7 @@ export async function startGateway(options: GatewayOptions, deps: Deps): Promise
     const at = await listenAt(listeners, addresses, options, paths, deps);
     const where = [...addresses.map((address) => shownAddress(address, at.port)), at.socket];
     log.say("info", `listening on ${where.join(", ")}; the master token is in ${paths.gatewayToken}`);
-    return new RunningGateway(at.port, { deps: inner, paths, store, manager, gateway, listeners, log });
+    return new RunningGateway(at.port, { deps: inner, paths, store, service, gateway, listeners, log });
   } catch (error) {
     listeners?.close();
     store.close();
@@ -101,13 +103,14 @@ async function listenAt(
 }
 
 /** Made anew for each request, so that what one has read stays with it. */
-function serviceOf(caller: Caller, manager: Manager, store: Store, { clock }: Deps): SessionService {
+function serviceOf(caller: Caller, all: RoutedService, store: Store, { clock }: Deps): SessionService {
   switch (caller.kind) {
     case "master":
-      return manager.forRequest();
+      return all.forRequest();
     case "token": {
       const { id, scope } = caller;
-      const service = manager.forRequest({ id, maxSessions: scope.maxSessions });
+      // Nothing of other hosts.
+      const service = all.local.forRequest({ id, maxSessions: scope.maxSessions });
       return new ScopedService({ id, scope }, { service, registry: store, now: () => clock.now() });
     }
   }
@@ -117,7 +120,7 @@ interface Parts {
   readonly deps: Deps;
   readonly paths: Paths;
   readonly store: Store;
-  readonly manager: Manager;
+  readonly service: RoutedService;
   readonly gateway: HttpGateway;
   readonly listeners: Listeners;
   readonly log: Log;
@@ -148,12 +151,12 @@ export class RunningGateway {
       await gateway.drain();
       listeners.close();
       await guard;
-      await this.parts.manager.close();
+      await this.parts.service.close();
     }
   }
 
   async #lookAfter(over: AbortSignal): Promise<void> {
-    const { deps: { clock }, paths, manager, gateway, log } = this.parts;
+    const { deps: { clock }, paths, service, gateway, log } = this.parts;
     const registry = identityOf(paths.database);
     let [served, servedAt, resting] = [0, clock.monotonic(), false];
     while (!over.aborted) {
@@ -166,12 +169,12 @@ export class RunningGateway {
         );
       }
       try {
-        await manager.rollBackAbandoned();
+        await service.local.rollBackAbandoned();
         if (gateway.requests > 0 || gateway.served !== served) {
           [served, servedAt, resting] = [gateway.served, clock.monotonic(), false];
         } else if (!resting && clock.monotonic() - servedAt >= REST_AFTER_MS) {
           resting = true;
-          await manager.rest();
+          await service.rest();
         }
       } catch (error) {
         log.say("error", `upkeep failed, and is tried again: ${messageOf(error)}`);

@@ -106,12 +106,15 @@ function known(store: Store, id: string, now: number): KnownToken {
   if (token === null) throw new AppError("not_found", `Token not found: ${id}`);
   const scope = v.safeParse(scopeSchema, token.scope);
   const { name, createdAt, expiresAt } = token;
+  const boundTo = scope.success ? scope.output.boundTo : null;
+  const hasEnded = boundTo !== null && store.idOf(boundTo)?.ended !== false;
   return {
     id,
     name,
     createdAt,
     expiresAt,
-    validity: validityOf(token, now),
+    // A session's token is worth nothing without it.
+    validity: hasEnded && token.revokedAt === null ? "expired" : validityOf(token, now),
     scope: scope.success ? scope.output : null,
     sessions: store.liveMadeWith(id),
   };

@@ -63,7 +63,7 @@ export class SshCarrier implements Carrier {
       try {
         return await link.carrier.call(operation, request, options);
       } catch (error) {
-        throw await this.#explained(operation, link, error);
+        throw await this.#explained(operation, link, error, options.signal);
       }
     });
   }
@@ -85,7 +85,7 @@ export class SshCarrier implements Carrier {
     try {
       yield* link.carrier.stream(operation, request, options);
     } catch (error) {
-      const explained = await this.#explained(operation, link, error);
+      const explained = await this.#explained(operation, link, error, options.signal);
       if (lasts && explained instanceof CarrierError && !options.signal?.aborted && !this.#lost) {
         this.#lost = true;
         this.world.note(
@@ -158,14 +158,21 @@ export class SshCarrier implements Carrier {
     this.#link = null;
   }
 
-  async #explained(operation: Operation, link: SshLink, error: unknown): Promise<unknown> {
+  async #explained(
+    operation: Operation,
+    link: SshLink,
+    error: unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     if (error instanceof CarrierError) {
       this.#forget(link);
       const ended = await link.ended();
       link.kill();
       return brokenConnection(this.where, ended);
     }
-    if (!(error instanceof AppError) || error.code === "interrupted") return error;
+    if (!(error instanceof AppError)) return error;
+    // Our own word, of a caller who has stopped waiting.
+    if (error.code === "interrupted" || (error.code === "unproven" && signal?.aborted)) return error;
     return new RemoteError(
       error.code,
       `Remote ${verbOf(operation)} on ${this.where} failed: ${error.message}`,

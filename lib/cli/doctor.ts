@@ -35,7 +35,11 @@ export async function* run(options: DoctorOptions, context: CliContext): AsyncIt
   switch (options.kind) {
     case "examine": {
       const { examine } = await import("../doctor/doctor.ts");
-      const report = await examine(context.deps, { version: VERSION, fix: options.fix });
+      const report = await examine(context.deps, {
+        version: VERSION,
+        fix: options.fix,
+        service: context.service,
+      });
       yield reportResult(report, options.fix);
       return;
     }

@@ -72,9 +72,9 @@ export interface Report {
 /** @throws AppError when HOME is unset or not absolute. */
 export async function examine(
   deps: Deps,
-  options: { readonly version: string; readonly fix: boolean },
+  options: { readonly version: string; readonly fix: boolean; readonly service: World["service"] },
 ): Promise<Report> {
-  const found = await runChecks(deps, options.version);
+  const found = await runChecks(deps, options);
   if (!options.fix) return { findings: found.map(asData), repaired: [] };
   const repaired: Repaired[] = [];
   for (const { check, repair } of found) {
@@ -85,17 +85,21 @@ export async function examine(
       repaired.push({ check, done: null, error: messageOf(error) });
     }
   }
-  const after = repaired.length === 0 ? found : await runChecks(deps, options.version);
+  const after = repaired.length === 0 ? found : await runChecks(deps, options);
   return { findings: after.map(asData), repaired };
 }
 
-async function runChecks(deps: Deps, version: string): Promise<Found[]> {
+async function runChecks(
+  deps: Deps,
+  { version, service }: Pick<World, "version" | "service">,
+): Promise<Found[]> {
   const paths = pathsFrom(deps.env);
   const stop = new AbortController();
   const world: World = {
     deps,
     paths,
     version,
+    service,
     signal: stop.signal,
     config: usableConfig(paths.config),
     sessions: () => readSessions(paths.database),

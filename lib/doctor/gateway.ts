@@ -2,26 +2,17 @@
 
 import { gatewayAddress, pathMap } from "../client_settings.ts";
 import { AppError } from "../errors.ts";
-import { openService } from "../open_service.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
 import type { World } from "./world.ts";
 
 const CHECK = "gateway";
 
-export async function checkGateway({ deps }: World): Promise<Finding[]> {
+export async function checkGateway({ deps, service }: World): Promise<Finding[]> {
   try {
     const { url } = gatewayAddress(deps.env);
-    const service = await openService(deps);
-    try {
-      const sessions = await service.list({ all: false, group: null });
-      const count = sessions.length === 1 ? "1 live session" : `${sessions.length} live sessions`;
-      return [
-        ok(CHECK, `the gateway ${url} answers: ${count} can be seen from here`),
-        ...judgePaths(deps.env),
-      ];
-    } finally {
-      await service.close();
-    }
+    const sessions = await (await service()).list({ all: false, group: null });
+    const count = sessions.length === 1 ? "1 live session" : `${sessions.length} live sessions`;
+    return [ok(CHECK, `the gateway ${url} answers: ${count} can be seen from here`), ...judgePaths(deps.env)];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return [judgeFailure(error)];

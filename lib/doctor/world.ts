@@ -3,6 +3,7 @@
 import type { Config } from "../config.ts";
 import type { Deps } from "../deps.ts";
 import type { Paths } from "../paths.ts";
+import type { SessionService } from "../service.ts";
 import type { AgentKind, Session } from "../session.ts";
 import type { Found } from "./finding.ts";
 
@@ -10,6 +11,8 @@ export interface World {
   readonly deps: Deps;
   readonly paths: Paths;
   readonly version: string;
+  /** What the commands speak to. */
+  readonly service: () => Promise<SessionService>;
   /** Aborted when the time of the checks is up. */
   readonly signal: AbortSignal;
   /** The defaults where the configuration can't be used. */

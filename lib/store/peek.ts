@@ -23,8 +23,12 @@ export function peekSessions({ database }: Pick<Paths, "database">): SeenSession
   if (!changing) url.searchParams.set("immutable", "1");
   const connection = new DatabaseSync(url, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
   try {
+    const shown = "id, path, description, group_name, lifecycle, last_used_at";
+    // An earlier version's registry knows no sessions of other hosts.
+    const remotes = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'remote_sessions'").get();
+    const elsewhere = remotes === undefined ? "" : `UNION ALL SELECT ${shown} FROM remote_sessions`;
     const rows = connection.prepare(
-      `SELECT id, path, description, group_name, lifecycle FROM sessions
+      `SELECT * FROM (SELECT ${shown} FROM sessions ${elsewhere})
        WHERE lifecycle <> 'creating' ORDER BY last_used_at DESC, id`,
     ).all();
     return rows.map((row) => ({

@@ -347,6 +347,18 @@ engineTest("what keeps a container from its gateway is named, with the way out",
     await fails(unix, 8, /Cannot read the gateway's token .*: permission denied/);
     await Deno.chmod(file, 0o644);
   });
+  await step(t, "a gateway of the container's own user, who can't read its token", async () => {
+    await using client = await ClientContainer.start({ ...common, ...unix });
+    await client.shell(
+      "mkdir -p -m 700 /tmp/own/.dev-sessions && echo secret > /tmp/own/.dev-sessions/gateway-token && " +
+        "chmod 000 /tmp/own/.dev-sessions/gateway-token",
+    );
+    const env = { HOME: "/tmp/own", DEV_SESSIONS_SANDBOX: "0" };
+    const output = await client.run(["gateway", "--port", "0"], { env });
+    deepStrictEqual([output.code, output.stdout], [1, ""], output.stderr);
+    match(output.stderr, /gateway-token": .*[Pp]ermission denied/);
+    strictEqual(await client.shell("ls -A /tmp/own/.dev-sessions/gateway 2>/dev/null || true"), "");
+  });
   await step(t, "a workspace out of scope, and one that the host is not known to have", async () => {
     await fails(unix, 8, /"\/etc": it is no folder below/, ["create", "-p", "/etc"]);
     await fails(

@@ -110,9 +110,11 @@ engineTest("an agent in a container and the gateway of its host", async (t) => {
       ),
     );
     strictEqual((await gateway.ask("list", {}, { token: text.trim() })).status, 200);
+    match((await sandbox.run(["gateway", "token", "list"])).stdout, new RegExp(session.id));
     await session.expect(0, "kill", ["--tree"]);
     deepStrictEqual(await engine.containers(), []);
     strictEqual((await gateway.ask("list", {}, { token: text.trim() })).status, 401);
+    doesNotMatch((await sandbox.run(["gateway", "token", "list"])).stdout, new RegExp(session.id));
   });
   await step(t, "a resume brings another token, and the one before is worth nothing", async () => {
     await session.expect(0, "resume");

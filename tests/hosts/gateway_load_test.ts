@@ -502,7 +502,6 @@ Deno.test(
     await Promise.all(Array.from({ length: AT_ONCE }, one));
     for (const text of await Promise.all(slow)) strictEqual(parsedAnswer(text)?.status, 408);
 
-    console.log(statuses);
     ok((statuses.get(200) ?? 0) > 100, "some of it made sense");
     ok((statuses.get(400) ?? 0) > 1_000, "much of it did not");
     strictEqual(gateway.process.child.pid, pid);

@@ -101,6 +101,33 @@ Deno.test(
       await world.ok(["kill", id]);
     });
 
+    await t.step("stopped while its host is out of reach: nobody claims to know", async () => {
+      await host.write("/home/dev/hold", "");
+      await host.write("/usr/local/bin/claude", held, "755");
+      const create = sandbox.start(["create", "--host", "box", "--key", "stopped"]);
+      const id = await creatingRow(world);
+      await sandbox.eventually(async () => (await world.idsThere()).includes(id), {
+        what: "it is begun there",
+      });
+      await host.link("down");
+      signal(create.pid, "SIGINT");
+      const { code, stderr } = await create.doneWithin(60_000, "the create that was stopped");
+      strictEqual(code, 9, stderr);
+      match(stderr, new RegExp(`Whether "${id}" was created on box is not known; it stays in the list`));
+      deepStrictEqual((await rows(world)).at(-1), { id, lifecycle: "creating" });
+      await host.exec(["rm", "/home/dev/hold"]);
+      await host.write("/usr/local/bin/claude", claude, "755");
+      await host.link("up");
+      // It came to be, or was undone when the connection was seen to be gone: one of the two, and the same for all.
+      const repeated = await sandbox.eventually(async () => {
+        const again = await world.run("create", "-q", "--host", "box", "--key", "stopped");
+        return again.code === 0 ? again.stdout.trim() : null;
+      }, { what: "the repetition", timeoutMs: 60_000 });
+      strictEqual(await world.ok(["status", repeated]), "idle");
+      strictEqual((await world.idsThere()).filter((one) => one === id || one === repeated).length, 1);
+      await world.ok(["kill", repeated]);
+    });
+
     await t.step("with its host out of reach: it stays, and is told of", async () => {
       const create = sandbox.start(["create", "--host", "box"]);
       const id = await creatingRow(world);

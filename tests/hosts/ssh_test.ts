@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { startGateway } from "../support/gateway.ts";
 import { lack, SshWorld } from "./ssh_world.ts";
 
 const name = (text: string) => lack === null ? text : `${text} (${lack})`;
@@ -247,6 +248,35 @@ Deno.test(
       const laxer = await sandbox.run(["create", "--host", "box"], by(native));
       strictEqual(laxer.code, 8);
       await world.ok(["kill", "--all"]);
+    });
+
+    await t.step("a container reaches it through the gateway, with the master token alone", async () => {
+      await using gateway = await startGateway(sandbox);
+      const inContainer = (token: string) => ({
+        env: {
+          HOME: join(sandbox.root, "container"),
+          IS_SANDBOX: "1",
+          DEV_SESSIONS_GATEWAY_URL: gateway.url,
+          DEV_SESSIONS_GATEWAY_TOKEN: token,
+          HOST_PATH: "/home/dev",
+        },
+      });
+      const master = inContainer(gateway.master);
+      await host.shell("mkdir -p proj");
+      const id = await world.ok(["create", "-q", "--host", "box", "-p", "proj"], master);
+      const record = JSON.parse(await world.ok(["inspect", id], master));
+      deepStrictEqual([record.host, record.path], ["box", "/home/dev/proj"]);
+      match(await world.ok(["ask", id, "from a container"], master), /^REPLY: from a container/);
+      match(await world.ok(["list"], master), new RegExp(`^${id} .* box +idle +/home/dev/proj`, "m"));
+      const { token } = await gateway.token("--root", sandbox.workspace, "--mode", "yolo");
+      const refused = await sandbox.run(
+        ["create", "--host", "box", "-p", sandbox.workspace],
+        inContainer(token),
+      );
+      strictEqual(refused.code, 8);
+      match(refused.stderr, /--host is not permitted with this token/);
+      strictEqual((await sandbox.run(["status", id], inContainer(token))).code, 3);
+      await world.ok(["kill", id], master);
     });
 
     await t.step("a worktree there is made and removed there", async () => {

@@ -10,7 +10,7 @@ import { call } from "./cli/harness.ts";
 
 const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
 /** What may stand in a verb's place. */
-const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V", "rpc"]);
+const FREE_WORDS = new Set(["help", "--help", "-h", "--version", "-V", "rpc", "not"]);
 
 async function pages(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
