@@ -23,7 +23,7 @@ import {
   sessionFolder,
   settingsJson,
 } from "./launch_files.ts";
-import { executableOnPath } from "./locate.ts";
+import { executableOnPath } from "../executable.ts";
 import { findWrapper, projectFolder } from "./planned_container.ts";
 
 /** Where Claude's things are in the container. */

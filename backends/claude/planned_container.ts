@@ -6,7 +6,7 @@ import { claudeConfigFolder, type Paths } from "../../lib/paths.ts";
 import type { Session } from "../../lib/session.ts";
 import type { ClaudeHandle } from "./handle.ts";
 import { sessionFolder } from "./launch_files.ts";
-import { executableOnPath } from "./locate.ts";
+import { executableOnPath } from "../executable.ts";
 
 /** The user's wrapper around Claude, if there is one. */
 export function findWrapper(env: Deps["env"]): string | null {

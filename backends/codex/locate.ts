@@ -2,6 +2,7 @@
 
 import { AppError } from "../../lib/errors.ts";
 import { folderOf } from "../../lib/posix_path.ts";
+import { executableOnPath, isExecutableFile } from "../executable.ts";
 
 const INSTALL = "npm install -g @openai/codex";
 
@@ -11,9 +12,8 @@ const INSTALL = "npm install -g @openai/codex";
  * @throws AppError that says how to install it.
  */
 export function locateCodex(env: Readonly<Record<string, string>>): string {
-  const folders = (env["PATH"] ?? "").split(":").filter((folder) => folder.startsWith("/"));
-  const found = folders.map((folder) => `${folder}/codex`).find(isExecutableFile);
-  if (found === undefined) {
+  const found = executableOnPath(env, "codex");
+  if (found === null) {
     throw new AppError(
       "failure",
       `Cannot start Codex: "codex" was not found on PATH. Install it with: ${INSTALL}`,
@@ -37,13 +37,4 @@ export function nativeCandidates(
     `${scope}/${platform}/${below}`,
     `${folderOf(folderOf(program))}/${below}`,
   ];
-}
-
-function isExecutableFile(path: string): boolean {
-  try {
-    const info = Deno.statSync(path);
-    return info.isFile && ((info.mode ?? 0) & 0o111) !== 0;
-  } catch {
-    return false;
-  }
 }

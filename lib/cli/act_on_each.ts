@@ -47,7 +47,7 @@ export async function* begunOnEach(
       return { ...await act(id), layout: "compact" };
     } catch (error) {
       const cannot = `Cannot ${action === "send" ? "send to" : action} "${id}"`;
-      return failed(id, asFailure(cannot, error));
+      return { ...failed(id, asFailure(cannot, error)), layout: "compact" };
     }
   };
   yield* asCompleted(ids, AT_ONCE, one, context.signal);

@@ -29,7 +29,6 @@ function failed(id: SessionId, failure: AppError): Result {
   return {
     text: `${id}\t${code}`,
     json: { id, result: null, receipt: null, reason: message, evidence: null, repeated: false, error: code },
-    layout: "compact",
     failure,
   };
 }

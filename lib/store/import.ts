@@ -7,7 +7,7 @@ import { isSshHost } from "../ssh_host.ts";
 import type { Database } from "./database.ts";
 import { toJson } from "./rows.ts";
 import { getMeta, setMeta } from "./schema.ts";
-import { takenIds } from "./sessions.ts";
+import { takenIds } from "./names.ts";
 
 const IMPORTED = "legacy_import";
 

@@ -1,15 +1,15 @@
 /** The sessions of other hosts: their ids are never those of sessions of this machine, nor the other way round. */
 
 import * as v from "valibot";
-import { freeChampionId, isSessionId } from "../champion_ids.ts";
 import { AppError } from "../errors.ts";
 import type { RemoteSession } from "../remote_session.ts";
 import { AGENT_KINDS, type Lifecycle, MODES, type Session, type SessionId } from "../session.ts";
 import type { CreateRequest } from "../service.ts";
 import type { Database, Row } from "./database.ts";
+import { assertUsableId, chooseId } from "./names.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
 import { processJson, toJson } from "./rows.ts";
-import { type Admit, countLive, countLiveOf, type SessionRef, takenIds } from "./sessions.ts";
+import { type Admit, countLive, countLiveOf, type SessionRef } from "./sessions.ts";
 
 export type RemoteDraft = Pick<
   RemoteSession,
@@ -134,16 +134,10 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
 
   function reserveRemote(draft: RemoteDraft, asked: ReserveRemoteOptions): RemoteSession {
     const { id: given, exclude, key, admit } = asked;
-    if (given !== null && !isSessionId(given)) {
-      throw new AppError("usage", `Invalid session id: ${JSON.stringify(given)}. Use a name like fizz-top`);
-    }
+    assertUsableId(given);
     return database.mutate(() => {
       admit(countLive(database), (owner) => countLiveOf(database, owner));
-      const taken = takenIds(database);
-      if (given !== null && (taken.has(given) || exclude.has(given))) {
-        throw new AppError("failure", `Champion ID already in use: ${given}`);
-      }
-      const id = given ?? freeChampionId((name) => taken.has(name) || exclude.has(name), random);
+      const id = chooseId(database, given, exclude, random);
       const at = now();
       database.run(
         `INSERT INTO remote_sessions (id, token, host, remote_bin, agent, mode, path, description, model, lifecycle,

@@ -1,9 +1,9 @@
 /** The sessions of the registry: every change names a row by id and token, so that a stale process misses. */
 
-import { freeChampionId, isSessionId } from "../champion_ids.ts";
 import { AppError, sessionNotFound } from "../errors.ts";
 import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary, Worktree } from "../session.ts";
 import type { Database, Row } from "./database.ts";
+import { assertUsableId, chooseId } from "./names.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
 import { type Parsed, parseSession, parseSummary, SELECT_ENDED, SELECT_SESSION, toJson } from "./rows.ts";
 
@@ -172,16 +172,10 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     draft: SessionDraft,
     { id: given, exclude, key, admit, owner, plan }: ReserveOptions,
   ): Session {
-    if (given !== null && !isSessionId(given)) {
-      throw new AppError("usage", `Invalid session id: ${JSON.stringify(given)}. Use a name like fizz-top`);
-    }
+    assertUsableId(given);
     return database.mutate(() => {
       admit?.(countLive(database), (one) => countLiveOf(database, one));
-      const taken = takenIds(database);
-      if (given !== null && (taken.has(given) || exclude.has(given))) {
-        throw new AppError("failure", `Champion ID already in use: ${given}`);
-      }
-      const id = given ?? freeChampionId((name) => taken.has(name) || exclude.has(name), random);
+      const id = chooseId(database, given, exclude, random);
       const at = now();
       const token = randomUuid();
       const planned = plan?.({ id, token });
@@ -351,12 +345,6 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
 }
 
 const UNFINISHED = "s.lifecycle = 'creating' OR s.resumer IS NOT NULL";
-
-/** Of sessions here and on other hosts; only inside of a transaction. */
-export function takenIds(database: Database): Set<SessionId> {
-  const rows = database.all("SELECT id FROM sessions UNION ALL SELECT id FROM remote_sessions");
-  return new Set(rows.map((row) => String(row["id"])));
-}
 
 /** Sessions that live, here or on other hosts, or are about to; only inside of a transaction. */
 export function countLive(database: Database): number {

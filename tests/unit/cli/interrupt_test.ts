@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AppError, EXIT_CODES } from "../../../lib/errors.ts";
 import type { Interruption } from "../../../lib/session.ts";
 import { call, checkRows, PERMISSION, refused } from "./harness.ts";
 
@@ -117,4 +118,20 @@ Deno.test("interrupt --json counts the turns that were stopped", async () => {
     reason: null,
     evidence: "transcript: interrupt line",
   });
+});
+
+Deno.test("interrupt @group --json prints one line per session, also of one with which it goes wrong", async () => {
+  const { code, stdout } = await call(["interrupt", "@api", "--json"], {
+    service: {
+      expand: () => Promise.resolve({ ids: ["fizz-top", "riven-jg"], leftOut: [] }),
+      interrupt: ({ id }) =>
+        id === "fizz-top"
+          ? Promise.reject(new AppError("agent_gone", "It is gone"))
+          : Promise.resolve({ id, ...BASE }),
+    },
+  });
+  assert.equal(code, EXIT_CODES.agent_gone);
+  const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const results = lines.map(({ id, result, error }) => [id, result, error ?? null]);
+  assert.deepEqual(results.sort(), [["fizz-top", null, "agent_gone"], ["riven-jg", "interrupted", null]]);
 });
