@@ -16,6 +16,14 @@ export const NOT_RUN: Readonly<Record<string, Readonly<Record<string, string>>>>
     "docker run --rm -it --add-host host.docker.internal:host-gateway \\":
       "it needs a container engine, and an image of the reader's; containers_test.ts does the same",
   },
+  "docs/remote.md": {
+    '$ dev-sessions create --host box -p src/api -d "fix the login form" --worktree':
+      "it needs another host; tests/hosts/remote_docs_test.ts runs it, and compares",
+    'dev-sessions ask camille-jg "Run the tests"':
+      "it needs another host; tests/hosts/remote_docs_test.ts runs it",
+    'DEV_SESSIONS_REMOTE_BIN="env CODEX_HOME=/srv/codex ~/bin/dev-sessions" dev-sessions create --host box':
+      "it needs another host; tests/hosts/remote_docs_test.ts runs it",
+  },
   "CONTRIBUTING.md": {
     "deno task ok": "it is a run of the tests, such as this one is part of",
   },
