@@ -90,20 +90,24 @@ export function revokeTokens(ids: readonly string[], deps: Deps): KnownToken[] {
     const now = deps.clock.now();
     for (const id of ids) {
       if (store.findToken(id) !== null) continue;
-      throw new AppError(
-        "not_found",
-        `Token not found: ${id}`,
-        "List them with: dev-sessions gateway token list",
-      );
+      throw tokenNotFound(id);
     }
     for (const id of ids) store.revokeToken(id, isoTime(now));
     return ids.map((id) => known(store, id, now));
   });
 }
 
+function tokenNotFound(id: string): AppError {
+  return new AppError(
+    "not_found",
+    `Token not found: ${id}`,
+    "List them with: dev-sessions gateway token list",
+  );
+}
+
 function known(store: Store, id: string, now: number): KnownToken {
   const token = store.findToken(id);
-  if (token === null) throw new AppError("not_found", `Token not found: ${id}`);
+  if (token === null) throw tokenNotFound(id);
   const scope = v.safeParse(scopeSchema, token.scope);
   const { name, createdAt, expiresAt } = token;
   const boundTo = scope.success ? scope.output.boundTo : null;

@@ -1,4 +1,7 @@
-/** The Claude Code backend: ties its parts together, decides nothing by itself. */
+/**
+ * The Claude Code backend: ties its parts together, decides nothing by itself. It is long because the interface that it
+ * implements is.
+ */
 
 import type {
   AgentHandle,

@@ -11,9 +11,20 @@ export const PANE_NAMES = ["TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLO
 const OWN_NAMES: ReadonlySet<string> = new Set([
   "DEV_SESSIONS_ID",
   "DEV_SESSIONS_SANDBOX",
+  // The caller's own way to a gateway: on the host nobody needs it, and it would give the agent the caller's token.
+  "DEV_SESSIONS_GATEWAY_URL",
+  "DEV_SESSIONS_GATEWAY_TOKEN",
+  "DEV_SESSIONS_GATEWAY_TOKEN_FILE",
   // Ours for a trusted folder; inherited, it would trust any folder for a session within the session.
   "CLAUDE_CODE_SANDBOXED",
 ]);
+
+/** What a user's own wrapper may hand on into its container, where commands need it. */
+export function gatewayVariables(caller: Env): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(caller).filter(([name]) => name.startsWith("DEV_SESSIONS_GATEWAY_")),
+  );
+}
 
 /** What the agent gets, beside the pane's own terminal variables. */
 export function agentEnvironment(

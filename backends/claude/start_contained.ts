@@ -4,7 +4,7 @@ import type { AgentHandle, CreateSpec } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import type { Paths } from "../../lib/paths.ts";
 import { prepareContainer, startOf } from "./container.ts";
-import { agentEnvironment } from "./environment.ts";
+import { agentEnvironment, gatewayVariables } from "./environment.ts";
 import { type ClaudeHandle, handleOf } from "./handle.ts";
 import { launcherScript, type SessionFolder, sessionFolder } from "./launch_files.ts";
 import { startClaude } from "./start.ts";
@@ -52,7 +52,7 @@ function writeWrapperLauncher(
   Deno.writeTextFileSync(
     folder.launcher,
     launcherScript({
-      env: { ...env, DEV_SESSIONS_SANDBOX: "1" },
+      env: { ...env, ...gatewayVariables(deps.env), DEV_SESSIONS_SANDBOX: "1" },
       cwd: session.path,
       command: [
         wrapper,

@@ -1,7 +1,7 @@
 /** What an agent's environment keeps of the caller's, and what it must not inherit. */
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { agentEnvironment } from "../../../backends/claude/environment.ts";
+import { agentEnvironment, gatewayVariables } from "../../../backends/claude/environment.ts";
 import { withoutOuterAgent } from "../../../lib/outer_agents.ts";
 
 const SESSION = { id: "fizz-top", trusted: false, configFolder: null };
@@ -56,6 +56,17 @@ for (const name of OUTER) {
     ok(!(name in agentEnvironment(env([name]), SESSION)));
   });
 }
+
+Deno.test("the caller's way to a gateway is nothing for an agent on the host, but for a wrapper around it", () => {
+  const caller = env([
+    "DEV_SESSIONS_GATEWAY_URL",
+    "DEV_SESSIONS_GATEWAY_TOKEN",
+    "DEV_SESSIONS_GATEWAY_TOKEN_FILE",
+  ]);
+  const given = agentEnvironment({ ...caller, PATH: "/bin" }, SESSION);
+  deepStrictEqual(Object.keys(given).filter((name) => name.startsWith("DEV_SESSIONS_GATEWAY_")), []);
+  deepStrictEqual(gatewayVariables({ ...caller, PATH: "/bin" }), caller);
+});
 
 for (const name of USERS_OWN) {
   Deno.test(`the user's own ${name} stays`, () => {
