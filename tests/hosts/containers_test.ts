@@ -1,4 +1,7 @@
-/** Commands in real containers at sessions of their host: over tcp and the unix socket, as root and as another user. */
+/**
+ * Commands in real containers at sessions of their host: over tcp and the unix socket, as root and as another user. It
+ * is long because what the ways have in common is one world.
+ */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";

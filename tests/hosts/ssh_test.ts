@@ -1,4 +1,7 @@
-/** Sessions on a real second host: every verb, names, families, ways of login, and what goes wrong with a connection. */
+/**
+ * Sessions on a real second host: every verb, names, families, ways of login, and what goes wrong with a connection. It
+ * is long because there are many verbs.
+ */
 
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
