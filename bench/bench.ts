@@ -8,6 +8,7 @@ import { benchGateway } from "./gateway.ts";
 import { benchList } from "./list.ts";
 import { BUNDLE, CHECKOUT, type Figure } from "./measure.ts";
 import { benchSend } from "./send.ts";
+import { benchSsh } from "./ssh.ts";
 import { benchStart } from "./start.ts";
 import { benchTranscript } from "./transcript.ts";
 import { benchWait } from "./wait.ts";
@@ -21,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   create: benchCreate,
   codex: benchCodex,
   gateway: benchGateway,
+  ssh: benchSsh,
 };
 const FIGURES = join(CHECKOUT, "bench", "figures.md");
 
