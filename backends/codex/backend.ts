@@ -38,7 +38,7 @@ import type {
 import type { TerminalCommand } from "../../lib/service.ts";
 import type { EndedSession } from "../../lib/store/revival.ts";
 import { markShared } from "../docker/shared_files.ts";
-import { type CodexContainer, plannedContainer } from "./container_handle.ts";
+import { plannedContainer } from "./container_handle.ts";
 import { TOKEN_NAME, URL_NAME } from "./endpoint.ts";
 import { codexAnchorOf, type CodexEvidence, isArchived } from "./evidence.ts";
 import { codexHomeOf } from "./find_server.ts";
@@ -46,7 +46,8 @@ import { judgeWait } from "./goal_turns.ts";
 import { CodexGoals } from "./goals.ts";
 import { type CodexHandle, depsOf, handleOf, parseHandle } from "./handle.ts";
 import { Link } from "./link.ts";
-import { makeFolder, notedThread, noteThread, type SessionFolder, sessionFolder } from "./session_folder.ts";
+import { makeFolder, noteThread, type SessionFolder, sessionFolder } from "./session_folder.ts";
+import { endedState, goneState, isContainerGone, lostState, unknownState } from "./plain_states.ts";
 import { SessionThread } from "./session_thread.ts";
 import { decideState } from "./state.ts";
 import { plannedHandle, withThread } from "./threads.ts";
@@ -148,67 +149,11 @@ export class CodexBackend implements Backend {
   }
 
   async rollback(session: Session): Promise<"removed" | "unknown"> {
-    const folder = this.#folder(session);
-    const threadId = notedThread(folder);
-    const { container } = handleOf(session);
-    if (container !== undefined) {
-      if (await this.#removeContainer(session, container, true) === "unknown") return "unknown";
-    } else if (threadId !== null && await this.#archive(session, threadId) === "unknown") return "unknown";
-    await Deno.remove(folder.root, { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-    return "removed";
-  }
-
-  async #removeContainer(
-    session: Session,
-    container: CodexContainer,
-    lookAgain: boolean,
-  ): Promise<"gone" | "unknown"> {
-    await this.#links.get(linkKey(handleOf(session)))?.close();
-    const { removeContained } = await import("./container.ts");
-    return await removeContained(this.deps, container, { lookAgain });
-  }
-
-  async #archive(session: Session, threadId: string): Promise<"removed" | "unknown"> {
-    const [{ archiveThread }, { isServersFault }] = await Promise.all([
-      import("./threads.ts"),
-      import("./session_thread.ts"),
-    ]);
-    try {
-      await archiveThread(this.#link(session), threadId);
-      return "removed";
-    } catch (error) {
-      if (!(error instanceof AppError) && !isServersFault(error)) throw error;
-      return "unknown";
-    }
+    return await (await this.#ending()).undo(session, this.#folder(session));
   }
 
   async kill(session: Session): Promise<void> {
-    const planned = this.#planned(session);
-    const { threadId, container } = handleOf(planned);
-    if (container !== undefined) {
-      if (await this.#removeContainer(planned, container, false) === "gone") return;
-      throw new AppError(
-        "failure",
-        `Cannot kill "${session.id}": its container is not proven to be gone, since the engine does not say so`,
-      );
-    }
-    if (threadId === null) return;
-    const [{ archiveThread }, { isServersFault }] = await Promise.all([
-      import("./threads.ts"),
-      import("./session_thread.ts"),
-    ]);
-    const link = this.#link(planned);
-    try {
-      await archiveThread(link, threadId);
-    } catch (error) {
-      if (!(error instanceof AppError) && !isServersFault(error)) throw error;
-      // Where no server runs, nothing of it does.
-      if (await link.server("find").then((server) => server === null, () => false)) return;
-      const why = error instanceof Error ? error.message : String(error);
-      throw new AppError("failure", `Cannot kill "${session.id}": its thread could not be archived: ${why}`);
-    }
+    await (await this.#ending()).kill(this.#planned(session));
   }
 
   async released(ended: readonly Session[]): Promise<void> {
@@ -225,13 +170,7 @@ export class CodexBackend implements Backend {
   }
 
   async reap(session: Session): Promise<string> {
-    const container = parseHandle(session.handle)?.container;
-    if (container !== undefined) {
-      await this.#removeContainer(session, container, false);
-      return "its container is gone";
-    }
-    const { thread } = await this.#thread(session).gather({ wish: "find" });
-    return thread === null ? "its thread was deleted" : "its thread was archived";
+    return await (await this.#ending()).reap(session, this.#thread(session));
   }
 
   async planResume(session: Session): Promise<ResumePlan> {
@@ -248,11 +187,7 @@ export class CodexBackend implements Backend {
   }
 
   async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
-    const { threadId, container } = handleOf(session);
-    if (container !== undefined) {
-      return await this.#removeContainer(session, container, true) === "gone" ? "removed" : "unknown";
-    }
-    return threadId === null ? "removed" : await this.#archive(session, threadId);
+    return await (await this.#ending()).undoResume(session);
   }
 
   resumable(ended: readonly EndedSession[]): ReadonlySet<string> {
@@ -481,6 +416,14 @@ export class CodexBackend implements Backend {
     return thread;
   }
 
+  async #ending() {
+    const { Ending } = await import("./ending.ts");
+    return new Ending(this.deps, {
+      link: (session) => this.#link(session),
+      hangUp: async (session) => await this.#links.get(linkKey(handleOf(session)))?.close(),
+    });
+  }
+
   async #delivery(session: Session) {
     const { Delivery } = await import("./delivery.ts");
     const { lock } = this.#folder(session);
@@ -499,17 +442,6 @@ export class CodexBackend implements Backend {
   }
 }
 
-/** Its server does not run, and without its container it never will. */
-function isContainerGone(session: Session, { server }: CodexEvidence): boolean {
-  return server === "down" && parseHandle(session.handle)?.container !== undefined;
-}
-
-function goneState(): Extract<TurnState, { state: "gone" }> {
-  const reason = "its container is gone";
-  const evidence = [{ source: "container engine", finding: reason }];
-  return { state: "gone", reason, since: null, evidence, background: [], lastTurn: null };
-}
-
 /** Where its records are, or are once it is archived. */
 function rolloutsOf(handle: CodexHandle | null): string[] {
   if (handle === null || handle.rollout === null) return [];
@@ -518,34 +450,4 @@ function rolloutsOf(handle: CodexHandle | null): string[] {
 
 function linkKey(handle: { readonly codexHome: string; readonly url: string | null }): string {
   return JSON.stringify([handle.codexHome, handle.url]);
-}
-
-function endedState(session: Session): TurnState {
-  return {
-    state: "gone",
-    reason: session.endReason ?? "ended",
-    since: session.endedAt,
-    evidence: [{ source: "registry", finding: `ended (${session.endReason ?? "no reason kept"})` }],
-    background: [],
-    lastTurn: null,
-  };
-}
-
-/** Of a session that an earlier version started and whose thread is not proven to be there. */
-function lostState(): TurnState {
-  return unknownState(
-    "an earlier version of dev-sessions started it, and its thread could not be found",
-    "registry",
-  );
-}
-
-function unknownState(reason: string, source = "app-server"): TurnState {
-  return {
-    state: "unknown",
-    reason,
-    since: null,
-    evidence: [{ source, finding: reason }],
-    background: [],
-    lastTurn: null,
-  };
 }
