@@ -120,6 +120,40 @@ test("the commands of docs/service.md print what stands there", async (host) => 
   }
 });
 
+test("install.sh installs the service and removes it again", async (host) => {
+  // The release: this dev-sessions, started as an executable of one file would be.
+  const asset = `dev-sessions-${Deno.build.target}`;
+  const executable = `#!/bin/sh\nexport DEV_SESSIONS_EXECUTABLE="$HOME/.local/bin/dev-sessions"\n` +
+    `exec ${PROGRAM_FOLDER}/deno run -A --quiet --no-config ${PROGRAM_FOLDER}/dist/main.js "$@"\n`;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(executable));
+  const files: Record<string, string> = {
+    [`/latest/download/${asset}`]: executable,
+    "/latest/download/SHA256SUMS": `${new Uint8Array(digest).toHex()}  ${asset}\n`,
+  };
+  await using server = Deno.serve(
+    { hostname: host.address.replace(/\.2$/, ".1"), port: 0, onListen: () => {} },
+    (request) => {
+      const file = files[new URL(request.url).pathname];
+      return file === undefined ? new Response(null, { status: 404 }) : new Response(file);
+    },
+  );
+  await host.write(`${USER_HOME}/install.sh`, await Deno.readTextFile(`${CHECKOUT}/install.sh`));
+  await sh(host, "rm .local/bin/dev-sessions");
+  const base = `DEV_SESSIONS_BASE_URL=http://${server.addr.hostname}:${server.addr.port}`;
+  const installed = await sh(host, `${base} sh install.sh --service --no-skills`);
+  match(installed, /^Installed dev-sessions /m);
+  match(installed, /Gateway daemon installed and started on port 6767/);
+  const before = await status(host);
+  ok(before.answers);
+
+  const upgraded = await sh(host, `${base} sh install.sh --service --no-skills`);
+  match(upgraded, /Gateway daemon installed and started on port 6767/);
+  ok((await status(host)).pid !== before.pid);
+
+  match(await sh(host, "sh install.sh --uninstall --yes"), /Gateway daemon uninstalled[\s\S]*Removed /);
+  strictEqual((await host.shell(`test -e ${UNIT_FILE} || test -e .local/bin/dev-sessions`)).code, 1);
+});
+
 test("the service comes up with the machine, and says which sessions the reboot has ended", async (host) => {
   await sh(host, "dev-sessions gateway install");
   const id = (await sh(host, "dev-sessions create -q -p $HOME")).trim();
