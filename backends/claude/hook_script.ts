@@ -15,12 +15,13 @@ fi
 `;
 
 /**
- * In a container, answers can only be read: there the hook renames its FIFO first, so that whoever withdraws an answer
- * knows from the FIFO's name that the hook will not find it any more.
+ * In a container, answers can only be read: there the hook renames its FIFO before it looks for one, removes it as it
+ * ends, and leaves a mark when it has found one. Whoever withdraws an answer knows from these what has become of it.
  */
 const TAKE_BY_READING = `if mv -f "$fifo" "$fifo.taken" 2>/dev/null; then
-  fifo="$fifo.taken"
-  cat "../answers/$id.json" 2>/dev/null
+  given="$fifo.given" fifo="$fifo.taken"
+  answer=$(cat "../answers/$id.json" 2>/dev/null)
+  if [ -n "$answer" ] && : >"$given"; then printf '%s\\n' "$answer"; fi
 fi
 `;
 

@@ -93,6 +93,7 @@ export class Requests {
     while (!this.#isTaken(id, file)) {
       const over = clock.monotonic() >= deadline || signal.aborted || await this.#hookIsGone(id);
       if (over && this.#withdraw(id, file)) throw this.#gone(request);
+      if (clock.monotonic() >= deadline) return;
       await clock.sleep(TAKING_POLL_MS, signal);
     }
   }
@@ -141,7 +142,10 @@ export class Requests {
     const file = await this.#handOver(request, id, decision);
     const evidence = await this.#prove(request, { id, file, at }, records, signal);
     // Whoever can only read it can't take it away.
-    if (this.#contained) withdrawn(file);
+    if (this.#contained) {
+      withdrawn(file);
+      withdrawn(`${this.#folder.requests}/${id}.given`);
+    }
     return { by: "direct", evidence, note: null };
   }
 
@@ -240,19 +244,25 @@ export class Requests {
     return !await this.observer.hookWaits(id);
   }
 
-  /** In a container the hook can only read answers; it renames its FIFO before it does. */
+  /** In a container the hook can only read answers, see `hookScript`. */
   get #contained(): boolean {
     return this.observer.handle.container !== undefined;
   }
 
   #isTaken(id: string, file: string): boolean {
-    return this.#contained ? !exists(`${this.#folder.requests}/${id}`) : !exists(file);
+    return this.#contained ? exists(`${this.#folder.requests}/${id}.given`) : !exists(file);
   }
 
   /** True when the hook had not taken it, and now never will. */
   #withdraw(id: string, file: string): boolean {
     if (!this.#contained) return withdrawn(file);
-    return withdrawn(file) && exists(`${this.#folder.requests}/${id}`);
+    const fifo = `${this.#folder.requests}/${id}`;
+    if (exists(fifo)) {
+      withdrawn(file);
+      return exists(fifo);
+    }
+    // While it looks for an answer, nobody knows. The mark comes before the end of the look.
+    return !exists(`${fifo}.taken`) && !exists(`${fifo}.given`);
   }
 
   #hasMovedOn(request: PendingInput, at: number): boolean {

@@ -24,12 +24,16 @@ class World implements AsyncDisposable {
   readonly agent = new Deno.Command("sleep", { args: ["60"] }).spawn();
   readonly #hooks: Deno.ChildProcess[] = [];
 
-  constructor(shell: string, folders: readonly string[] = ["events", "requests", "answers"]) {
+  constructor(
+    shell: string,
+    folders: readonly string[] = ["events", "requests", "answers"],
+    place: "host" | "container" = "host",
+  ) {
     for (const name of ["bin", "home/.claude/sessions", ...folders]) {
       Deno.mkdirSync(join(this.root, name), { recursive: true });
     }
     Deno.symlinkSync(shell, join(this.root, "bin/sh"));
-    Deno.writeTextFileSync(join(this.root, "hook.sh"), hookScript(join(this.root, "events")));
+    Deno.writeTextFileSync(join(this.root, "hook.sh"), hookScript(join(this.root, "events"), place));
   }
 
   names(folder: string): string[] {
@@ -121,6 +125,24 @@ for (const shell of SHELLS) {
     const { hook, id } = await world.asks();
     await world.answer(id, ANSWER);
     strictEqual(await world.end(hook), ANSWER);
+  });
+
+  Deno.test(`the waiting hook in a container under ${shell} leaves a mark of the answer that it gave`, async () => {
+    await using world = new World(shell, undefined, "container");
+    const { hook, id } = await world.asks();
+    await world.answer(id, ANSWER);
+    const { stdout } = await hook.output();
+    strictEqual(new TextDecoder().decode(stdout), ANSWER);
+    deepStrictEqual(world.names("requests"), [`${id}.given`]);
+    deepStrictEqual(world.names("answers"), [`${id}.json`], "it can only be read there");
+  });
+
+  Deno.test(`the waiting hook in a container under ${shell} leaves none when it found no answer`, async () => {
+    await using world = new World(shell, undefined, "container");
+    const { hook } = await world.asks();
+    signal(world.agent.pid, "SIGKILL");
+    await world.agent.status;
+    strictEqual(await world.end(hook), "");
   });
 
   test("gives a large answer whole", async (world) => {
