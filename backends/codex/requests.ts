@@ -48,9 +48,10 @@ export class Requests {
     }
     const turn = runningTurn(evidence);
     const { id } = open.request;
+    // First: while it waits for the answer its turn can't end, and after it the next step may be the last.
+    const note = decision.say === null ? null : await this.#say(decision.say, turn);
     const connection = await this.#send(decision.frame, id);
     await this.#confirmed(id, connection, signal);
-    const note = decision.say === null ? null : await this.#say(decision.say, turn);
     return { by: "direct", evidence: "the server's serverRequest/resolved", note };
   }
 
@@ -91,7 +92,7 @@ export class Requests {
     );
   }
 
-  /** What no answer can carry goes into the turn that goes on. Returns what people should know of it. */
+  /** What no answer can carry goes into the turn. Returns what people should know of it. */
   async #say(text: string, turn: string | null): Promise<string | null> {
     const help = `Tell it with: dev-sessions send ${this.session.id} --steer`;
     if (turn === null) return `your message was not given to it, as its turn is over. ${help}`;
