@@ -16,6 +16,21 @@ async function inFolder(body: (root: string) => void | Promise<void>): Promise<v
   }
 }
 
+/** Afterwards a folder that was not there is gone again, unless somebody uses it by now. */
+function leftAsItWas(folder: string): Disposable {
+  const wasThere = [...Deno.readDirSync("/tmp")].some(({ name }) => folder === `/tmp/${name}`);
+  return {
+    [Symbol.dispose]() {
+      if (wasThere) return;
+      try {
+        Deno.removeSync(folder);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound) && !/not empty/i.test(String(error))) throw error;
+      }
+    },
+  };
+}
+
 Deno.test("the state folder comes first, private", () =>
   inFolder((root) => {
     strictEqual(controlPath({ HOME: root }, uid), `${root}/.dev-sessions/ssh/%C`);
@@ -34,6 +49,7 @@ Deno.test("a home that is too long has it in the runtime folder; a link is not f
     Deno.removeSync(`${runtime}/dev-sessions-ssh`);
     Deno.mkdirSync(`${root}/elsewhere`);
     Deno.symlinkSync(`${root}/elsewhere`, `${runtime}/dev-sessions-ssh`);
+    using _ = leftAsItWas(`/tmp/dev-sessions-ssh-${uid}`);
     match(`${controlPath({ HOME, XDG_RUNTIME_DIR: runtime }, uid)}`, /^(?!.*\/r\/dev-sessions-ssh)/);
   }));
 
