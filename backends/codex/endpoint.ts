@@ -147,6 +147,13 @@ function lookAt(path: string): Entry | null {
     return { kind, uid, mode: mode ?? 0 };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
+    // As inside of a sandbox, which may keep even its own user from it.
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new AppError(
+        "refused",
+        `Cannot look at the Codex server at "${path}": permission denied. In a sandbox, run this command outside of it`,
+      );
+    }
     throw error;
   }
 }
