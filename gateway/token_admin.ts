@@ -131,9 +131,15 @@ async function rootOf(named: string, { state }: Paths): Promise<Scope["roots"][n
   let real: string;
   try {
     real = await Deno.realPath(named);
-    if (!(await Deno.stat(real)).isDirectory) throw cannot("it is no folder");
+    if (!(await Deno.stat(real)).isDirectory) {
+      throw cannot("it is no folder. Name the folder that holds the projects");
+    }
   } catch (error) {
-    throw error instanceof AppError ? error : cannot(messageOf(error));
+    if (error instanceof AppError) throw error;
+    const isMissing = error instanceof Deno.errors.NotFound;
+    throw cannot(
+      isMissing ? "there is no such folder. Make it first, or name another one" : messageOf(error),
+    );
   }
   const secrets = await Deno.realPath(state).catch(() => state);
   if (isWithin(secrets, real) || isWithin(real, secrets)) {

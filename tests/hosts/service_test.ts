@@ -244,7 +244,8 @@ test("systemd runs what is installed from folders with any characters in their n
 test("what is missing or in the way is said before anything is changed", async (host) => {
   const busy = await host.shell(
     `${PROGRAM_FOLDER}/deno eval --quiet 'Deno.listen({ hostname: "127.0.0.1", port: 6767 }); await new Promise((r) => setTimeout(r, 20000))' & ` +
-      "sleep 1; dev-sessions gateway install; code=$?; kill $!; exit $code",
+      "for _ in $(seq 200); do (: </dev/tcp/127.0.0.1/6767) 2>/dev/null && break; sleep 0.05; done; " +
+      "dev-sessions gateway install; code=$?; kill $!; exit $code",
   );
   strictEqual(busy.code, 1);
   match(

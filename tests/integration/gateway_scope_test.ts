@@ -368,3 +368,14 @@ Deno.test("a token that is bound to a session speaks for it, and ends with it", 
     strictEqual((await gateway.ask("list", {}, { token })).status, 200);
   });
 });
+
+Deno.test("a token is made for a folder that is there, and says so else", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await Deno.writeTextFile(join(sandbox.root, "file"), "");
+  const made = (root: string) =>
+    sandbox.run(["gateway", "token", "create", "--root", join(sandbox.root, root)]);
+  const missing = await made("missing");
+  deepStrictEqual([missing.code, missing.stdout], [2, ""]);
+  match(missing.stderr, /there is no such folder\. Make it first, or name another one\n/);
+  match((await made("file")).stderr, /it is no folder\. Name the folder that holds the projects\n/);
+});
