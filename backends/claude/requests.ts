@@ -93,7 +93,7 @@ export class Requests {
     while (!this.#isTaken(id, file)) {
       const over = clock.monotonic() >= deadline || signal.aborted || await this.#hookIsGone(id);
       if (over && this.#withdraw(id, file)) throw this.#gone(request);
-      if (clock.monotonic() >= deadline) return;
+      if (signal.aborted || clock.monotonic() >= deadline) return;
       await clock.sleep(TAKING_POLL_MS, signal);
     }
   }
