@@ -93,7 +93,7 @@ export class Delivery {
   async #load(signal: AbortSignal): Promise<string | null> {
     const connection = await this.thread.link.connection(signal);
     try {
-      await this.thread.subscribe(connection, signal);
+      await this.thread.subscribe(connection, { signal });
       return null;
     } catch (error) {
       signal.throwIfAborted();

@@ -16,6 +16,7 @@ export class Follower {
   /** Counts what was heard, so that nothing falls between a look and a wait. */
   #heard = 0;
   #losses = 0;
+  #unloads = 0;
   /** Whether turns, items and requests come to this process; not after a connection was lost. */
   subscribed = false;
 
@@ -29,6 +30,11 @@ export class Follower {
   /** How often its connection was lost. */
   get losses(): number {
     return this.#losses;
+  }
+
+  /** How often the server has let go of it while this process was connected, subscribed or not. */
+  get unloads(): number {
+    return this.#unloads;
   }
 
   /** The server's last word on trying again in this turn. */
@@ -113,8 +119,10 @@ export class Follower {
       case "thread/deleted":
         this.subscribed = false;
         return;
-      case "thread/started":
       case "thread/status/changed":
+        if (notification.params.status.type === "notLoaded") this.#unloads++;
+        return;
+      case "thread/started":
       case "thread/unarchived":
       case "thread/name/updated":
       case "thread/settings/updated":

@@ -43,7 +43,7 @@ export class CodexGoals implements GoalOperations {
     const connection = await thread.link.connection(signal);
     const begins = change.kind === "begin" || change.status === "active";
     // A goal that goes on needs its thread loaded with the session's own settings.
-    if (begins) await refusing(session, () => thread.subscribe(connection, signal));
+    if (begins) await refusing(session, () => thread.subscribe(connection, { signal }));
     const goal = await refusing(session, async () => {
       if (change.kind === "adjust") return await adjust(connection, thread.id, change, signal);
       // Another objective alone would go on with the tokens and the end of the old one.

@@ -16,10 +16,10 @@ import type { Follower } from "./follower.ts";
 import type { Goal, QueuedSubmission, Thread, Turn } from "./frames.ts";
 import { threadOf } from "./handle.ts";
 import type { Link, Wish } from "./link.ts";
+import { join, type JoinOptions } from "./joining.ts";
 import { keptRetry } from "./kept_retry.ts";
 import type { Connection } from "./rpc.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
-import { threadSettings } from "./settings.ts";
 
 /** Turns that a look at the present needs. */
 const RECENT_TURNS = 3;
@@ -132,18 +132,25 @@ export class SessionThread {
     );
   }
 
-  /** Makes turns, items and requests come to this process; loads the thread when it is not. @throws RpcError, ConnectionLost. */
-  async subscribe(connection: Connection, signal?: AbortSignal): Promise<void> {
-    if (this.follower.subscribed) return;
-    const { initialTurnsPage } = await connection.call("thread/resume", {
-      threadId: this.id,
-      excludeTurns: true,
-      // Only here stand the items that are not complete: what an open request is about.
-      initialTurnsPage: { limit: 1, sortDirection: "desc", itemsView: "full" },
-      ...threadSettings(this.session),
-    }, callOptions(signal));
-    this.follower.subscribed = true;
-    for (const { items } of initialTurnsPage?.data ?? []) items.forEach((item) => this.follower.know(item));
+  /**
+   * Makes turns, items and requests come to this process. False where the thread is not loaded and was not to be.
+   * @throws RpcError, ConnectionLost.
+   */
+  async subscribe(
+    connection: Connection,
+    { load = true, signal }: Partial<JoinOptions> = {},
+  ): Promise<boolean> {
+    const { follower, session, id: threadId } = this;
+    if (follower.subscribed) return true;
+    const { clock } = this.deps;
+    const items = await join({ connection, session, threadId, follower, clock }, {
+      load,
+      ...callOptions(signal),
+    });
+    if (items === null) return false;
+    follower.subscribed = true;
+    items.forEach((item) => follower.know(item));
+    return true;
   }
 
   get #sent(): CodexAnchor | null {
@@ -232,7 +239,7 @@ export class SessionThread {
 
   /** Open requests come again to whoever subscribes. */
   async #hearRequests(connection: Connection, signal?: AbortSignal): Promise<void> {
-    await this.subscribe(connection, signal);
+    await this.subscribe(connection, callOptions(signal));
     const { clock } = this.deps;
     const deadline = clock.monotonic() + REQUEST_LAG_MS;
     while (this.follower.requests.length === 0 && clock.monotonic() < deadline) {

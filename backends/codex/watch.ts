@@ -44,11 +44,7 @@ async function listenIfLoaded(thread: SessionThread, signal: AbortSignal): Promi
   try {
     const server = await thread.link.server("find", signal);
     if (server === null) return false;
-    const { connection } = server;
-    const read = await connection.call("thread/read", { threadId: thread.id }, { signal });
-    if (read.thread.status.type === "notLoaded") return false;
-    await thread.subscribe(connection, signal);
-    return true;
+    return await thread.subscribe(server.connection, { load: false, signal });
   } catch (error) {
     if (signal.aborted || error instanceof AppError || isServersFault(error)) return false;
     throw error;

@@ -1,6 +1,6 @@
 /** The real Codex through the CLI, from a session's creation to its end. */
 
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { connectServer } from "../../backends/codex/server.ts";
 import { type CodexSandbox, createCodexSandbox } from "../support/codex_sandbox.ts";
@@ -115,6 +115,32 @@ Deno.test("a queue of three, a message into the running turn, and an interrupt w
   strictEqual(urgent.json.result, "submitted");
   strictEqual(await session.said("wait"), "completed");
   strictEqual(await session.said("last-message"), "REPLY: urgent");
+});
+
+Deno.test("a thread at rest is not loaded anew: what its agent runs in the background goes on", async () => {
+  await using codex = await createCodexSandbox();
+  const session = await CodexSession.create(codex);
+  await using connection = await connected(codex);
+  using listener = connection.listen();
+  const pidFile = join(codex.sandbox.home, "pid");
+  const job = { cmd: `echo $$ > ${pidFile}; exec sleep 300`, yield_time_ms: 250 };
+  await session.send(`SCRIPT:tool exec_command ${JSON.stringify(job)}`);
+  strictEqual(await session.said("wait"), "completed");
+  const pid = Number(await Deno.readTextFile(pidFile));
+  await session.send("hello");
+  strictEqual(await session.said("wait"), "completed");
+  strictEqual(await session.said("ask", "and again"), "REPLY: and again");
+  strictEqual(await session.said("status"), "idle");
+  strictEqual(await isRunning(pid), true);
+  const last = await connection.call("thread/read", { threadId: session.threadId });
+  strictEqual(last.thread.status.type, "idle");
+  await connection.close();
+  for await (const incoming of listener) {
+    if (incoming.kind !== "notification" || incoming.notification.method !== "thread/status/changed") {
+      continue;
+    }
+    notStrictEqual(incoming.notification.params.status.type, "notLoaded");
+  }
 });
 
 Deno.test("a server that dies in a turn, and one that dies before the first", async () => {
@@ -243,6 +269,11 @@ Deno.test("a long reply, and a thread of 200 turns", async () => {
 Deno.test("attach: a person types on the same thread", async () => {
   await using codex = await createCodexSandbox();
   const session = await CodexSession.create(codex);
+  const pidFile = join(codex.sandbox.home, "pid");
+  const job = { cmd: `echo $$ > ${pidFile}; exec sleep 300`, yield_time_ms: 250 };
+  await session.send(`SCRIPT:tool exec_command ${JSON.stringify(job)}`);
+  await session.run("wait");
+  const pid = Number(await Deno.readTextFile(pidFile));
   await session.send("from the command line");
   await session.run("wait");
   const { sandbox } = codex;
@@ -273,6 +304,11 @@ Deno.test("attach: a person types on the same thread", async () => {
       what: "the reply on the person's screen",
     },
   );
+  strictEqual(await isRunning(pid), true, "what runs in the background outlives the attaching");
+  const file = join(codex.sandbox.home, "id");
+  await session.send(`SCRIPT:shell echo $DEV_SESSIONS_ID > ${file}`);
+  strictEqual(await session.said("wait"), "completed");
+  strictEqual(await Deno.readTextFile(file), `${session.id}\n`);
   await sandbox.tmux("kill-session", "-t", "person");
   await session.becomes("idle");
 });

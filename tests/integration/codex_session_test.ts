@@ -135,6 +135,20 @@ Deno.test("a queue of three, a message into the running turn, and what stands be
   ok(!(await session.prompts()).includes("taken back"));
 });
 
+for (const how of ["unloaded", "closing"]) {
+  Deno.test(`a thread whose minute is over as a command comes (${how}) keeps its settings`, async () => {
+    await using codex = await createStubCodexSandbox();
+    const session = await CodexSession.create(codex);
+    const { config } = await session.thread();
+    strictEqual(config?.["shell_environment_policy.set.DEV_SESSIONS_ID"], session.id);
+    await codex.control("stub/unload", { thread: session.threadId, how });
+    strictEqual((await session.send("hello")).json.result, "submitted");
+    strictEqual(await session.said("wait"), "completed");
+    deepStrictEqual((await session.thread()).config, config);
+    deepStrictEqual(await session.prompts(), ["hello"]);
+  });
+}
+
 Deno.test("a request is answered by another command, and nothing is sent meanwhile", async () => {
   await using codex = await createStubCodexSandbox();
   const session = await CodexSession.create(codex, ["-m", "native"]);

@@ -20,6 +20,7 @@ export interface StubThread {
   readonly archived: boolean;
   readonly approvalPolicy: unknown;
   readonly sandbox: { readonly type: string };
+  readonly config: Readonly<Record<string, unknown>> | null;
   readonly turns: readonly { readonly status: string; readonly items: readonly StubItem[] }[];
   readonly queue: readonly unknown[];
 }

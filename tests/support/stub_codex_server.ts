@@ -3,7 +3,7 @@
  * on a real socket. What it says is in `stub_codex_threads.ts`. `STUB_CODEX` holds switches, separated by commas:
  * `version=0.1.0`, `refuse` (no `initialize`), `silent` (no answer at all), `garbled` (no JSON), `odd` (results of another
  * form), `slow=MS` (every answer), `lag=MS` (a turn that was started counts as running only then), `late=MS` (listens only then), `broken` (ends at once), `nosocket` (listens nowhere).
- * Further requests, for tests: `stub/open {gate}`, `stub/drop`.
+ * Further requests, for tests: `stub/open {gate}`, `stub/drop`, `stub/unload {thread, how}` (at its next resume).
  */
 
 import { StubThreads } from "./stub_codex_threads.ts";
@@ -152,6 +152,10 @@ function serve(
       };
     }
     if (method === "stub/open") return threads.open(String(params["gate"]));
+    if (method === "stub/unload") {
+      const how = params["how"] === "closing" ? "closing" : "unloaded";
+      return threads.unloadAtResume(String(params["thread"]), how);
+    }
     if (method === "stub/drop") return drop();
     if (!ready) throw new RpcFault(-32600, "Not initialized");
     if (method === "server/diagnostics") return { process: { id: Deno.pid }, gauges: [] };

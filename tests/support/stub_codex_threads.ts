@@ -61,6 +61,8 @@ interface Stored {
   model: string;
   approvalPolicy: unknown;
   sandbox: Record<string, unknown>;
+  /** What it was loaded with last. */
+  config: unknown;
 }
 interface Loaded {
   readonly subscribers: Set<StubClient>;
@@ -88,6 +90,7 @@ const textOf = (input: readonly Input[]) => input.map(({ text = "" }) => text).j
 
 export class StubThreads {
   readonly #threads = new Map<string, Stored>();
+  readonly #due = new Map<string, "unloaded" | "closing">();
   readonly #loaded = new Map<string, Loaded>();
   readonly #gates = new Map<string, PromiseWithResolvers<void>>();
   readonly #requests = new Map<
@@ -107,6 +110,11 @@ export class StubThreads {
       for (const turn of stored.turns) if (turn.status === "inProgress") turn.status = "interrupted";
       this.#threads.set(stored.id, stored);
     }
+  }
+
+  /** As if its minute were over when the next resume comes, or its unloading were just going on. */
+  unloadAtResume(id: string, how: "unloaded" | "closing"): void {
+    this.#due.set(id, how);
   }
 
   open(gate: string): void {
@@ -318,6 +326,7 @@ export class StubThreads {
       model: String(params["model"] ?? "stub-model"),
       approvalPolicy: "on-request",
       sandbox: { type: "readOnly", networkAccess: false },
+      config: params["config"] ?? null,
     };
     this.#settings(stored, params);
     this.#threads.set(id, stored);
@@ -328,6 +337,17 @@ export class StubThreads {
   }
 
   #resume(stored: Stored, client: StubClient, params: Params): unknown {
+    // As the real one: settings of its own are worth another loading.
+    const loaded = this.#loaded.get(stored.id);
+    const isFree = loaded !== undefined && loaded.interrupt === null && loaded.subscribers.size === 0;
+    const due = this.#due.get(stored.id);
+    this.#due.delete(stored.id);
+    if (isFree && (params["config"] || due)) this.#unload(stored.id);
+    if (due === "closing") {
+      const why = `thread ${stored.id} is closing; retry thread/resume after the thread is closed`;
+      throw new RpcFault(-32600, why);
+    }
+    if (!this.#loaded.has(stored.id)) stored.config = params["config"] ?? null;
     this.#load(stored.id, client);
     const data = stored.turns.slice(-1);
     const initialTurnsPage = params["initialTurnsPage"] ? { data, nextCursor: null } : null;
