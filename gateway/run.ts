@@ -18,6 +18,7 @@ import { allowedHosts } from "./hosts.ts";
 import { HttpGateway } from "./http_server.ts";
 import { Listeners } from "./listeners.ts";
 import { Log } from "./log.ts";
+import { keepSmall } from "./log_file.ts";
 import { ensureMasterToken, MasterToken } from "./master_token.ts";
 import { ScopedService } from "./scoped_service.ts";
 import { RoutedService } from "./routed_service.ts";
@@ -49,6 +50,7 @@ export async function startGateway(options: GatewayOptions, deps: Deps): Promise
     },
   };
   const paths = pathsFrom(deps.env);
+  keepSmall(paths.gatewayLog, log);
   const { gatewayHosts } = readConfig(paths.config);
   const addresses = await addressesOf(options.binds, deps);
   const store = openStore(paths, {
@@ -162,6 +164,7 @@ export class RunningGateway {
     while (!over.aborted) {
       await clock.sleep(UPKEEP_MS, over);
       if (over.aborted) return;
+      keepSmall(paths.gatewayLog, log);
       if (identityOf(paths.database) !== registry) {
         throw new AppError(
           "failure",

@@ -8,6 +8,7 @@ import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Paths } from "../../lib/paths.ts";
 import { LOOPBACK } from "../bind.ts";
 import { capturedEnvironment, hasControlCharacter, portIn, type ServiceSpec } from "./definition.ts";
+import { LOG_LIMIT_BYTES } from "../log_file.ts";
 import { askHealth, type Health } from "./health.ts";
 import type { ServiceManager, ServiceState } from "./manager.ts";
 
@@ -50,8 +51,6 @@ const HEALTHY_LIMIT_MS = 20_000;
 const LOOK_PAUSE_MS = 100;
 const LOG_LINES_SHOWN = 20;
 const LOG_TAIL_BYTES = 16_384;
-/** A log beyond this is moved aside when the service is installed. */
-const LOG_LIMIT_BYTES = 16_777_216;
 
 /** @throws AppError when it can't be had; then an earlier service is as it was. */
 export async function installService(request: InstallRequest, world: ServiceWorld): Promise<Installed> {
@@ -231,7 +230,8 @@ async function tail(path: string, from: number): Promise<string | null> {
   try {
     using file = await Deno.open(path);
     const { size } = await file.stat();
-    const begin = Math.max(from, size - LOG_TAIL_BYTES);
+    // Shorter than before: what it held was set aside.
+    const begin = Math.max(size < from ? 0 : from, size - LOG_TAIL_BYTES);
     await file.seek(begin, Deno.SeekMode.Start);
     const bytes = new Uint8Array(LOG_TAIL_BYTES);
     const read = await file.read(bytes) ?? 0;

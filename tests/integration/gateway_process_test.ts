@@ -3,7 +3,8 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { answerOf, exchange, startGateway } from "../support/gateway.ts";
-import { createSandbox, type Sandbox } from "../support/harness.ts";
+import { LOG_LIMIT_BYTES } from "../../gateway/log_file.ts";
+import { cliCommand, createSandbox, eventually, type Sandbox } from "../support/harness.ts";
 import { signal } from "../support/processes.ts";
 import { agentPid, assertNothingLeft, created, rows, sql, tmuxSessions } from "../support/sandbox_state.ts";
 
@@ -68,6 +69,49 @@ Deno.test("the unix socket stands alone in a folder of its own, and whoever reac
     await fails(sandbox, ["--socket-dir", join(sandbox.root, "x".repeat(120))], /more than 103 bytes/);
   });
 });
+
+Deno.test(
+  { name: "a log that has become long is set aside", ignore: Deno.build.os !== "linux" },
+  async (t) => {
+    await using sandbox = await createSandbox({ agent: "stub" });
+    const log = join(sandbox.home, ".dev-sessions", "gateway.log");
+    const sizes = () => [log, `${log}.1`].map((path) => Deno.statSync(path).size);
+    await Deno.mkdir(join(sandbox.home, ".dev-sessions"), { mode: 0o700 });
+    await Deno.writeTextFile(log, "earlier\n", { mode: 0o600 });
+    await Deno.truncate(log, LOG_LIMIT_BYTES + 1);
+    await t.step("not by a gateway that writes elsewhere", async () => {
+      await using _gateway = await startGateway(sandbox);
+      strictEqual(Deno.statSync(log).size, LOG_LIMIT_BYTES + 1);
+    });
+    const script = 'exec "$@" >>"$0" 2>&1';
+    const gateway = sandbox.spawn("sh", ["-c", script, log, ...cliCommand(), "gateway", "--port", "0"]);
+    const says = async (text: string) => (await Deno.readTextFile(log)).includes(text);
+    await t.step("at the start", async () => {
+      await eventually(() => says("listening on"), { what: "a gateway that listens" });
+      strictEqual(await says("what was logged before is in"), true);
+      strictEqual(sizes()[1], LOG_LIMIT_BYTES + 1);
+      strictEqual(mode(`${log}.1`), 0o600);
+      match((await Deno.readTextFile(`${log}.1`)).slice(0, 10), /^earlier\n/);
+    });
+    await t.step("and while it runs", async () => {
+      await Deno.truncate(log, LOG_LIMIT_BYTES + 2);
+      await eventually(() => Promise.resolve(sizes()[1] === LOG_LIMIT_BYTES + 2), {
+        what: "the log to be set aside",
+        timeoutMs: 30_000,
+      });
+      strictEqual(await says("listening on"), false);
+      strictEqual(await says("what was logged before is in"), true);
+    });
+    signal(gateway.pid, "SIGTERM");
+    await gateway.done();
+    strictEqual(
+      await says("stopping; 0 requests"),
+      true,
+      "what comes afterwards stands at the new beginning",
+    );
+    strictEqual((await Deno.readTextFile(log)).startsWith("{"), true);
+  },
+);
 
 Deno.test("what stands in the way of a start is named, and nothing is left listening", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
