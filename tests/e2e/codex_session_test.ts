@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { connectServer } from "../../backends/codex/server.ts";
 import { type CodexSandbox, createCodexSandbox } from "../support/codex_sandbox.ts";
 import { CodexSession, crash } from "../support/codex_session.ts";
+import { passModelOffer } from "../support/codex_terminal.ts";
 import { turnOf } from "../support/codex_turns.ts";
 import { cliCommand, eventually } from "../support/harness.ts";
 import { isRunning } from "../support/processes.ts";
@@ -279,13 +280,7 @@ Deno.test("attach: a person types on the same thread", async () => {
   const { sandbox } = codex;
   const attach = [...cliCommand(), "attach", session.id].map((word) => `'${word}'`).join(" ");
   await sandbox.tmux("new-session", "-d", "-s", "person", "-x", "120", "-y", "40", attach);
-  // Codex offers a newer model once.
-  await eventually(async () => {
-    const screen = await sandbox.screen("person");
-    const key = screen.includes("› 1. Try new model") ? "Down" : "Enter";
-    if (screen.includes("Use existing model")) await sandbox.tmux("send-keys", "-t", "person", key);
-    return screen.includes("REPLY: from the command line");
-  }, { what: "the conversation on the person's screen", timeoutMs: 30_000 });
+  await passModelOffer(sandbox, "person", "REPLY: from the command line");
   await sandbox.tmux("send-keys", "-t", "person", "-l", "typed by a person");
   await eventually(async () => (await sandbox.screen("person")).includes("typed by a person"), {
     what: "the text",

@@ -6,6 +6,7 @@ import { ensureCodex } from "../support/agent_install.ts";
 import { startCodexModel } from "../support/codex_model.ts";
 import { step, writeCommand } from "../support/live_session.ts";
 import { engineTest, HOST_PROGRAMS } from "./docker_engine.ts";
+import { passModelOffer } from "../support/codex_terminal.ts";
 import { createDockerSandbox } from "./docker_sandbox.ts";
 
 const CODEX_INSIDE = "/opt/agents/codex";
@@ -109,14 +110,7 @@ requires_openai_auth = false
       `dev-sessions attach ${id}`,
     );
     strictEqual(attached.code, 0, attached.stderr);
-    // Codex announces a newer model to people first.
-    await sandbox.eventually(async () => (await sandbox.screen("person")).includes("Use existing model"), {
-      what: "Codex on a person's screen",
-    });
-    await sandbox.tmux("send-keys", "-t", "person", "Down", "Enter");
-    await sandbox.eventually(async () => (await sandbox.screen("person")).includes("said before"), {
-      what: "the conversation on a person's screen",
-    });
+    await passModelOffer(sandbox, "person", "said before");
     await expect(0, "send", id, "SCRIPT:plain said meanwhile");
     await sandbox.eventually(async () => (await sandbox.screen("person")).includes("said meanwhile"), {
       what: "what is said meanwhile, too",

@@ -8,6 +8,9 @@ import { RunningCommand, type RunOutput } from "../support/running_command.ts";
 export interface Furniture {
   /** `claude` becomes the stub agent. */
   readonly stub?: boolean;
+  /** The real agents, where these name their executables here. */
+  readonly claude?: string;
+  readonly codex?: string;
   /** dev-sessions of this checkout, in the user's `~/.local/bin`. */
   readonly product?: boolean;
 }
@@ -53,6 +56,10 @@ export class SecondHost implements AsyncDisposable {
     readonly address: string,
   ) {}
 
+  /** Of this machine, as the second host sees it. */
+  get neighbour(): string {
+    return this.address.replace(/\.2$/, ".1");
+  }
   /** Private key that `dev` accepts. */
   get identity(): string {
     return join(this.root, "identity");
@@ -82,6 +89,10 @@ export class SecondHost implements AsyncDisposable {
       if (furniture.product || furniture.stub) await host.#bringDeno();
       if (furniture.product) await host.#bringProduct();
       if (furniture.stub) await host.#bringStub();
+      for (const name of ["claude", "codex"] as const) {
+        const executable = furniture[name];
+        if (executable !== undefined) await host.#bring(executable, `/usr/local/bin/${name}`);
+      }
       return host;
     } catch (error) {
       await host.close();
