@@ -4,6 +4,7 @@
  */
 
 import type { Deps } from "../lib/deps.ts";
+import { InHand } from "../lib/in_hand.ts";
 import type { EventRecord } from "../lib/events.ts";
 import type { Expanded, ExpandRequest } from "../lib/groups.ts";
 import type { Manager } from "../lib/manager.ts";
@@ -44,8 +45,34 @@ export interface RoutedWorld {
   readonly store: Store;
 }
 
+/** The sessions of this machine, loaded with the first of them: a request to another host is on its way before. */
+export class Home {
+  #manager: Promise<Manager> | null = null;
+
+  constructor(private readonly load: () => Promise<Manager>) {}
+
+  /** One that is loaded. */
+  static of(manager: Manager): Home {
+    const home = new Home(() => Promise.resolve(manager));
+    void home.manager();
+    return home;
+  }
+
+  /** @throws AppError when the registry can't be read. */
+  manager(): Promise<Manager> {
+    return this.#manager ??= this.load();
+  }
+
+  /** The one that was loaded, if any was. */
+  loaded(): Promise<Manager | null> {
+    return this.#manager ?? Promise.resolve(null);
+  }
+}
+
 /** What the requests of one process share. */
 class Shared {
+  /** What this process is creating elsewhere. */
+  readonly inHand: InHand = new InHand();
   hosts: Promise<Hosts> | null = null;
   started: EarlyStarts | null = null;
 }
@@ -54,39 +81,41 @@ export class RoutedService implements SessionService {
   #elsewhere: Promise<Elsewhere> | null = null;
 
   constructor(
-    /** The sessions of this machine. */
-    readonly local: Manager,
+    private readonly home: Home,
     private readonly world: RoutedWorld,
     private readonly shared: Shared = new Shared(),
   ) {}
 
   /** The same service for one of many requests; only for those who may use everything. */
   forRequest(): RoutedService {
-    return new RoutedService(this.local.forRequest(), this.world, this.shared);
+    const home = new Home(async () => (await this.#here()).forRequest());
+    return new RoutedService(home, this.world, this.shared);
   }
 
   /** Lets go of what is only kept ready; only while no request is at work. */
   async rest(): Promise<void> {
     await this.#closeHosts();
-    await this.local.rest();
+    await (await this.home.loaded())?.rest();
   }
 
   async close(): Promise<void> {
     await this.#closeHosts();
-    await this.local.close();
+    const manager = await this.home.loaded().catch(() => null);
+    if (manager === null) this.world.store.close();
+    else await manager.close();
   }
 
   async expand(request: ExpandRequest): Promise<Expanded> {
-    if (!this.world.store.hasRemotes()) return await this.local.expand(request);
+    if (!this.world.store.hasRemotes()) return await (await this.#here()).expand(request);
     const { expandEverywhere } = await import("./routing.ts");
     return expandEverywhere(request, this.world.store);
   }
 
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {
-    if (request.host === undefined) return await this.local.create(request, signal);
+    if (request.host === undefined) return await (await this.#here()).create(request, signal);
     const { checkHost } = await import("./ssh/command.ts");
     const host = checkHost(request.host);
-    const own = await this.local.forCreateElsewhere(request);
+    const own = await (await this.#here()).forCreateElsewhere(request);
     const there = await this.#there({ host, remoteBin: null });
     const { RemoteCreation } = await import("./remote_creation.ts");
     return await new RemoteCreation(there, own).run(signal);
@@ -94,7 +123,7 @@ export class RoutedService implements SessionService {
 
   async send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome> {
     const row = this.#remote(request.id);
-    if (row === null) return await this.local.send(request, signal);
+    if (row === null) return await (await this.#here()).send(request, signal);
     const { sentElsewhere } = await import("./routing.ts");
     const asked = sentElsewhere(request, row, this.world.store);
     const { service } = await (await this.#there(row)).reach(row, "send", signal);
@@ -103,40 +132,40 @@ export class RoutedService implements SessionService {
 
   async interrupt(request: InterruptRequest, signal: AbortSignal): Promise<InterruptOutcome> {
     const row = this.#remote(request.id);
-    if (row === null) return await this.local.interrupt(request, signal);
+    if (row === null) return await (await this.#here()).interrupt(request, signal);
     const { service } = await (await this.#there(row)).reach(row, "interrupt", signal);
     return await service.interrupt({ ...request, sender: null }, signal);
   }
 
   async *wait(request: WaitRequest, signal: AbortSignal): AsyncGenerator<WaitResult> {
-    if (!this.#anyRemote(request.ids)) return yield* this.local.wait(request, signal);
+    if (!this.#anyRemote(request.ids)) return yield* (await this.#here()).wait(request, signal);
     const { waitEverywhere } = await import("./routing.ts");
-    yield* waitEverywhere(request, this.local, await this.#there(), signal);
+    yield* waitEverywhere(request, this.home, await this.#there(), signal);
   }
 
   async status(id: SessionId, options = { explain: false }): Promise<TurnState> {
     const row = this.#remote(id);
-    if (row === null) return await this.local.status(id, options);
+    if (row === null) return await (await this.#here()).status(id, options);
     return await (await this.#there(row)).read(row, "status", (service) => service.status(id, options));
   }
 
   async respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult> {
     const row = this.#remote(request.id);
-    if (row === null) return await this.local.respond(request, signal);
+    if (row === null) return await (await this.#here()).respond(request, signal);
     const { service } = await (await this.#there(row)).reach(row, "respond", signal);
     return await service.respond({ ...request, caller: null }, signal);
   }
 
   async goal(request: GoalRequest, signal: AbortSignal): Promise<GoalResult> {
     const row = this.#remote(request.id);
-    if (row === null) return await this.local.goal(request, signal);
+    if (row === null) return await (await this.#here()).goal(request, signal);
     const { service } = await (await this.#there(row)).reach(row, "goal", signal);
     return await service.goal(request, signal);
   }
 
   async lastMessages(id: SessionId, count: number, receipt: string | null = null): Promise<string[]> {
     const row = this.#remote(id);
-    if (row === null) return await this.local.lastMessages(id, count, receipt);
+    if (row === null) return await (await this.#here()).lastMessages(id, count, receipt);
     return await (await this.#there(row)).read(
       row,
       "last-message",
@@ -150,7 +179,7 @@ export class RoutedService implements SessionService {
     signal: AbortSignal = new AbortController().signal,
   ): AsyncGenerator<LogEntry> {
     const row = this.#remote(id);
-    if (row === null) return yield* this.local.logs(id, options, signal);
+    if (row === null) return yield* (await this.#here()).logs(id, options, signal);
     const { service } = await (await this.#there(row)).reach(row, "logs", signal);
     yield* service.logs(id, options, signal);
   }
@@ -163,7 +192,7 @@ export class RoutedService implements SessionService {
         const line = leftOutNote(store.listRemotes());
         if (line !== null) deps.terminal.writeErr(`[dev-sessions] ${line}\n`);
       }
-      return yield* this.local.events(request, signal);
+      return yield* (await this.#here()).events(request, signal);
     }
     const { placeOfEvents } = await import("./routing.ts");
     const rows = placeOfEvents(request.ids, store);
@@ -173,7 +202,7 @@ export class RoutedService implements SessionService {
   }
 
   async list(options: { readonly all: boolean; readonly group: string | null }): Promise<ListedSession[]> {
-    const here = await this.local.list(options);
+    const here = await (await this.#here()).list(options);
     const rows = this.world.store.listRemotes()
       .filter(({ group }) => options.group === null || group === options.group);
     if (rows.length === 0) return here;
@@ -185,23 +214,26 @@ export class RoutedService implements SessionService {
 
   async inspect(id: SessionId): Promise<Session> {
     const row = this.#remote(id);
-    if (row === null) return await this.local.inspect(id);
+    if (row === null) return await (await this.#here()).inspect(id);
     return (await (await this.#there(row)).reach(row, "inspect")).session;
   }
 
   async usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]> {
-    if (!this.world.store.hasRemotes()) return await this.local.usage(ids);
+    if (!this.world.store.hasRemotes()) return await (await this.#here()).usage(ids);
     const there = await this.#there();
     if (ids === null) {
       const live = this.world.store.listRemotes().filter(({ lifecycle }) => lifecycle === "active");
       const { usageElsewhere } = await import("./remote_listing.ts");
-      const [here, elsewhere] = await Promise.all([this.local.usage(null), usageElsewhere(there, live)]);
+      const [here, elsewhere] = await Promise.all([
+        (await this.#here()).usage(null),
+        usageElsewhere(there, live),
+      ]);
       return [...here, ...elsewhere];
     }
     const { partition } = await import("./elsewhere.ts");
     const { here, elsewhere } = partition(ids, this.world.store);
     const parts = await Promise.all([
-      here.length === 0 ? [] : this.local.usage(here),
+      here.length === 0 ? [] : (await this.#here()).usage(here),
       there.usage(elsewhere),
     ]);
     const known = new Map(parts.flat().map((one) => [one.id, one]));
@@ -209,14 +241,14 @@ export class RoutedService implements SessionService {
   }
 
   async kill(selector: KillSelector): Promise<KillResult> {
-    if (!this.world.store.hasRemotes()) return await this.local.kill(selector);
+    if (!this.world.store.hasRemotes()) return await (await this.#here()).kill(selector);
     const { killEverywhere } = await import("./routing.ts");
-    return await killEverywhere(selector, this.local, await this.#there());
+    return await killEverywhere(selector, this.home, await this.#there());
   }
 
   async resume(request: ResumeRequest, signal: AbortSignal): Promise<ResumeResult> {
     const row = this.#remote(request.id);
-    if (row === null) return await this.local.resume(request, signal);
+    if (row === null) return await (await this.#here()).resume(request, signal);
     const { assertMayResume } = await import("./routing.ts");
     const there = await this.#there(row);
     const { service, session } = await there.reach(row, "resume", signal);
@@ -228,18 +260,22 @@ export class RoutedService implements SessionService {
   }
 
   async prune(selector: PruneSelector): Promise<PruneResult> {
-    if (!this.world.store.hasRemotes()) return await this.local.prune(selector);
+    if (!this.world.store.hasRemotes()) return await (await this.#here()).prune(selector);
     const { pruneEverywhere } = await import("./routing.ts");
-    return await pruneEverywhere(selector, this.local, await this.#there());
+    return await pruneEverywhere(selector, this.home, await this.#there());
   }
 
   async attachCommand(id: SessionId): Promise<TerminalCommand> {
     const row = this.#remote(id);
-    if (row === null) return await this.local.attachCommand(id);
+    if (row === null) return await (await this.#here()).attachCommand(id);
     const { service, session } = await (await this.#there(row)).reach(row, "attach");
     const { assertActive } = await import("../lib/session_checks.ts");
     assertActive(session, "attach to");
     return await service.attachCommand(id);
+  }
+
+  #here(): Promise<Manager> {
+    return this.home.manager();
   }
 
   #remote(id: SessionId): RemoteSession | null {
@@ -275,7 +311,7 @@ export class RoutedService implements SessionService {
     const note = (line: string) => deps.terminal.writeErr(`[dev-sessions] ${line}\n`);
     const world = { env: deps.env, clock: deps.clock, note, started };
     this.shared.hosts ??= Promise.resolve(new Hosts(world, deps.randomUuid));
-    return new Elsewhere({ deps, store, hosts: await this.shared.hosts, inHand: this.local.inHand });
+    return new Elsewhere({ deps, store, hosts: await this.shared.hosts, inHand: this.shared.inHand });
   }
 
   async #closeHosts(): Promise<void> {
@@ -290,7 +326,8 @@ export class RoutedService implements SessionService {
 
 /** @throws AppError when the registry can't be read. */
 export async function openRouted(deps: Deps): Promise<RoutedService> {
-  const { openManager } = await import("../lib/manager.ts");
-  const { manager, store } = await openManager(deps);
-  return new RoutedService(manager, { deps, store });
+  const { openRegistry } = await import("../lib/open_registry.ts");
+  const store = openRegistry(deps);
+  const home = new Home(async () => (await import("../lib/manager.ts")).managerOf(deps, store));
+  return new RoutedService(home, { deps, store });
 }

@@ -3,7 +3,6 @@
 import { AppError } from "../lib/errors.ts";
 import { assertNoLaxer, descendsFrom, type Kin } from "../lib/families.ts";
 import { type Expanded, type ExpandRequest, expandTargets } from "../lib/groups.ts";
-import type { Manager } from "../lib/manager.ts";
 import { normaliseMessage } from "../lib/message_text.ts";
 import { asMember, type RemoteSession } from "../lib/remote_session.ts";
 import { withSender } from "../lib/sender.ts";
@@ -22,6 +21,7 @@ import type { Store } from "../lib/store.ts";
 import { type Elsewhere, partition } from "./elsewhere.ts";
 import { mergeWaits } from "./merge_waits.ts";
 import { endedRowsBefore, killElsewhere, pruneElsewhere, unusedSince } from "./remote_ending.ts";
+import type { Home } from "./routed_service.ts";
 
 export function expandEverywhere(request: ExpandRequest, store: Store): Expanded {
   const here = [...store.listEnded(), ...store.list({ lifecycle: "active" }), ...store.creating()];
@@ -57,18 +57,19 @@ export function withParent(template: string, parent: SessionId): string {
 
 export async function* waitEverywhere(
   request: WaitRequest,
-  local: Manager,
+  home: Home,
   there: Elsewhere,
   signal: AbortSignal,
 ): AsyncGenerator<WaitResult> {
   const { store } = there.world;
   const { here, elsewhere } = partition(request.ids, store);
   // What is not known is told before anything is waited for.
-  for (const id of here) await local.inspect(id);
+  const local = here.length === 0 ? null : await home.manager();
+  for (const id of here) await local?.inspect(id);
   const hosts = there.byHost(elsewhere);
   yield* mergeWaits(
     (stop) => [
-      ...(here.length === 0 ? [] : [local.wait({ ...request, ids: here }, stop)]),
+      ...(local === null ? [] : [local.wait({ ...request, ids: here }, stop)]),
       ...hosts.map((rows) => there.wait(rows, request, stop)),
     ],
     request.any,
@@ -109,7 +110,7 @@ function idsOf(rows: readonly { readonly id: SessionId }[]): string {
 /** Those here first, since they may be what starts others. */
 export async function killEverywhere(
   selector: KillSelector,
-  local: Manager,
+  home: Home,
   there: Elsewhere,
 ): Promise<KillResult> {
   const { store, deps } = there.world;
@@ -122,12 +123,14 @@ export async function killEverywhere(
     const rows = "all" in selector
       ? inScope
       : await unusedSince(there, inScope, deps.clock.now() - selector.olderThanMs);
-    const here = await local.kill(selector);
+    const here = await (await home.manager()).kill(selector);
     const { result, unreachable } = await killElsewhere(there, rows, false);
     return joinedKill(here, result, unreachable);
   }
   const { here, elsewhere } = partition(selector.ids, store);
-  const own = here.length === 0 ? { killed: [], failed: [] } : await local.kill({ ...selector, ids: here });
+  const own = here.length === 0
+    ? { killed: [], failed: [] }
+    : await (await home.manager()).kill({ ...selector, ids: here });
   const named = new Set(elsewhere.map(({ id }) => id));
   const children = selector.tree
     ? store.listRemotes().filter((row) =>
@@ -154,7 +157,7 @@ function joinedKill(here: KillResult, elsewhere: KillResult, unreachable: readon
 
 export async function pruneEverywhere(
   selector: PruneSelector,
-  local: Manager,
+  home: Home,
   there: Elsewhere,
 ): Promise<PruneResult> {
   const { store, deps } = there.world;
@@ -163,8 +166,8 @@ export async function pruneEverywhere(
     : { here: [], elsewhere: endedRowsBefore(store.listRemotes(), deps.clock.now() - selector.olderThanMs) };
   const none: PruneResult = { forgotten: [], failed: [], keys: 0 };
   const own = "ids" in selector
-    ? here.length === 0 ? none : await local.prune({ ids: here })
-    : await local.prune(selector);
+    ? here.length === 0 ? none : await (await home.manager()).prune({ ids: here })
+    : await (await home.manager()).prune(selector);
   const { result, unreachable } = await pruneElsewhere(there, elsewhere);
   const forgotten = [...own.forgotten, ...result.forgotten];
   const failed = [...own.failed, ...result.failed];

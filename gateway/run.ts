@@ -7,7 +7,7 @@ import { readConfig } from "../lib/config.ts";
 import type { Deps } from "../lib/deps.ts";
 import { AppError, messageOf } from "../lib/errors.ts";
 import { acquireLock } from "../lib/file_lock.ts";
-import { Manager } from "../lib/manager.ts";
+import { type Manager, managerOf } from "../lib/manager.ts";
 import { type Paths, pathsFrom } from "../lib/paths.ts";
 import type { SessionService } from "../lib/service.ts";
 import { openStore, type Store } from "../lib/store.ts";
@@ -21,7 +21,7 @@ import { Log } from "./log.ts";
 import { keepSmall } from "./log_file.ts";
 import { ensureMasterToken, MasterToken } from "./master_token.ts";
 import { ScopedService } from "./scoped_service.ts";
-import { RoutedService } from "./routed_service.ts";
+import { Home, RoutedService } from "./routed_service.ts";
 import { prepareSocketFolder } from "./socket_folder.ts";
 
 const UPKEEP_MS = 10_000;
@@ -61,12 +61,11 @@ export async function startGateway(options: GatewayOptions, deps: Deps): Promise
   let listeners: Listeners | null = null;
   try {
     await ensureMasterToken(paths.gatewayToken);
-    const manager = new Manager(inner, paths, store);
-    await manager.rollBackAbandoned();
-    const service = new RoutedService(manager, { deps: inner, store });
+    const manager = await managerOf(inner, store);
+    const service = new RoutedService(Home.of(manager), { deps: inner, store });
     const gateway = new HttpGateway({
       deps,
-      serviceOf: (caller) => serviceOf(caller, service, store, deps),
+      serviceOf: (caller) => serviceOf(caller, { manager, service, store, deps }),
       authenticator: new Authenticator(store, new MasterToken(paths.gatewayToken), deps.clock),
       calls: new Calls(deps.clock),
       log,
@@ -76,7 +75,16 @@ export async function startGateway(options: GatewayOptions, deps: Deps): Promise
     const at = await listenAt(listeners, addresses, options, paths, deps);
     const where = [...addresses.map((address) => shownAddress(address, at.port)), at.socket];
     log.say("info", `listening on ${where.join(", ")}; the master token is in ${paths.gatewayToken}`);
-    return new RunningGateway(at.port, { deps: inner, paths, store, service, gateway, listeners, log });
+    return new RunningGateway(at.port, {
+      deps: inner,
+      paths,
+      store,
+      manager,
+      service,
+      gateway,
+      listeners,
+      log,
+    });
   } catch (error) {
     listeners?.close();
     store.close();
@@ -105,15 +113,18 @@ async function listenAt(
 }
 
 /** Made anew for each request, so that what one has read stays with it. */
-function serviceOf(caller: Caller, all: RoutedService, store: Store, { clock }: Deps): SessionService {
+function serviceOf(
+  caller: Caller,
+  { manager, service, store, deps }: Pick<Parts, "manager" | "service" | "store" | "deps">,
+): SessionService {
   switch (caller.kind) {
     case "master":
-      return all.forRequest();
+      return service.forRequest();
     case "token": {
       const { id, scope } = caller;
       // Nothing of other hosts.
-      const service = all.local.forRequest({ id, maxSessions: scope.maxSessions });
-      return new ScopedService({ id, scope }, { service, registry: store, now: () => clock.now() });
+      const own = manager.forRequest({ id, maxSessions: scope.maxSessions });
+      return new ScopedService({ id, scope }, { service: own, registry: store, now: () => deps.clock.now() });
     }
   }
 }
@@ -122,6 +133,7 @@ interface Parts {
   readonly deps: Deps;
   readonly paths: Paths;
   readonly store: Store;
+  readonly manager: Manager;
   readonly service: RoutedService;
   readonly gateway: HttpGateway;
   readonly listeners: Listeners;
@@ -158,7 +170,7 @@ export class RunningGateway {
   }
 
   async #lookAfter(over: AbortSignal): Promise<void> {
-    const { deps: { clock }, paths, service, gateway, log } = this.parts;
+    const { deps: { clock }, paths, manager, service, gateway, log } = this.parts;
     const registry = identityOf(paths.database);
     let [served, servedAt, resting] = [0, clock.monotonic(), false];
     while (!over.aborted) {
@@ -172,7 +184,7 @@ export class RunningGateway {
         );
       }
       try {
-        await service.local.rollBackAbandoned();
+        await manager.rollBackAbandoned();
         if (gateway.requests > 0 || gateway.served !== served) {
           [served, servedAt, resting] = [gateway.served, clock.monotonic(), false];
         } else if (!resting && clock.monotonic() - servedAt >= REST_AFTER_MS) {

@@ -21,7 +21,8 @@ import { Resumption } from "./resumption.ts";
 import { Reach } from "./reach.ts";
 import { assertActive, assertStarted, assertWorkspace, byCreation, isAtWork } from "./session_checks.ts";
 import { withSender } from "./sender.ts";
-import { openStore, type Store } from "./store.ts";
+import { openRegistry } from "./open_registry.ts";
+import type { Store } from "./store.ts";
 import { waitForTurns, type WaitTarget } from "./wait.ts";
 import type {
   CreateRequest,
@@ -57,25 +58,20 @@ import type { LogEntry, Session, SessionId, TokenUsage, TurnState } from "./sess
  * @throws AppError when the registry can't be read.
  */
 export async function openService(deps: Deps): Promise<Manager> {
-  return (await openManager(deps)).manager;
-}
-
-/** As `openService`, with what the sessions of other hosts need of it. */
-export async function openManager(deps: Deps): Promise<{ readonly manager: Manager; readonly store: Store }> {
-  const paths = pathsFrom(deps.env);
-  const store = openStore(paths, {
-    now: () => deps.clock.now(),
-    randomUuid: deps.randomUuid,
-    warn: (line) => deps.terminal.writeErr(`${line}\n`),
-  });
+  const store = openRegistry(deps);
   try {
-    const manager = new Manager(deps, paths, store);
-    await manager.rollBackAbandoned();
-    return { manager, store };
+    return await managerOf(deps, store);
   } catch (error) {
     store.close();
     throw error;
   }
+}
+
+/** Over a registry that is open already; what an abandoned command has left is undone first. @throws AppError. */
+export async function managerOf(deps: Deps, store: Store): Promise<Manager> {
+  const manager = new Manager(deps, pathsFrom(deps.env), store);
+  await manager.rollBackAbandoned();
+  return manager;
 }
 
 export interface CreateElsewhere {
@@ -94,7 +90,7 @@ export interface Owner {
 export class Manager implements SessionService {
   readonly #reach: Reach;
   /** What this process is at work on. */
-  readonly inHand: InHand;
+  readonly #inHand: InHand;
   readonly #deliveries: Deliveries;
   readonly #creation: Creation;
   readonly #resumption: Resumption;
@@ -108,10 +104,10 @@ export class Manager implements SessionService {
     private readonly owner: Owner | null = null,
   ) {
     this.#reach = new Reach(deps, paths, store, shared === null ? null : shared.#reach);
-    this.inHand = shared === null ? new InHand() : shared.inHand;
-    this.#deliveries = new Deliveries(deps, store, this.inHand);
-    this.#creation = new Creation(deps, store, this.inHand, owner?.id);
-    this.#resumption = new Resumption(deps, store, this.inHand);
+    this.#inHand = shared === null ? new InHand() : shared.#inHand;
+    this.#deliveries = new Deliveries(deps, store, this.#inHand);
+    this.#creation = new Creation(deps, store, this.#inHand, owner?.id);
+    this.#resumption = new Resumption(deps, store, this.#inHand);
   }
 
   /** The same service for one of many requests: it keeps nothing, and needs no closing. */
@@ -392,7 +388,7 @@ export class Manager implements SessionService {
     });
     if (unfinished.length === 0) return;
     const work = unfinished.map(({ row, worker }) => ({ name: row.token, worker }));
-    const abandoned = await this.inHand.abandoned(work, this.deps);
+    const abandoned = await this.#inHand.abandoned(work, this.deps);
     const dead = unfinished.filter((_, index) => abandoned[index]);
     for (const { row: session, worker } of dead) {
       const backend = await this.#reach.backendOrNull(session.agent);
