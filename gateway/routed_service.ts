@@ -249,14 +249,15 @@ export class RoutedService implements SessionService {
   async resume(request: ResumeRequest, signal: AbortSignal): Promise<ResumeResult> {
     const row = this.#remote(request.id);
     if (row === null) return await (await this.#here()).resume(request, signal);
-    const { assertMayResume } = await import("./routing.ts");
-    const there = await this.#there(row);
-    const { service, session } = await there.reach(row, "resume", signal);
-    assertMayResume(session, request.caller, this.world.store);
-    const resumed = await service.resume({ ...request, caller: null }, signal);
-    const known = this.world.store.heardOf(row, resumed.session) ?? row;
-    const { fromHost } = await import("../lib/remote_session.ts");
-    return { ...resumed, session: fromHost(resumed.session, known) };
+    const [{ assertMayResume }, { resumeElsewhere }] = await Promise.all([
+      import("./routing.ts"),
+      import("./remote_resumption.ts"),
+    ]);
+    const { store } = this.world;
+    const reached = await (await this.#there(row)).reach(row, "resume", signal);
+    assertMayResume(reached.session, request.caller, store);
+    const admission = await (await this.#here()).forResumeElsewhere(reached.row);
+    return await resumeElsewhere(reached, request, { store, admission }, signal);
   }
 
   async prune(selector: PruneSelector): Promise<PruneResult> {

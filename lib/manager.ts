@@ -180,6 +180,11 @@ export class Manager implements SessionService {
     };
   }
 
+  /** As `forCreateElsewhere()`, of a session that is to live again. */
+  async forResumeElsewhere({ id, parent }: Pick<Session, "id" | "parent">): Promise<Admission> {
+    return await this.#admission(await this.#config(), `resume "${id}"`, parent);
+  }
+
   async send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome> {
     const session = await this.#reach.reach(request.id);
     const { render } = request;

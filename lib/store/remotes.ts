@@ -57,6 +57,11 @@ export interface RemoteStore {
   listRemotes(): RemoteSession[];
   /** Notes what the host says: null when the row is gone. A session that is still being created there stays `creating`. */
   heardOf(ref: SessionRef, heard: Heard): RemoteSession | null;
+  /**
+   * Counts an ended one as live before its host is asked to bring it back; false when it is not ended (any more).
+   * @throws what `admit` throws.
+   */
+  reviveRemote(ref: SessionRef, admit: Admit): boolean;
   /** Ends a live one; false when it is not live (any more). */
   endRemote(ref: SessionRef, end: { readonly at: string; readonly reason: string }): boolean;
   /** Forgets it, whatever its lifecycle; false when it is gone. */
@@ -199,6 +204,17 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
     heardOf,
     hasRemotes: () => database.get("SELECT 1 FROM remote_sessions LIMIT 1") !== undefined,
     listRemotes: () => database.all(`${SELECT} ORDER BY created_at, rowid`).map(understood),
+    reviveRemote: (ref, admit) =>
+      database.mutate(() => {
+        const row = findRemote(ref.id);
+        if (row?.token !== ref.token || row.lifecycle !== "ended") return false;
+        admit(countLive(database), (owner) => countLiveOf(database, owner));
+        database.run(
+          `UPDATE remote_sessions SET lifecycle = 'active', ended_at = NULL, end_reason = NULL WHERE id = ?`,
+          ref.id,
+        );
+        return true;
+      }),
     endRemote: (ref, { at, reason }) =>
       database.mutate(() =>
         database.run(

@@ -241,6 +241,15 @@ Deno.test(
       const full = await world.run("create", "--host", "box");
       strictEqual(full.code, 8);
       match(full.stderr, /3 sessions are live, and the limit is 3/);
+      await world.ok(["kill", child]);
+      const other = await world.ok(["create", "-q"]);
+      const back = await world.run("resume", child);
+      deepStrictEqual([back.code, back.stdout], [8, ""]);
+      match(back.stderr, /Cannot resume .*3 sessions are live, and the limit is 3/);
+      strictEqual((await host.shell(`dev-sessions status ${child}`)).stdout.trim(), "gone");
+      await world.ok(["kill", other]);
+      strictEqual(await world.ok(["resume", child]), `Resumed session ${child}`);
+      strictEqual((await world.run("create")).code, 8, "it counts again");
       await Deno.remove(join(sandbox.home, ".dev-sessions", "config.json"));
 
       strictEqual((await world.run("kill", parent)).code, 0);

@@ -135,3 +135,24 @@ Deno.test("what an earlier version had imported as sessions of this machine gets
   );
   assert.deepEqual(store.list().map(({ id }) => id), ["fizz-top", "vi-jg", "zed-mid"]);
 });
+
+Deno.test("one that is brought back counts before its host is asked", () => {
+  using home = new StoreHome();
+  const store = home.open();
+  const row = remote(store, "jinx-adc");
+  const full = () => {
+    throw new AppError("refused", "full");
+  };
+  assert.equal(store.reviveRemote(row, full), false, "it lives");
+  store.endRemote(row, { at: "2027-01-01T00:00:00.000Z", reason: "killed" });
+  refuses(() => store.reviveRemote(row, full), /^full$/);
+  assert.equal(store.findRemote(row.id)?.lifecycle, "ended");
+  assert.equal(store.reviveRemote({ ...row, token: "of another one" }, () => {}), false);
+  const counted: number[] = [];
+  assert.equal(store.reviveRemote(row, (live) => counted.push(live)), true);
+  assert.deepEqual(counted, [0]);
+  const { lifecycle, endedAt, endReason } = store.findRemote(row.id)!;
+  assert.deepEqual([lifecycle, endedAt, endReason], ["active", null, null]);
+  store.reserveRemote(REMOTE, { ...none, id: "vi-jg", admit: (live) => counted.push(live) });
+  assert.deepEqual(counted, [0, 1]);
+});
