@@ -37,36 +37,13 @@ import type {
 import type { LogEntry, Session, SessionId, TurnState } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
 import type { Elsewhere } from "./elsewhere.ts";
+import { Home } from "./home.ts";
 import type { Hosts } from "./ssh/hosts.ts";
 import type { EarlyStarts } from "./ssh/process.ts";
 
 export interface RoutedWorld {
   readonly deps: Deps;
   readonly store: Store;
-}
-
-/** The sessions of this machine, loaded with the first of them: a request to another host is on its way before. */
-export class Home {
-  #manager: Promise<Manager> | null = null;
-
-  constructor(private readonly load: () => Promise<Manager>) {}
-
-  /** One that is loaded. */
-  static of(manager: Manager): Home {
-    const home = new Home(() => Promise.resolve(manager));
-    void home.manager();
-    return home;
-  }
-
-  /** @throws AppError when the registry can't be read. */
-  manager(): Promise<Manager> {
-    return this.#manager ??= this.load();
-  }
-
-  /** The one that was loaded, if any was. */
-  loaded(): Promise<Manager | null> {
-    return this.#manager ?? Promise.resolve(null);
-  }
 }
 
 /** What the requests of one process share. */

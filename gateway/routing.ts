@@ -19,9 +19,9 @@ import { byCreation } from "../lib/session_checks.ts";
 import type { Session, SessionId } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
 import { type Elsewhere, partition } from "./elsewhere.ts";
+import type { Home } from "./home.ts";
 import { mergeWaits } from "./merge_waits.ts";
 import { endedRowsBefore, killElsewhere, pruneElsewhere, unusedSince } from "./remote_ending.ts";
-import type { Home } from "./routed_service.ts";
 
 export function expandEverywhere(request: ExpandRequest, store: Store): Expanded {
   const here = [...store.listEnded(), ...store.list({ lifecycle: "active" }), ...store.creating()];

@@ -14,6 +14,7 @@ import { openStore, type Store } from "../lib/store.ts";
 import { Authenticator, type Caller } from "./authenticate.ts";
 import { addressesOf, type Bind, shownAddress } from "./bind.ts";
 import { Calls } from "./calls.ts";
+import { Home } from "./home.ts";
 import { allowedHosts } from "./hosts.ts";
 import { HttpGateway } from "./http_server.ts";
 import { Listeners } from "./listeners.ts";
@@ -21,7 +22,7 @@ import { Log } from "./log.ts";
 import { keepSmall } from "./log_file.ts";
 import { ensureMasterToken, MasterToken } from "./master_token.ts";
 import { ScopedService } from "./scoped_service.ts";
-import { Home, RoutedService } from "./routed_service.ts";
+import { RoutedService } from "./routed_service.ts";
 import { prepareSocketFolder } from "./socket_folder.ts";
 
 const UPKEEP_MS = 10_000;

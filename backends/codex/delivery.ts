@@ -13,12 +13,11 @@ import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
 import type { Interrupter } from "./interrupt.ts";
 import { judgeReceipt } from "./receipt.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
+import { SESSION_LOCK_TIMEOUT_MS } from "./session_folder.ts";
 import { isServersFault, type SessionThread } from "./session_thread.ts";
 import { turnSettings } from "./settings.ts";
 import { decideState } from "./state.ts";
 
-/** For senders before us; each needs well under a second. */
-export const LOCK_TIMEOUT_MS = 30_000;
 /** From the server's answer to its record of the message (measured: up to 60 ms). */
 const PROOF_TIMEOUT_MS = 10_000;
 const PROOF_POLL_MS = 100;
@@ -45,7 +44,7 @@ export class Delivery {
 
   async send(message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
     using lock = await acquireLock(this.lockFile, {
-      timeoutMs: LOCK_TIMEOUT_MS,
+      timeoutMs: SESSION_LOCK_TIMEOUT_MS,
       clock: this.deps.clock,
       signal,
     });

@@ -8,11 +8,11 @@ import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import type { Interruption, Session } from "../../lib/session.ts";
 import { courseOf } from "./course.ts";
-import { LOCK_TIMEOUT_MS } from "./delivery.ts";
 import { runningTurn } from "./delivery_plan.ts";
 import type { CodexEvidence } from "./evidence.ts";
 import type { Turn } from "./frames.ts";
 import { RpcError } from "./rpc_errors.ts";
+import { SESSION_LOCK_TIMEOUT_MS } from "./session_folder.ts";
 import { isServersFault, type SessionThread } from "./session_thread.ts";
 
 /** Measured: 10 ms; a turn that has just been started can't be stopped for up to 60 ms. */
@@ -39,7 +39,7 @@ export class Interrupter {
       return report({ kind: "rest" }, before, []);
     }
     using lock = await acquireLock(this.lockFile, {
-      timeoutMs: LOCK_TIMEOUT_MS,
+      timeoutMs: SESSION_LOCK_TIMEOUT_MS,
       clock: this.deps.clock,
       signal,
     });

@@ -5,11 +5,11 @@ import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import type { AnswerProof, FittingAnswer, PendingInput, Session } from "../../lib/session.ts";
 import { type AnswerFrame, decisionOf } from "./decision.ts";
-import { LOCK_TIMEOUT_MS } from "./delivery.ts";
 import { runningTurn } from "./delivery_plan.ts";
 import type { RequestId } from "./frames.ts";
 import { openInputs, requestIdOf } from "./pending.ts";
 import type { Connection } from "./rpc.ts";
+import { SESSION_LOCK_TIMEOUT_MS } from "./session_folder.ts";
 import { isServersFault, type SessionThread } from "./session_thread.ts";
 
 /** Measured: a few milliseconds. */
@@ -26,7 +26,7 @@ export class Requests {
   /** @throws AppError; nothing was answered unless its code is `unproven`. */
   async answer(pending: PendingInput, answer: FittingAnswer, signal: AbortSignal): Promise<AnswerProof> {
     using lock = await acquireLock(this.lockFile, {
-      timeoutMs: LOCK_TIMEOUT_MS,
+      timeoutMs: SESSION_LOCK_TIMEOUT_MS,
       clock: this.deps.clock,
       signal,
     });

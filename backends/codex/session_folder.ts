@@ -1,5 +1,8 @@
 /** A Codex session's own folder: its lock over processes, and the little that the server does not keep. */
 
+/** For whoever has its lock before us; each needs it for well under a second. */
+export const SESSION_LOCK_TIMEOUT_MS = 30_000;
+
 export interface SessionFolder {
   readonly root: string;
   /** Held by whoever sends, answers or interrupts. */

@@ -1,23 +1,13 @@
 /** `ask`: send, wait and print the reply; the receipt goes to stderr first, so that a killed `ask` can be taken up. */
 
 import { buildCommand } from "@stricli/core";
-import { AppError } from "../errors.ts";
 import type { Target } from "../groups.ts";
-import type { SessionId } from "../session.ts";
-import { outcomeFailure } from "./outcome.ts";
+import { deliver, sendFailure, sendNotes, type SendOptions, sendResult } from "./deliver.ts";
 import { note, type Result } from "./output.ts";
 import { anyText, milliseconds, target } from "./parsers.ts";
 import type { RenderFlags } from "./render_flags.ts";
-import {
-  deliver,
-  MESSAGE_FLAGS,
-  type MessageOptions,
-  messageOptions,
-  sendFailure,
-  sendNotes,
-  type SendOptions,
-  sendResult,
-} from "./send.ts";
+import { type AskMessageOptions, reply } from "./reply.ts";
+import { MESSAGE_FLAGS, messageOptions } from "./send.ts";
 import type { GroupTarget } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
@@ -31,10 +21,6 @@ interface Flags extends RenderFlags {
   readonly steer: boolean;
   readonly interrupt: boolean;
   readonly json: boolean;
-}
-
-export interface AskMessageOptions extends MessageOptions {
-  readonly timeoutMs: number;
 }
 
 export interface AskOptions extends SendOptions {
@@ -70,38 +56,6 @@ async function* runGroup(
 ): AsyncIterable<Result> {
   const { askGroup } = await import("./ask_group.ts");
   yield* askGroup(target, options, context);
-}
-
-/** Waits for the end of that message's turn. @throws AppError (interrupted) that says how to wait again. */
-export async function reply(
-  id: SessionId,
-  receipt: string,
-  timeoutMs: number,
-  context: CliContext,
-): Promise<Result> {
-  const service = await context.service();
-  const stopped = () =>
-    new AppError(
-      "interrupted",
-      `Interrupted: still waiting for ${id}. Wait again with: dev-sessions wait ${id} --message ${receipt}`,
-    );
-  const request = { ids: [id], any: false, timeoutMs, pollMs: null, receipt, background: false };
-  try {
-    for await (const { outcome } of service.wait(request, context.signal)) {
-      const failure = outcomeFailure(id, outcome, timedOut(id, timeoutMs));
-      const reply = failure ? null : (await service.lastMessages(id, 1, receipt)).at(-1) ?? null;
-      return { text: reply, json: { id, receipt, outcome: outcome.outcome, reply }, failure };
-    }
-  } catch (error) {
-    throw context.signal.aborted ? stopped() : error;
-  }
-  if (context.signal.aborted) throw stopped();
-  throw new Error(`the wait for ${id} ended without an outcome`);
-}
-
-function timedOut(id: SessionId, timeoutMs: number): string {
-  return `Timed out waiting for ${id} after ${timeoutMs / 1000}s ` +
-    `(the agent keeps working; use 'wait ${id}' then 'last-message ${id}' to pick up the reply)`;
 }
 
 export const command = buildCommand<Flags, [Target, string?], ParseContext>({

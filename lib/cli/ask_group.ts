@@ -4,10 +4,10 @@ import type { AppError } from "../errors.ts";
 import type { SessionId } from "../session.ts";
 import { asCompleted } from "../parallel.ts";
 import { asFailure, assertNoneLeft, begunOnEach } from "./act_on_each.ts";
-import { type AskMessageOptions, reply } from "./ask.ts";
+import { deliver, sendResult } from "./deliver.ts";
 import { readMessage } from "./message.ts";
 import { note, type Result } from "./output.ts";
-import { deliver, sendResult } from "./send.ts";
+import { type AskMessageOptions, reply } from "./reply.ts";
 import { type GroupTarget, heading } from "./targets.ts";
 import type { CliContext } from "./verb.ts";
 

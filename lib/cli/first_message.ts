@@ -4,10 +4,10 @@ import type { Deps } from "../deps.ts";
 import { AppError } from "../errors.ts";
 import type { CreateRequest, RenderRequest, SessionService } from "../service.ts";
 import type { SessionId } from "../session.ts";
+import { sendResult } from "./deliver.ts";
 import { type MessageSource, messageSource, readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
 import { type RenderFlags, renderRequest } from "./render_flags.ts";
-import { sendResult } from "./send.ts";
 import { usageError } from "./verb.ts";
 
 export interface FirstMessage {

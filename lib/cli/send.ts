@@ -1,14 +1,12 @@
 /** `send`: returns at the receipt, and calls a message delivered only when the agent's own record has it. */
 
 import { buildCommand } from "@stricli/core";
-import { AppError } from "../errors.ts";
 import type { Target } from "../groups.ts";
-import type { RenderRequest, SendOutcome } from "../service.ts";
-import type { SendMode, SessionId } from "../session.ts";
-import { type MessageSource, messageSource, readMessage } from "./message.ts";
+import type { SendMode } from "../session.ts";
+import { deliver, type MessageOptions, type SendOptions, sendResult } from "./deliver.ts";
+import { messageSource } from "./message.ts";
 import type { Result } from "./output.ts";
 import { anyText, callingSession, key, nonEmpty, target } from "./parsers.ts";
-import { answerHint, optionLines, pendingPhrase } from "./pending.ts";
 import { RENDER_FLAGS, type RenderFlags, renderRequest } from "./render_flags.ts";
 import type { GroupTarget } from "./targets.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
@@ -25,20 +23,6 @@ interface Flags extends ModeFlags, RenderFlags {
   readonly file: string | undefined;
   readonly key: string | undefined;
   readonly json: boolean;
-}
-
-/** What is to be sent, to whomever. */
-export interface MessageOptions {
-  readonly source: MessageSource;
-  /** Null: sent as it is. */
-  readonly render: RenderRequest | null;
-  readonly key: string | null;
-  readonly sender: SessionId | null;
-  readonly mode: SendMode;
-}
-
-export interface SendOptions extends MessageOptions {
-  readonly id: SessionId;
 }
 
 /** @throws AppError (usage) unless exactly one of message and file is given, and at most one mode. */
@@ -75,62 +59,6 @@ async function* runGroup(
 ): AsyncIterable<Result> {
   const { sendToGroup } = await import("./send_group.ts");
   yield* sendToGroup(target, options, context);
-}
-
-/** Reads the message, then sends it. */
-export async function deliver(options: SendOptions, context: CliContext): Promise<SendOutcome> {
-  const text = await readMessage(options.source, context.deps);
-  const service = await context.service();
-  const { id, render, key, sender, mode } = options;
-  return await service.send(
-    { id, text, render, key, sender, ...(mode === "queue" ? {} : { mode }) },
-    context.signal,
-  );
-}
-
-export function sendResult({ id, receipt, repeated }: SendOutcome) {
-  const { result, reason, evidence } = receipt;
-  const failure = sendFailure({ id, receipt, repeated });
-  const text = failure ? null : result === "queued" ? `Queued message for ${id}` : `Sent message to ${id}`;
-  const json = { id, result, receipt: receipt.receipt, reason, evidence, repeated };
-  return { text, json, notes: sendNotes({ id, receipt, repeated }), failure } satisfies Result;
-}
-
-/** What is to be said of a delivery that succeeded, for stderr. */
-export function sendNotes({ id, receipt }: SendOutcome): string[] {
-  const delivered = receipt.result === "submitted" || receipt.result === "queued";
-  return delivered && receipt.reason !== null ? [`${id}: ${receipt.reason}`] : [];
-}
-
-/** Null when the agent's own record has the message. */
-export function sendFailure({ id, receipt }: SendOutcome): AppError | null {
-  const cannot = `Cannot send to "${id}":`;
-  const reason = (receipt.reason ?? "no reason is known").replace(/\.$/, "");
-  switch (receipt.result) {
-    case "submitted":
-    case "queued":
-      return null;
-    case "refused": {
-      const { pending } = receipt;
-      if (pending === null) {
-        return new AppError("not_delivered", `${cannot} ${reason}. Nothing was delivered`);
-      }
-      const message = `${cannot} it waits for ${pendingPhrase(pending)}. ${answerHint(id, pending)}`;
-      return new AppError("waiting_for_input", message, optionLines(pending));
-    }
-    case "typed_not_submitted":
-      return new AppError(
-        "unproven",
-        `${cannot} the text stands in its input box, but was not accepted: ${reason}. ` +
-          `Look before you send again: dev-sessions attach ${id}`,
-      );
-    case "indeterminate":
-      return new AppError(
-        "unproven",
-        `${cannot} it may have been delivered, but nothing proves it: ${reason}. ` +
-          `Look before you send again: dev-sessions status ${id} --explain`,
-      );
-  }
 }
 
 /** Shared with `ask`. */

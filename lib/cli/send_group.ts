@@ -3,9 +3,9 @@
 import type { AppError } from "../errors.ts";
 import type { SessionId } from "../session.ts";
 import { assertNoneLeft, begunOnEach } from "./act_on_each.ts";
+import { deliver, type MessageOptions, sendResult } from "./deliver.ts";
 import { readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
-import { deliver, type MessageOptions, sendResult } from "./send.ts";
 import type { GroupTarget } from "./targets.ts";
 import type { CliContext } from "./verb.ts";
 
