@@ -121,6 +121,8 @@ Deno.test("bash without compopt, as 3.2 is, completes ids and names of files", a
 
 Deno.test("the scripts are clean to the shells' own checks", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
+  // Else fish makes a folder in /tmp.
+  const env = { XDG_RUNTIME_DIR: await sandbox.folder("run") };
   const folder = new URL("../../lib/cli/completion/", import.meta.url).pathname;
   for (
     const [name, program, ...args] of [
@@ -131,7 +133,7 @@ Deno.test("the scripts are clean to the shells' own checks", async (t) => {
     ] as const
   ) {
     await t.step(name, async () => {
-      const output = await sandbox.spawn(program, args).doneWithin(30_000, program);
+      const output = await sandbox.spawn(program, args, { env }).doneWithin(30_000, program);
       deepStrictEqual([output.code, output.stdout, output.stderr], [0, "", ""]);
     });
   }

@@ -104,10 +104,12 @@ export class CodexSandbox implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const socket = await Deno.readLink(controlSocket(this.codexHome)).catch(() => null);
     try {
       await this.sandbox.close();
     } finally {
       await this.model?.close();
+      if (socket !== null) await removeLeftSocket(socket);
     }
   }
 }
@@ -119,6 +121,11 @@ async function isTaken(address: Deno.UnixConnectOptions): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** A server that was killed leaves its socket, and a lock beside it, in a folder that all servers of a user share. */
+async function removeLeftSocket(path: string): Promise<void> {
+  for (const left of [path, `${path}.lock`]) await Deno.remove(left).catch(() => {});
 }
 
 /** Of eight commands at the same time one starts the server; again where one that was killed has left its socket. */

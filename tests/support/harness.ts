@@ -280,6 +280,9 @@ async function furnish(root: string, options: SandboxOptions): Promise<Sandbox> 
     DISABLE_AUTOUPDATER: "1",
     DISABLE_TELEMETRY: "1",
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    // Else it leaves folders and sockets in the machine's own.
+    CLAUDE_CODE_TMPDIR: join(root, "tmp"),
   });
+  await Deno.mkdir(join(root, "tmp"), { mode: 0o700 });
   return new Sandbox(root, env, model, options.model === undefined);
 }
