@@ -32,8 +32,10 @@ export class ShellPane implements AsyncDisposable {
     const { argv, prompt } = SHELLS[shell];
     const pane = new ShellPane(sandbox, shell);
     const size = ["-x", String(WIDTH), "-y", String(HEIGHT)];
-    // Without a folder of its own for what runs, fish makes one in /tmp.
-    const env = ["env", "-u", "TMUX", "-u", "TMUX_PANE", `XDG_RUNTIME_DIR=${await sandbox.folder("run")}`];
+    // Fish makes one in /tmp where this is missing or open to others.
+    const runtime = await sandbox.folder("run");
+    await Deno.chmod(runtime, 0o700);
+    const env = ["env", "-u", "TMUX", "-u", "TMUX_PANE", `XDG_RUNTIME_DIR=${runtime}`];
     await pane.#tmux("-f", "/dev/null", "new-session", "-d", "-s", "person", ...size, ...env, ...argv);
     await pane.command(prompt);
     for (const line of setup) await pane.command(line);
