@@ -1,17 +1,25 @@
 /** Who calls: the holder of the master token, or of one that was made; nobody else gets any further. */
 
-import * as v from "valibot";
 import type { Clock } from "../lib/deps.ts";
+import type { TokenLimit } from "../lib/limits.ts";
 import type { Store } from "../lib/store.ts";
 import type { StoredToken } from "../lib/store/tokens.ts";
 import type { MasterToken } from "./master_token.ts";
-import { type Scope, scopeSchema } from "./scope.ts";
-import { hashToken, isSameHash, parseToken, validityOf } from "./tokens.ts";
+import type { Scope } from "./scope.ts";
+import { type Standing, standingOf } from "./standing.ts";
+import { hashToken, isSameHash, parseToken } from "./tokens.ts";
 
 export type Caller =
   /** `version` of the file at that moment. */
   | { readonly kind: "master"; readonly version: string | null }
-  | { readonly kind: "token"; readonly id: string; readonly name: string | null; readonly scope: Scope };
+  | {
+    readonly kind: "token";
+    readonly id: string;
+    readonly name: string | null;
+    readonly scope: Scope;
+    /** See `Standing`. */
+    readonly limits: readonly TokenLimit[];
+  };
 
 export type Authentication =
   | { readonly ok: true; readonly caller: Caller }
@@ -22,7 +30,12 @@ const HELP = "Give it with DEV_SESSIONS_GATEWAY_TOKEN or DEV_SESSIONS_GATEWAY_TO
   "make one on the host with: dev-sessions gateway token create";
 /** Compared with when there is nothing to compare with. */
 const NO_HASH = "0".repeat(64);
-const ENDED = "the session that it was made for has ended";
+const WHY_NOT: Readonly<Record<Extract<Standing, { readonly valid: false }>["reason"], string>> = {
+  expired: "is no longer valid: it has expired",
+  revoked: "is no longer valid: it was revoked",
+  newer: "was made by a newer version of dev-sessions",
+  session_ended: "is no longer valid: the session that it was made for has ended",
+};
 
 export class Authenticator {
   constructor(
@@ -50,24 +63,26 @@ export class Authenticator {
   isStillValid(caller: Caller): boolean {
     if (caller.kind === "master") return caller.version === this.master.version();
     const token = this.#find(caller.id);
-    return token !== null && this.#whyNot(token, caller.scope) === null;
+    return token !== null && this.#standing(token)?.valid === true;
   }
 
   #scoped(id: string, hash: string): Authentication {
     const token = this.#find(id);
     if (!isSameHash(token?.hash ?? NO_HASH, hash) || token === null) return denied("its token is not known");
-    const scope = v.safeParse(scopeSchema, token.scope);
-    if (!scope.success) return denied(`the token ${id} was made by a newer version of dev-sessions`);
-    const why = this.#whyNot(token, scope.output);
-    if (why !== null) return denied(`the token ${id} is no longer valid: ${why}`);
-    return { ok: true, caller: { kind: "token", id, name: token.name, scope: scope.output } };
+    const standing = this.#standing(token);
+    if (standing === null) return denied(`the token that ${id} stands on can't be read`);
+    if (!standing.valid) return denied(`the token ${id} ${WHY_NOT[standing.reason]}`);
+    const { scope, limits } = standing;
+    return { ok: true, caller: { kind: "token", id, name: token.name, scope, limits } };
   }
 
-  #whyNot(token: StoredToken, { boundTo }: Scope): string | null {
-    const validity = validityOf(token, this.clock.now());
-    if (validity !== "valid") return validity === "expired" ? "it has expired" : "it was revoked";
-    if (boundTo === null) return null;
-    return this.registry.idOf(boundTo)?.ended === false ? null : ENDED;
+  /** Null: a row can't be read. */
+  #standing(token: StoredToken): Standing | null {
+    try {
+      return standingOf(token, this.registry, this.clock.now());
+    } catch {
+      return null;
+    }
   }
 
   /** One that can't be read is none. */

@@ -1,8 +1,11 @@
 /** The real folder behind a path that a token's holder names, and whether it is still that one. */
 
+import * as v from "valibot";
 import { AppError } from "../lib/errors.ts";
 import type { Session } from "../lib/session.ts";
-import { isNamedBelow, isReallyBelow, type Scope } from "./scope.ts";
+import type { Store } from "../lib/store.ts";
+import { isNamedBelow, isReallyBelow, isWithin, type Scope, scopeSchema } from "./scope.ts";
+import { validityOf } from "./tokens.ts";
 
 /** A folder without symlinks on its way, as it was when it was checked. */
 export interface CheckedFolder {
@@ -28,18 +31,49 @@ export async function checkFolder(scope: Scope, path: string): Promise<CheckedFo
 }
 
 /**
- * A container engine takes a folder by its name, when it starts the container. Whoever has a root mounted can put a link
- * to elsewhere below it at that moment, and take it away again; a root itself he can't replace.
+ * A container engine takes a folder by its name, when it starts the container. Whoever has a folder mounted can put a link
+ * to elsewhere below it at that moment, and take it away again; the folder itself he can't replace. So it must be a root,
+ * and below none of those that anybody may have in a container.
  *
+ * @param mounted real paths, see `mountedFolders()`.
  * @throws AppError (refused)
  */
-export function assertIsRoot({ roots }: Scope, { path }: CheckedFolder, action: string): void {
+export function assertMountable(
+  { roots }: Scope,
+  { path }: CheckedFolder,
+  mounted: readonly string[],
+  action: string,
+): void {
+  if (mounted.some((folder) => folder !== path && isWithin(path, folder))) {
+    throw new AppError(
+      "refused",
+      `Cannot ${action}: "${path}" is a part of another folder that containers may have, and could be replaced from ` +
+        "there. Ask whoever made the token for folders that do not contain each other",
+    );
+  }
   if (roots.some(({ real }) => real === path)) return;
   throw new AppError(
     "refused",
     `Cannot ${action}: in docker mode the workspace must be a root of the token itself, and "${path}" is only below ` +
       `one. Make a token for it on the host with: dev-sessions gateway token create --root ${path}`,
   );
+}
+
+/** What agents in containers and those who may start them have mounted, or can have; real paths. */
+export function mountedFolders(
+  registry: Pick<Store, "listTokens" | "list" | "creating">,
+  now: number,
+): string[] {
+  const rooted = registry.listTokens().filter((token) => validityOf(token, now) === "valid").flatMap(
+    ({ scope }) => {
+      const parsed = v.safeParse(scopeSchema, scope);
+      // Who may start agents outside of containers need not go this way.
+      return parsed.success && parsed.output.mode === "docker" ? parsed.output.roots : [];
+    },
+  );
+  const contained = [...registry.list({ lifecycle: "active" }), ...registry.creating()]
+    .filter(({ mode }) => mode === "docker");
+  return [...rooted.map(({ real }) => real), ...contained.map(({ path }) => path)];
 }
 
 /**

@@ -122,9 +122,9 @@ function serviceOf(
     case "master":
       return service.forRequest();
     case "token": {
-      const { id, scope } = caller;
+      const { id, scope, limits } = caller;
       // Nothing of other hosts.
-      const own = manager.forRequest({ id, maxSessions: scope.maxSessions });
+      const own = manager.forRequest(limits);
       return new ScopedService({ id, scope }, { service: own, registry: store, now: () => deps.clock.now() });
     }
   }

@@ -36,7 +36,13 @@ import { byCreation } from "../lib/session_checks.ts";
 import type { LogEntry, Session, SessionId, SessionSummary, TurnState } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
 import type { Operation } from "../lib/wire.ts";
-import { assertIsRoot, checkFolder, isInFolder } from "./checked_folder.ts";
+import {
+  assertMountable,
+  type CheckedFolder,
+  checkFolder,
+  isInFolder,
+  mountedFolders,
+} from "./checked_folder.ts";
 import { assertPermittedTemplate, permittedCreate, refused, type Scope } from "./scope.ts";
 import { permits, verbOf } from "./verbs.ts";
 
@@ -53,7 +59,7 @@ export interface ScopedWorld {
   readonly service: SessionService;
   readonly registry: Pick<
     Store,
-    "find" | "list" | "listEnded" | "creating" | "isMadeWith" | "madeWith" | "idOf"
+    "find" | "list" | "listEnded" | "creating" | "isMadeWith" | "madeWith" | "idOf" | "listTokens"
   >;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -74,7 +80,7 @@ export class ScopedService implements SessionService {
     const permitted = permittedCreate(scope, request);
     const parent = this.#caller(request.parent);
     const folder = await checkFolder(scope, request.path);
-    if (permitted.mode === "docker") assertIsRoot(scope, folder, "create a session");
+    if (permitted.mode === "docker") this.#assertMountable(folder, "create a session");
     const result = await this.world.service.create(
       { ...permitted, path: folder.path, parent, key: this.#key(request.key) },
       signal,
@@ -189,7 +195,7 @@ export class ScopedService implements SessionService {
     if (folder.path !== session.path || session.worktree !== null) {
       throw refused(`resume "${session.id}"`, "its workspace was replaced");
     }
-    if (session.mode === "docker") assertIsRoot(this.token.scope, folder, `resume "${session.id}"`);
+    if (session.mode === "docker") this.#assertMountable(folder, `resume "${session.id}"`);
     const result = await this.world.service.resume({ ...request, caller }, signal);
     if (!await isInFolder(result.session, folder)) {
       await this.#end(session.id);
@@ -242,6 +248,12 @@ export class ScopedService implements SessionService {
     const bound = boundTo === null ? null : this.world.registry.idOf(boundTo)?.id ?? null;
     if (given === null || given === bound) return bound;
     return this.#own(given).id;
+  }
+
+  /** @throws AppError (refused) */
+  #assertMountable(folder: CheckedFolder, action: string): void {
+    const { registry, now } = this.world;
+    assertMountable(this.token.scope, folder, mountedFolders(registry, now()), action);
   }
 
   /** Another caller's equal key is another key. */

@@ -6,7 +6,9 @@ import { AppError, messageOf } from "../lib/errors.ts";
 import { type Paths, pathsFrom } from "../lib/paths.ts";
 import { AGENT_KINDS, type AgentKind, type Mode } from "../lib/session.ts";
 import { openStore, type Store } from "../lib/store.ts";
+import type { StoredToken } from "../lib/store/tokens.ts";
 import { isWithin, type Scope, scopeSchema } from "./scope.ts";
+import { type Standing, standingOf } from "./standing.ts";
 import { hashToken, newScopedToken, type Validity, validityOf } from "./tokens.ts";
 import type { ScopedVerb } from "./verbs.ts";
 
@@ -46,8 +48,10 @@ export async function createToken(
   deps: Deps,
 ): Promise<{ readonly token: string; readonly known: KnownToken }> {
   const paths = pathsFrom(deps.env);
+  const roots = await Promise.all(request.roots.map((root) => rootOf(root, paths)));
+  if (request.mode === "docker") assertApart(roots);
   const scope: Scope = {
-    roots: await Promise.all(request.roots.map((root) => rootOf(root, paths))),
+    roots,
     mode: request.mode,
     agents: request.agents.length === 0 ? [...AGENT_KINDS] : [...new Set(request.agents)],
     verbs: request.verbs === null ? null : [...new Set(request.verbs)],
@@ -108,20 +112,49 @@ function tokenNotFound(id: string): AppError {
 function known(store: Store, id: string, now: number): KnownToken {
   const token = store.findToken(id);
   if (token === null) throw tokenNotFound(id);
-  const scope = v.safeParse(scopeSchema, token.scope);
   const { name, createdAt, expiresAt } = token;
-  const boundTo = scope.success ? scope.output.boundTo : null;
-  const hasEnded = boundTo !== null && store.idOf(boundTo)?.ended !== false;
+  const scope = v.safeParse(scopeSchema, token.scope);
+  const standing = standingOf(token, store, now);
   return {
     id,
     name,
     createdAt,
     expiresAt,
-    // A session's token is worth nothing without it.
-    validity: hasEnded && token.revokedAt === null ? "expired" : validityOf(token, now),
-    scope: scope.success ? scope.output : null,
+    validity: validityIn(standing, token, now),
+    scope: standing.valid ? standing.scope : scope.success ? scope.output : null,
     sessions: store.liveMadeWith(id),
   };
+}
+
+/**
+ * What is mounted into one container must not be a way to replace what will be mounted into another one.
+ *
+ * @throws AppError (usage)
+ */
+function assertApart(roots: Scope["roots"]): void {
+  for (const inner of roots) {
+    const outer = roots.find(({ real }) => real !== inner.real && isWithin(inner.real, real));
+    if (outer === undefined) continue;
+    throw new AppError(
+      "usage",
+      `Cannot make a token for the root "${inner.named}": it is a part of the root "${outer.named}", from where a ` +
+        "container could replace it. Name folders that do not contain each other",
+    );
+  }
+}
+
+/** A session's token is worth nothing without it, nor without the token that it stands on. */
+function validityIn(standing: Standing, token: StoredToken, now: number): Validity {
+  if (standing.valid) return "valid";
+  switch (standing.reason) {
+    case "newer":
+      return validityOf(token, now);
+    case "expired":
+    case "session_ended":
+      return "expired";
+    case "revoked":
+      return "revoked";
+  }
 }
 
 /** What the folder really is, now: what it may come to be a way to later does not count. */

@@ -3,9 +3,10 @@
 import {
   assertDepth,
   assertRoom,
-  assertRoomOfOwner,
+  assertRoomOfToken,
   depthOf,
   type Limits,
+  type TokenLimit,
   TooManySessionsError,
 } from "./limits.ts";
 import type { Session, SessionId } from "./session.ts";
@@ -17,8 +18,8 @@ export interface Applicant {
   readonly parent: SessionId | null;
   readonly limits: Limits;
   readonly configFile: string;
-  /** The gateway's token with which the session is made. */
-  readonly owner?: { readonly id: string; readonly maxSessions: number } | null;
+  /** The gateway's token with which the session is made, and those that it stands on; empty: none. */
+  readonly tokens?: readonly TokenLimit[];
 }
 
 export class Admission {
@@ -39,9 +40,9 @@ export class Admission {
    * @throws AppError (refused) when there is no room.
    */
   async run<T>(attempt: (admit: Admit) => Promise<T>): Promise<T> {
-    const { action, limits, configFile, owner = null } = this.applicant;
+    const { action, limits, configFile, tokens = [] } = this.applicant;
     const admit: Admit = (live, liveOf) => {
-      if (owner !== null) assertRoomOfOwner(liveOf(owner.id), owner.maxSessions, action);
+      for (const token of tokens) assertRoomOfToken(liveOf(token.id), token.maxSessions, action);
       assertRoom(live, limits, action, configFile);
     };
     try {

@@ -7,7 +7,7 @@ import type { InHand } from "./in_hand.ts";
 import type { SettledCreateRequest } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { KeyRef, Store } from "./store.ts";
-import type { Admit } from "./store/sessions.ts";
+import type { Admit, SessionOwner } from "./store/sessions.ts";
 import type { Site } from "./worktree_decision.ts";
 
 /** Names that something outside of the registry has already; more than this many in a row is no accident. */
@@ -18,8 +18,7 @@ export class Creation {
     private readonly deps: Deps,
     private readonly store: Store,
     private readonly inHand: InHand,
-    /** The gateway's token with which sessions are made. */
-    private readonly owner: string | null = null,
+    private readonly owner: SessionOwner | null = null,
   ) {}
 
   /** @throws what the backend throws, once what it began is removed, or left to the next command if that can't be told. */

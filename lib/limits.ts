@@ -8,6 +8,12 @@ export interface Limits {
   readonly maxDepth: number;
 }
 
+/** How many sessions that are made with a token of the gateway may live at once. */
+export interface TokenLimit {
+  readonly id: string;
+  readonly maxSessions: number;
+}
+
 /** The limit on live sessions is reached; those that are dead may not have been noticed yet. */
 export class TooManySessionsError extends AppError {}
 
@@ -63,7 +69,7 @@ export function assertRoom(live: number, limits: Limits, action: string, configF
  * @param live how many sessions that were made with one token of the gateway live now.
  * @throws TooManySessionsError (refused) when one more would be too many.
  */
-export function assertRoomOfOwner(live: number, most: number, action: string): void {
+export function assertRoomOfToken(live: number, most: number, action: string): void {
   if (live < most) return;
   throw new TooManySessionsError(
     "refused",

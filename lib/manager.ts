@@ -13,6 +13,7 @@ import { AppError } from "./errors.ts";
 import { assertMayAnswer, assertMayInterrupt, assertNoLaxer } from "./families.ts";
 import { type Expanded, type ExpandRequest, expandTargets } from "./groups.ts";
 import { InHand } from "./in_hand.ts";
+import type { TokenLimit } from "./limits.ts";
 import { normaliseMessage } from "./message_text.ts";
 import { type Paths, pathsFrom } from "./paths.ts";
 import { listSessions } from "./listing.ts";
@@ -23,6 +24,7 @@ import { assertActive, assertStarted, assertWorkspace, byCreation, isAtWork } fr
 import { withSender } from "./sender.ts";
 import { openRegistry } from "./open_registry.ts";
 import type { Store } from "./store.ts";
+import type { SessionOwner } from "./store/sessions.ts";
 import { waitForTurns, type WaitTarget } from "./wait.ts";
 import type {
   CreateRequest,
@@ -80,13 +82,6 @@ export interface CreateElsewhere {
   readonly deliveries: Deliveries;
 }
 
-/** The token of the gateway with which sessions are made. */
-export interface Owner {
-  readonly id: string;
-  /** Of its sessions that may live at once. */
-  readonly maxSessions: number;
-}
-
 export class Manager implements SessionService {
   readonly #reach: Reach;
   /** What this process is at work on. */
@@ -101,18 +96,19 @@ export class Manager implements SessionService {
     private readonly store: Store,
     /** Of a process that serves many requests: what they share. */
     shared: Manager | null = null,
-    private readonly owner: Owner | null = null,
+    /** The gateway's token with which sessions are made, then those that it stands on; empty: none. */
+    private readonly tokens: readonly TokenLimit[] = [],
   ) {
     this.#reach = new Reach(deps, paths, store, shared === null ? null : shared.#reach);
     this.#inHand = shared === null ? new InHand() : shared.#inHand;
     this.#deliveries = new Deliveries(deps, store, this.#inHand);
-    this.#creation = new Creation(deps, store, this.#inHand, owner?.id);
+    this.#creation = new Creation(deps, store, this.#inHand, ownerOf(tokens));
     this.#resumption = new Resumption(deps, store, this.#inHand);
   }
 
   /** The same service for one of many requests: it keeps nothing, and needs no closing. */
-  forRequest(owner: Owner | null = null): Manager {
-    return new Manager(this.deps, this.paths, this.store, this, owner);
+  forRequest(tokens: readonly TokenLimit[] = []): Manager {
+    return new Manager(this.deps, this.paths, this.store, this, tokens);
   }
 
   /** Lets go of what the agents' servers share; only while no request is at work. */
@@ -301,9 +297,9 @@ export class Manager implements SessionService {
     ]);
     const log = openEventStore(this.paths);
     try {
-      const { owner } = this;
+      const [owner] = this.tokens;
       const world = {
-        ...(owner === null ? {} : { visible: () => this.store.madeWith(owner.id) }),
+        ...(owner === undefined ? {} : { visible: () => this.store.madeWith(owner.id) }),
         registry: this.store,
         log,
         clock: this.deps.clock,
@@ -412,7 +408,7 @@ export class Manager implements SessionService {
   async #admission(config: Config, action: string, parent: SessionId | null): Promise<Admission> {
     const { Admission } = await import("./admission.ts");
     return new Admission(
-      { action, parent, limits: config, configFile: this.paths.config, owner: this.owner },
+      { action, parent, limits: config, configFile: this.paths.config, tokens: this.tokens },
       {
         find: (id) => this.store.find(id),
         noticeDeaths: async () => {
@@ -443,6 +439,10 @@ export class Manager implements SessionService {
       markKilled: (session, reason) => this.#reach.markKilled(session, reason),
     });
   }
+}
+
+function ownerOf([first, ...above]: readonly TokenLimit[]): SessionOwner | null {
+  return first === undefined ? null : { id: first.id, above: above.map(({ id }) => id) };
 }
 
 function notHere(): AppError {

@@ -4,6 +4,7 @@
  */
 
 import { AppError } from "./errors.ts";
+import { MESSAGE_LIMIT_BYTES } from "./message_text.ts";
 
 /** What a placeholder can stand for, beside `var.NAME`. */
 const PLACEHOLDERS = [
@@ -58,18 +59,31 @@ export function checkTemplate(template: string, vars: Readonly<Record<string, st
   return [...used];
 }
 
-/** @throws AppError (usage) that names the placeholder and its line. */
+/** @throws AppError (usage) that names the placeholder and its line; for what would be too long to be sent. */
 export function render(template: string, values: Values, vars: Readonly<Record<string, string>>): string {
+  let filled = 0;
   return fill(template, (use) => {
-    const variable = VARIABLE.exec(use.name)?.[1];
-    if (variable !== undefined) return variableOf(use, variable, vars);
-    const found = values[known(use)];
-    if ("value" in found) return found.value;
-    throw cannot(use, `has no value here: ${found.missing}`);
+    const value = valueOf(use, values, vars);
+    // A value may be used many times: what can't be sent is not made first. A character has a byte at least.
+    filled += value.length;
+    if (filled <= MESSAGE_LIMIT_BYTES) return value;
+    throw new AppError(
+      "usage",
+      `Cannot render the message: with its values it is longer than ${MESSAGE_LIMIT_BYTES} bytes (1 MB), the limit of ` +
+        "a message. Save what is long to a file in the workspace and send the path",
+    );
   });
 }
 
-function fill(template: string, valueOf: (use: Use) => string): string {
+function valueOf(use: Use, values: Values, vars: Readonly<Record<string, string>>): string {
+  const variable = VARIABLE.exec(use.name)?.[1];
+  if (variable !== undefined) return variableOf(use, variable, vars);
+  const found = values[known(use)];
+  if ("value" in found) return found.value;
+  throw cannot(use, `has no value here: ${found.missing}`);
+}
+
+function fill(template: string, fillIn: (use: Use) => string): string {
   let [line, counted] = [1, 0];
   return template.replace(TOKEN, (token, name: string | undefined, offset: number) => {
     if (token.startsWith("\\")) return "{{";
@@ -81,7 +95,7 @@ function fill(template: string, valueOf: (use: Use) => string): string {
         `Cannot render the message: {{ on line ${line} is not closed by }} on that line. Write \\{{ for the braces alone`,
       );
     }
-    return valueOf({ name: name.trim(), line });
+    return fillIn({ name: name.trim(), line });
   });
 }
 

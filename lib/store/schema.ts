@@ -134,6 +134,13 @@ export const MIGRATIONS: readonly Migration[] = [{
       FROM sessions WHERE json_valid(legacy) AND json_type(legacy, '$.host') = 'text'`,
     `DELETE FROM sessions WHERE id IN (SELECT id FROM remote_sessions)`,
   ],
+}, {
+  version: 5,
+  minReader: 1,
+  sql: [
+    // A JSON array: the tokens that owner stands on, see SessionOwner.
+    `ALTER TABLE sessions ADD COLUMN owner_above TEXT`,
+  ],
 }];
 
 /**

@@ -25,10 +25,17 @@ export interface ReserveOptions {
   readonly key?: KeyRef | null;
   /** Given how many sessions live now; what it throws keeps the row out. */
   readonly admit?: Admit;
-  /** The gateway's token with which it is made; null for none. */
-  readonly owner?: string | null;
+  /** Null: made without a token. */
+  readonly owner?: SessionOwner | null;
   /** What finds and removes whatever will be begun for this row; stored with it. */
   readonly plan?: (ref: SessionRef) => SessionPlan;
+}
+
+/** The gateway's token with which a session is made. */
+export interface SessionOwner {
+  readonly id: string;
+  /** Tokens with which the session was made in whose container it is, and so on: what it makes counts as theirs, too. */
+  readonly above: readonly string[];
 }
 
 /** What a session's row holds before anything exists outside of it. */
@@ -181,8 +188,9 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
       const planned = plan?.({ id, token });
       database.run(
         `INSERT INTO sessions (id, token, agent, mode, path, description, model, lifecycle, created_at,
-          last_used_at, parent, group_name, creator, handle, agent_session_id, launch, worktree, owner)
-          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          last_used_at, parent, group_name, creator, handle, agent_session_id, launch, worktree, owner,
+          owner_above)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         id,
         token,
         draft.agent,
@@ -199,7 +207,8 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         planned?.agentSessionId ?? null,
         toJson(draft.launch),
         toJson(planned?.worktree),
-        owner ?? null,
+        owner?.id ?? null,
+        toJson(owner?.above),
       );
       if (key) linkKey(database, key, { sessionId: id });
       return found(id);
@@ -355,11 +364,15 @@ export function countLive(database: Database): number {
   return Number(row?.["live"] ?? 0);
 }
 
+/** Of a session's row, for a token's id that is given once: whether it was made with that one, or one that stands on it. */
+export const IS_MADE_WITH =
+  "(owner = ?1 OR EXISTS (SELECT 1 FROM json_each(owner_above) AS above WHERE above.value = ?1))";
+
 /** As `countLive`, of the sessions that were made with one token. */
 export function countLiveOf(database: Database, owner: string): number {
   const row = database.get(
     `SELECT count(*) AS live FROM sessions
-      WHERE owner = ? AND (lifecycle IN ('creating', 'active') OR resumer IS NOT NULL)`,
+      WHERE ${IS_MADE_WITH} AND (lifecycle IN ('creating', 'active') OR resumer IS NOT NULL)`,
     owner,
   );
   return Number(row?.["live"] ?? 0);

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { AppError } from "../errors.ts";
 import type { Session, SessionId } from "../session.ts";
 import type { Database, Row } from "./database.ts";
-import { countLiveOf } from "./sessions.ts";
+import { countLiveOf, IS_MADE_WITH } from "./sessions.ts";
 
 export interface StoredToken {
   /** Public: names the token in lists, logs and sessions. */
@@ -32,12 +32,14 @@ export interface TokenStore {
   revokeToken(id: string, at: string): boolean;
   /** Forgets tokens that ended before that time (ISO 8601, UTC). */
   forgetTokens(before: string): number;
-  /** Session tokens (`Session.token`) of the sessions that were made with this token of the gateway. */
+  /** Session tokens (`Session.token`) of the sessions that were made with this token, or with one that stands on it. */
   madeWith(owner: string): ReadonlySet<string>;
   isMadeWith(session: Pick<Session, "token">, owner: string): boolean;
-  /** The session that has this session token now, whatever became of it. */
-  idOf(sessionToken: string): { readonly id: SessionId; readonly ended: boolean } | null;
-  /** How many sessions that were made with it live. */
+  /** The session that has this session token now, whatever became of it; `owner`: the token with which it was made. */
+  idOf(
+    sessionToken: string,
+  ): { readonly id: SessionId; readonly ended: boolean; readonly owner: string | null } | null;
+  /** How many sessions that were made with it, or with one that stands on it, live. */
   liveMadeWith(owner: string): number;
 }
 
@@ -109,14 +111,24 @@ export function tokenStore(database: Database): TokenStore {
       ),
     madeWith: (owner) =>
       new Set(
-        database.all("SELECT token FROM sessions WHERE owner = ?", owner).map((row) => String(row["token"])),
+        database.all(`SELECT token FROM sessions WHERE ${IS_MADE_WITH}`, owner).map((row) =>
+          String(row["token"])
+        ),
       ),
     isMadeWith: ({ token }, owner) =>
-      database.get("SELECT 1 FROM sessions WHERE token = ? AND owner = ?", token, owner) !== undefined,
+      database.get(`SELECT 1 FROM sessions WHERE token = ?2 AND ${IS_MADE_WITH}`, owner, token) !== undefined,
     idOf: (sessionToken) => {
-      const row = database.get("SELECT id, lifecycle, resumer FROM sessions WHERE token = ?", sessionToken);
+      const row = database.get(
+        "SELECT id, lifecycle, resumer, owner FROM sessions WHERE token = ?",
+        sessionToken,
+      );
       if (row === undefined) return null;
-      return { id: String(row["id"]), ended: row["lifecycle"] === "ended" && row["resumer"] === null };
+      const { owner = null } = row;
+      return {
+        id: String(row["id"]),
+        ended: row["lifecycle"] === "ended" && row["resumer"] === null,
+        owner: owner === null ? null : String(owner),
+      };
     },
     liveMadeWith: (owner) => countLiveOf(database, owner),
   };

@@ -95,8 +95,8 @@ engineTest("an agent in a container and the gateway of its host", async (t) => {
     match(await says("dev-sessions create -q > grandchild", below), /^0\n$/);
     const grandchild = (await Deno.readTextFile(join(sandbox.workspace, "grandchild"))).trim();
     strictEqual(JSON.parse((await sandbox.run(["inspect", grandchild])).stdout).parent, child);
-    // What its child has made is not the agent's own to touch.
-    match(await says(`dev-sessions status ${grandchild}`), /Session not found/);
+    // What its child has made stands on the agent's own token.
+    match(await says(`dev-sessions status ${grandchild}`), /^idle\n0\n$/);
   });
   await step(t, "kill --tree ends them all, and the tokens with them", async () => {
     const token = sql(sandbox, "SELECT id FROM tokens WHERE name = ?", session.id);

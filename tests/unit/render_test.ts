@@ -82,6 +82,17 @@ Deno.test("checkTemplate() names what is used, and refuses a variable that is no
   );
 });
 
+Deno.test("render() does not make what is too long to be sent", () => {
+  const value = "x".repeat(1_000_000);
+  const once = "{{var.X}}";
+  strictEqual(render(once, VALUES, { X: value }).length, value.length);
+  throws(
+    // Made first, it would not fit into memory.
+    () => render(once.repeat(100_000), VALUES, { X: value }),
+    /^AppError: Cannot render the message: with its values it is longer than 1048576 bytes/,
+  );
+});
+
 Deno.test("render() takes a long template with many placeholders in its stride", () => {
   const template = "{{var.a}}\n".repeat(50_000);
   strictEqual(render(template, VALUES, { a: "b" }), "b\n".repeat(50_000));

@@ -1,0 +1,120 @@
+/** Tokens that stand on others: what the agent of a session may do that was itself made with a token. */
+
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { createToken } from "../../gateway/token_admin.ts";
+import { realDeps } from "../../lib/real_deps.ts";
+import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { createSandbox, type Sandbox } from "../support/harness.ts";
+import { sql } from "../support/sandbox_state.ts";
+
+interface Made {
+  readonly id: string;
+  readonly parent: string | null;
+}
+
+async function create(gateway: TestGateway, token: string, path: string, more: Record<string, unknown> = {}) {
+  return await gateway.ask("create", { path, agent: "claude", mode: null, ...more }, { token });
+}
+
+async function make(gateway: TestGateway, token: string, path: string): Promise<Made> {
+  const { json, text } = await create(gateway, token, path);
+  if (json.result === undefined) throw new Error(text);
+  return json.result.session;
+}
+
+/** As the container of a session gets it. */
+async function bound(sandbox: Sandbox, id: string): Promise<string> {
+  const [row] = sql(sandbox, "SELECT token FROM sessions WHERE id = ?", id);
+  const { token } = await createToken({
+    name: id,
+    roots: [sandbox.workspace],
+    mode: "yolo",
+    agents: [],
+    verbs: null,
+    maxSessions: 10,
+    ttlMs: 3_600_000,
+    boundTo: String(row!["token"]),
+  }, { ...realDeps(), env: sandbox.env });
+  return token;
+}
+
+Deno.test("a session's token permits no more than the one with which the session was made", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using gateway = await startGateway(sandbox);
+  const first = await gateway.token(
+    ...["--root", sandbox.workspace, "--mode", "yolo", "--cli", "claude", "--max-sessions", "3"],
+    ...["--verbs", "create,list,status,kill"],
+  );
+  const session = await make(gateway, first.token, sandbox.workspace);
+  const token = await bound(sandbox, session.id);
+  const child = await make(gateway, token, sandbox.workspace);
+  const ids = async (of: string) => {
+    const listed = await gateway.result("list", {}, { token: of });
+    return listed.map((one: { session: Made }) => one.session.id).sort();
+  };
+
+  await t.step("no other agents, no other commands", async () => {
+    const other = await create(gateway, token, sandbox.workspace, { agent: "codex" });
+    match(other.json.error.message, /--cli codex is not permitted with this token, only claude/);
+    const sent = await gateway.ask("send", { id: child.id, text: "hello" }, { token });
+    deepStrictEqual([sent.status, sent.json.error.code], [403, "refused"]);
+  });
+  await t.step("what it makes belongs to both, and counts for both", async () => {
+    strictEqual(child.parent, session.id);
+    deepStrictEqual(await ids(token), [child.id]);
+    deepStrictEqual(await ids(first.token), [session.id, child.id].sort());
+    const last = await make(gateway, token, sandbox.workspace);
+    const full = await create(gateway, token, sandbox.workspace);
+    deepStrictEqual([full.status, full.json.error.code], [403, "refused"]);
+    match(full.json.error.message, /3 sessions made with this token live, and its limit is 3/);
+    await gateway.result("kill", { ids: [last.id], tree: false, everyone: false, caller: null }, {
+      token: first.token,
+    });
+  });
+  await t.step("it shows as what it permits", async () => {
+    const listed = JSON.parse((await sandbox.run(["gateway", "token", "list", "--json"])).stdout);
+    const own = listed.find(({ name }: { name: string }) => name === session.id);
+    deepStrictEqual([own.cli, own.verbs], [["claude"], ["create", "list", "status", "kill"]]);
+  });
+  await t.step("a third one stands on both", async () => {
+    const deeper = await bound(sandbox, child.id);
+    const grandchild = await make(gateway, deeper, sandbox.workspace);
+    deepStrictEqual(await ids(deeper), [grandchild.id]);
+    deepStrictEqual(await ids(token), [child.id, grandchild.id].sort());
+    deepStrictEqual(await ids(first.token), [session.id, child.id, grandchild.id].sort());
+    strictEqual((await create(gateway, deeper, sandbox.workspace)).status, 403);
+    strictEqual((await sandbox.run(["gateway", "token", "revoke", first.id])).code, 0);
+    for (const  of of[token, deeper]) {
+      const answer = await gateway.ask("list", {}, { token: of });
+      strictEqual(answer.status, 401);
+      match(answer.json.error.message, /is no longer valid: it was revoked/);
+    }
+    match((await sandbox.run(["gateway", "token", "list"])).stdout, /No tokens/);
+  });
+});
+
+Deno.test("a container's folder is no part of another one's", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using gateway = await startGateway(sandbox);
+  const outer = await sandbox.folder("projects");
+  const inner = await sandbox.folder("projects/api");
+  await t.step("not within one token", async () => {
+    const { code, stdout, stderr } = await sandbox.run(
+      ["gateway", "token", "create", "--root", outer, "--root", inner],
+    );
+    deepStrictEqual([code, stdout], [2, ""]);
+    match(stderr, /"[^"]*\/projects\/api": it is a part of the root "[^"]*\/projects"/);
+  });
+  await t.step("nor of two tokens, as long as both are valid", async () => {
+    const one = await gateway.token("--root", inner);
+    const asked = () => create(gateway, one.token, inner);
+    // Permitted, but there is no image to be had.
+    match((await asked()).json.error.message, /^Cannot create a session in docker mode: /);
+    const other = await gateway.token("--root", outer);
+    const answer = await asked();
+    deepStrictEqual([answer.status, answer.json.error.code], [403, "refused"]);
+    match(answer.json.error.message, /is a part of another folder that containers may have/);
+    strictEqual((await sandbox.run(["gateway", "token", "revoke", other.id])).code, 0);
+    strictEqual((await asked()).status, 422);
+  });
+});
