@@ -48,8 +48,8 @@ Deno.test("a session's token permits no more than the one with which the session
   const session = await make(gateway, first.token, sandbox.workspace);
   const token = await bound(sandbox, session.id);
   const child = await make(gateway, token, sandbox.workspace);
-  const ids = async (of: string) => {
-    const listed = await gateway.result("list", {}, { token: of });
+  const ids = async (holder: string) => {
+    const listed = await gateway.result("list", {}, { token: holder });
     return listed.map((one: { session: Made }) => one.session.id).sort();
   };
 
@@ -84,8 +84,8 @@ Deno.test("a session's token permits no more than the one with which the session
     deepStrictEqual(await ids(first.token), [session.id, child.id, grandchild.id].sort());
     strictEqual((await create(gateway, deeper, sandbox.workspace)).status, 403);
     strictEqual((await sandbox.run(["gateway", "token", "revoke", first.id])).code, 0);
-    for (const  of of[token, deeper]) {
-      const answer = await gateway.ask("list", {}, { token: of });
+    for (const ended of [token, deeper]) {
+      const answer = await gateway.ask("list", {}, { token: ended });
       strictEqual(answer.status, 401);
       match(answer.json.error.message, /is no longer valid: it was revoked/);
     }
