@@ -5,6 +5,7 @@
 
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/deps.ts";
+import { sha256 } from "../lib/sha256.ts";
 
 /** A client has given up long before. */
 const REMEMBERED_MS = 600_000;
@@ -26,7 +27,8 @@ export interface Repeatable {
 }
 
 interface Entry {
-  readonly fingerprint: string;
+  /** A hash of what was asked, since that may be large and this is kept for long. */
+  readonly fingerprint: Promise<string>;
   readonly since: number;
   answer: Promise<unknown>;
   readonly stop: AbortController;
@@ -56,18 +58,19 @@ export class Repeats {
   ): Promise<unknown> {
     this.#forgetOld();
     const name = nameOf(asked.caller, asked.key);
-    const fingerprint = JSON.stringify([asked.operation, asked.request]);
+    const fingerprint = sha256(JSON.stringify([asked.operation, asked.request]));
     const known = this.#entries.get(name);
     if (known === undefined && asked.again) throw unknownEarlier(asked.operation);
-    if (known !== undefined && known.fingerprint !== fingerprint) {
-      throw new AppError(
-        "usage",
-        `Cannot ${asked.operation}: its idempotency key was used for another request. Use another key`,
-      );
-    }
-    if (known?.outcome === "too large") throw unknownEarlier(asked.operation);
-    const entry = known ?? this.#begin(name, fingerprint, start);
-    return await this.#join(entry, signal);
+    if (known === undefined) return await this.#join(this.#begin(name, fingerprint, start), signal);
+    return await this.#join(known, signal, async () => {
+      if (await known.fingerprint !== await fingerprint) {
+        throw new AppError(
+          "usage",
+          `Cannot ${asked.operation}: its idempotency key was used for another request. Use another key`,
+        );
+      }
+      if (known.outcome === "too large") throw unknownEarlier(asked.operation);
+    });
   }
 
   /** Stops it at once, as its caller asked; its answer says what it came to. False when it does not run. */
@@ -78,7 +81,11 @@ export class Repeats {
     return true;
   }
 
-  #begin(name: string, fingerprint: string, start: (signal: AbortSignal) => Promise<unknown>): Entry {
+  #begin(
+    name: string,
+    fingerprint: Promise<string>,
+    start: (signal: AbortSignal) => Promise<unknown>,
+  ): Entry {
     const stop = new AbortController();
     const entry: Entry = {
       fingerprint,
@@ -99,12 +106,14 @@ export class Repeats {
     return entry;
   }
 
-  async #join(entry: Entry, signal: AbortSignal): Promise<unknown> {
+  /** @param check what an attempt is told instead; from its beginning on it counts as one that waits. */
+  async #join(entry: Entry, signal: AbortSignal, check?: () => Promise<void>): Promise<unknown> {
     entry.callers++;
     const left = () => void this.#left(entry);
     signal.addEventListener("abort", left, { once: true });
     if (signal.aborted) left();
     try {
+      await check?.();
       return await entry.answer;
     } finally {
       signal.removeEventListener("abort", left);

@@ -150,3 +150,18 @@ Deno.test("cancel() stops what runs at once, of this caller only", async () => {
   strictEqual(await running, "stopped");
   strictEqual(repeats.cancel("t1", "k"), false);
 });
+
+Deno.test("what was asked is not kept, however large", async () => {
+  const repeats = new Repeats(handClock());
+  const text = "x".repeat(1_000_000);
+  await repeats.run({ ...ASKED, request: { text } }, () => Promise.resolve(1), never());
+  const again = { ...ASKED, again: true };
+  strictEqual(
+    await repeats.run({ ...again, request: { text } }, () => Promise.resolve(2), never()),
+    1,
+  );
+  await rejects(
+    repeats.run({ ...again, request: { text: `${text}y` } }, () => Promise.resolve(2), never()),
+    (error) => code(error) === "usage",
+  );
+});
