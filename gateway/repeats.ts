@@ -6,9 +6,11 @@
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/deps.ts";
 import { sha256 } from "../lib/sha256.ts";
+import { decodeError, encodeError } from "../lib/wire/errors.ts";
 
 /** A client has given up long before. */
 const REMEMBERED_MS = 600_000;
+/** Beyond it, whoever has most of them loses the oldest. */
 const MAX_REMEMBERED = 1_000;
 /** A larger answer is not kept, its repetition is `unproven`. */
 const MAX_ANSWER_CHARACTERS = 256 * 1024;
@@ -27,6 +29,7 @@ export interface Repeatable {
 }
 
 interface Entry {
+  readonly caller: string;
   /** A hash of what was asked, since that may be large and this is kept for long. */
   readonly fingerprint: Promise<string>;
   readonly since: number;
@@ -61,7 +64,7 @@ export class Repeats {
     const fingerprint = sha256(JSON.stringify([asked.operation, asked.request]));
     const known = this.#entries.get(name);
     if (known === undefined && asked.again) throw unknownEarlier(asked.operation);
-    if (known === undefined) return await this.#join(this.#begin(name, fingerprint, start), signal);
+    if (known === undefined) return await this.#join(this.#begin(asked, fingerprint, start), signal);
     return await this.#join(known, signal, async () => {
       if (await known.fingerprint !== await fingerprint) {
         throw new AppError(
@@ -82,12 +85,13 @@ export class Repeats {
   }
 
   #begin(
-    name: string,
+    { caller, key }: Repeatable,
     fingerprint: Promise<string>,
     start: (signal: AbortSignal) => Promise<unknown>,
   ): Entry {
     const stop = new AbortController();
     const entry: Entry = {
+      caller,
       fingerprint,
       since: this.clock.monotonic(),
       // Also what `start` throws at once is the answer.
@@ -101,8 +105,14 @@ export class Repeats {
       entry.outcome = size > MAX_ANSWER_CHARACTERS ? "too large" : "kept";
       if (entry.outcome === "too large") entry.answer = Promise.resolve();
     };
-    entry.answer.then((value) => keep(JSON.stringify(value)?.length ?? 0), () => keep(0));
-    this.#entries.set(name, entry);
+    entry.answer.then((value) => keep(JSON.stringify(value)?.length ?? 0), (thrown) => {
+      // An error as it was thrown may hold on to the whole request.
+      const said = encodeError(thrown);
+      entry.answer = Promise.reject(decodeError(said));
+      entry.answer.catch(() => {});
+      keep(said.message.length + (said.detail?.length ?? 0));
+    });
+    this.#entries.set(nameOf(caller, key), entry);
     return entry;
   }
 
@@ -116,6 +126,7 @@ export class Repeats {
       await check?.();
       return await entry.answer;
     } finally {
+      await entry.fingerprint;
       signal.removeEventListener("abort", left);
       if (!signal.aborted) entry.callers--;
     }
@@ -133,16 +144,22 @@ export class Repeats {
     if (alone && entry.outcome === null) entry.stop.abort();
   }
 
-  /** What runs is never forgotten; beyond the bound the oldest answers go. */
+  /** What runs is never forgotten. */
   #forgetOld(): void {
     const before = this.clock.monotonic() - REMEMBERED_MS;
-    let excess = this.#entries.size - MAX_REMEMBERED + 1;
     for (const [name, entry] of this.#entries) {
-      if (entry.outcome === null) continue;
-      if (entry.since >= before && excess <= 0) continue;
-      this.#entries.delete(name);
-      excess--;
+      if (entry.outcome !== null && entry.since < before) this.#entries.delete(name);
     }
+    while (this.#entries.size >= MAX_REMEMBERED && this.#forgetOneOfMost());
+  }
+
+  /** False when all of them run. */
+  #forgetOneOfMost(): boolean {
+    const settled = [...this.#entries].filter(([, { outcome }]) => outcome !== null);
+    const byCaller = [...Map.groupBy(settled, ([, { caller }]) => caller).values()];
+    const [most] = byCaller.sort((a, b) => b.length - a.length);
+    const oldest = most?.[0]?.[0];
+    return oldest !== undefined && this.#entries.delete(oldest);
   }
 }
 

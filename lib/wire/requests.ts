@@ -32,7 +32,8 @@ function optionalNull<const S extends v.GenericSchema>(schema: S) {
 const no = v.optional(v.boolean(), false);
 
 const id = v.pipe(v.string(), v.check(isSessionId, "must be the id of a session, e.g. fizz-top"));
-const ids = v.pipe(v.array(id), v.maxLength(MAX_IDS));
+/** Each once. */
+const ids = v.pipe(v.array(id), v.maxLength(MAX_IDS), v.transform((all) => [...new Set(all)]));
 const group = v.pipe(
   v.string(),
   v.maxLength(MAX_GROUP_LENGTH),

@@ -117,4 +117,11 @@ Deno.test("a container's folder is no part of another one's", async (t) => {
     strictEqual((await sandbox.run(["gateway", "token", "revoke", other.id])).code, 0);
     strictEqual((await asked()).status, 422);
   });
+  await t.step("nor of a session that was started by another name", async () => {
+    await Deno.symlink(outer, `${sandbox.root}/alias`);
+    const { stdout } = await sandbox.run(["create", "-q", "-p", `${sandbox.root}/alias`]);
+    sql(sandbox, "UPDATE sessions SET mode = 'docker' WHERE id = ?", stdout.trim());
+    const { token } = await gateway.token("--root", inner);
+    strictEqual((await create(gateway, token, inner)).status, 403);
+  });
 });
