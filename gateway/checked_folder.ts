@@ -59,7 +59,11 @@ export function assertMountable(
   );
 }
 
-/** What agents in containers and those who may start them have mounted, or can have; real paths. */
+/**
+ * What agents in containers and those who may start them have mounted, or can have; real paths.
+ *
+ * @throws AppError for a token that can't be read.
+ */
 export async function mountedFolders(
   registry: Pick<Store, "listTokens" | "list" | "creating">,
   now: number,

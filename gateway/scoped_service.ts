@@ -255,7 +255,11 @@ export class ScopedService implements SessionService {
   /** @throws AppError (refused) */
   async #assertMountable(folder: CheckedFolder, action: string): Promise<void> {
     const { registry, now } = this.world;
-    assertMountable(this.token.scope, folder, await mountedFolders(registry, now()), action);
+    const mounted = await mountedFolders(registry, now()).catch(() => {
+      // What is wrong with the registry is not for the holder of a token.
+      throw refused(action, "the gateway can't tell which folders containers have");
+    });
+    assertMountable(this.token.scope, folder, mounted, action);
   }
 
   /** Another caller's equal key is another key. */
