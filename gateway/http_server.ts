@@ -210,7 +210,12 @@ export class HttpGateway {
       const { clock } = this.world.deps;
       return await answerStream(response, begun.items, format, { clock, stop: stop.signal });
     }
-    const result = await begun.result;
+    const result = await begun.result.catch((thrown) => {
+      // Its caller has not interrupted anything.
+      const isStopped = stop.signal.aborted && (stop.signal.reason as Stop).kind === "stopped";
+      if (!isStopped || !(thrown instanceof AppError) || thrown.code !== "interrupted") throw thrown;
+      throw httpError(503, "transport", `${thrown.message}: the gateway was stopped. Try again`);
+    });
     if (!response.destroyed) answerJson(response, 200, { result: result ?? null });
     return null;
   }
