@@ -10,7 +10,7 @@ DEFAULT_BASE_URL=""
 DENO_VERSION="2.9.6"
 CONNECT_LIMIT_S=20
 STALL_LIMIT_S=60
-# How "task compile" ends where the runtime of executables cannot be had.
+# How build/compile.ts ends where the runtime of executables cannot be had.
 UNAVAILABLE_EXIT_CODE=69
 NEWLINE='
 '
@@ -462,6 +462,7 @@ read from a pipe. Run: sh path/to/checkout/install.sh --from-source"
     fail "Cannot name the build: there is no sha256sum, shasum or openssl. Install one of them"
   open_work
   find_deno
+  bundle
   if compile; then
     check_version "the compiled file"
     swap
@@ -498,14 +499,22 @@ or set DEV_SESSIONS_DENO"
     warn "Note: this is Deno $deno_version; dev-sessions is tested with $DENO_VERSION."
 }
 
+# Deno runs what builds without "deno task" in between: that would end at a signal, and leave what it has started.
+bundle() {
+  say "Bundling dev-sessions $version"
+  attempt in_folder "$checkout" "$deno" run -A build/bundle.ts dist && return
+  cat "$work/err" >&2
+  fail "Cannot build dev-sessions: the bundle cannot be made, see above; nothing was changed"
+}
+
 # Leaves the executable in $work/dev-sessions; where executables cannot be made, it says why in no_compile.
 compile() {
   if [ -z "$platform" ]; then
     no_compile="there is no runtime for executables of this system"
     return 1
   fi
-  say "Compiling dev-sessions $version"
-  attempt in_folder "$checkout" "$deno" task compile --target "$platform" --output "$work/release"
+  say "Compiling dev-sessions $version, and downloading Deno's runtime if it is not there yet"
+  attempt in_folder "$checkout" "$deno" run -A build/compile.ts --target "$platform" --output "$work/release"
   if [ "$status" = "$UNAVAILABLE_EXIT_CODE" ]; then
     no_compile=$(last_line "$work/err")
     return 1
@@ -533,11 +542,6 @@ same_files() {
 
 install_launcher() {
   say "Not compiled: $no_compile"
-  say "Bundling dev-sessions $version"
-  if ! attempt in_folder "$checkout" "$deno" task bundle; then
-    cat "$work/err" >&2
-    fail "Cannot build dev-sessions: the bundle cannot be made, see above"
-  fi
   make_folder "$lib" || fail "Cannot install to \"$lib\": the folder cannot be written. Choose another --prefix"
   remove_leavings "$lib/.install"
   lib_work=$(mktemp -d "$lib/.install.$host.$$.XXXXXX" 2>/dev/null) || {

@@ -170,7 +170,10 @@ Deno.test("install.sh --from-source installs a launcher where executables cannot
     await Deno.writeTextFile(join(source.checkout, "main.ts"), "this is not a program");
     const { code, stderr } = await source.install(SHELLS.dash);
     strictEqual(code, 1);
-    match(stderr, /^install\.sh: Cannot compile dev-sessions, see above; nothing was changed$/m);
+    match(
+      stderr,
+      /^install\.sh: Cannot build dev-sessions: the bundle cannot be made, see above; nothing was changed$/m,
+    );
     strictEqual(await Deno.readTextFile(source.target), launcher);
     deepStrictEqual(source.libraries(), ["7.0.3"]);
     const other = await source.install(SHELLS.dash, ["--from-source", "--version", "1.0.0"]);

@@ -110,11 +110,11 @@ testShells("install.sh installs a release", {
   },
 });
 
-/** Answers as Deno does to what the installer asks of it; its `task compile` makes a stand-in of this version. */
+/** Answers as Deno does to what the installer asks of it; its compilation makes a stand-in of this version. */
 function standInDeno(version: string): string {
-  return `case $1 in
-  eval) printf '%s\\n' 2.9.6 "$0" ;;
-  task) mkdir -p "$6" && cat >"$6/dev-sessions-$4" <<'END'
+  return `case "$1 $3" in
+  "eval "*) printf '%s\\n' 2.9.6 "$0" ;;
+  "run build/compile.ts") mkdir -p "$7" && cat >"$7/dev-sessions-$5" <<'END'
 ${standIn({ version })}END
   ;;
 esac`;
