@@ -24,6 +24,11 @@ const SUMS = "SHA256SUMS";
 const HEADER_BYTES = 20;
 const RUN_TIMEOUT_MS = 30_000;
 const RUNTIME_NAME = "DENORT_BIN";
+const RUNTIME_SERVER = "https://dl.deno.land";
+/** How long that server, or a proxy, may take to answer. `deno compile` itself would wait for it for ever. */
+export const ANSWER_TIMEOUT_MS = 15_000;
+/** Another limit, for tests. */
+const ANSWER_TIMEOUT_NAME = "DEV_SESSIONS_TEST_ANSWER_MS";
 
 /** `stand_in`: it starts Deno itself, and shows what would be embedded; `not_run`: it is for another platform. */
 export type Proof = "runs" | "not_run" | "stand_in";
@@ -41,6 +46,8 @@ export interface CompileOptions {
   readonly output: string;
   /** A denort to use instead of a download; it is for one platform. */
   readonly runtime: string | null;
+  /** How long the server of runtimes may take to answer. */
+  readonly answerTimeoutMs: number;
   /** Accept Deno itself as runtime; the product is named `stand-in-<target>`, and has no checksum. */
   readonly standIn: boolean;
 }
@@ -145,6 +152,7 @@ async function compileOne(
   options: CompileOptions,
   signal: AbortSignal,
 ): Promise<Product> {
+  if (options.runtime === null) await awaitServer(target, options.answerTimeoutMs, signal);
   const path = `${output}/${options.standIn ? "stand-in" : "dev-sessions"}-${target}`;
   // The bundle computes the names of what it imports, so the folder has to be named, too.
   const flags = [
@@ -176,11 +184,47 @@ async function compileOne(
   return { target, path, proof: await proofOf(path, target, options, signal) };
 }
 
+/**
+ * Returns once a download can begin, or when there is none to make; how long it then takes is left open.
+ * @throws RuntimeUnavailableError when the server does not answer in time.
+ */
+async function awaitServer(target: Target, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const file = `release/v${Deno.version.deno}/denort-${target}.zip`;
+  if (await isFile(`${await denoFolder()}/dl/${file}`)) return;
+  const limit = AbortSignal.timeout(timeoutMs);
+  try {
+    const init = { method: "HEAD", signal: AbortSignal.any([signal, limit]) };
+    await (await fetch(`${RUNTIME_SERVER}/${file}`, init)).body?.cancel();
+  } catch {
+    signal.throwIfAborted();
+    if (limit.aborted) {
+      throw unavailable(target, `${RUNTIME_SERVER} has not answered within ${timeoutMs / 1000} s`);
+    }
+    // What fails at once fails in `deno compile`, too, which has words for it.
+  }
+}
+
+/** Where Deno keeps what it downloads. */
+async function denoFolder(): Promise<string> {
+  const args = ["info", "--json", "--no-config"];
+  const info = new Deno.Command(Deno.execPath(), { args, stdin: "null", stderr: "inherit" });
+  const { code, stdout } = await info.output();
+  if (code !== 0) throw new Error(`Cannot find Deno's folder: deno info ended with exit code ${code}`);
+  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
 function failure(target: Target, said: string): Error {
   if (!/base binary|dl\.deno\.land/.test(said)) {
     return new Error(`Cannot compile dev-sessions for ${target}: deno compile failed:\n${said.trim()}`);
   }
-  const reason = /error sending request.*/.exec(said)?.[0] ?? said.trim();
+  return unavailable(target, /error sending request.*/.exec(said)?.[0] ?? said.trim());
+}
+
+function unavailable(target: Target, reason: string): RuntimeUnavailableError {
   return new RuntimeUnavailableError(
     `Cannot compile dev-sessions for ${target}: Deno's runtime for compiled programs can't be downloaded. ` +
       `Download denort-${target}.zip of Deno ${Deno.version.deno} where dl.deno.land can be reached, unpack it, and ` +
@@ -276,6 +320,7 @@ export function parseArguments(
     bundle: Deno.realPathSync(bundle),
     output,
     runtime: env[RUNTIME_NAME] || (standIn ? Deno.execPath() : null),
+    answerTimeoutMs: Number(env[ANSWER_TIMEOUT_NAME]) || ANSWER_TIMEOUT_MS,
     standIn,
   };
 }
