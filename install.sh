@@ -159,7 +159,8 @@ clean_up() {
   [ -n "$work" ] && rm -rf -- "$work"
   [ -n "$lib_work" ] && rm -rf -- "$lib_work"
   if [ "$swapped" = no ]; then
-    [ -n "$lib_made" ] && rm -rf -- "$lib_made"
+    # Never what the installed launcher runs.
+    [ -n "$lib_made" ] && [ "${lib_made##*/}" != "$(lib_of "$target")" ] && rm -rf -- "$lib_made"
     printf '%s' "$made_folders" | while IFS= read -r folder; do rmdir -- "$folder" 2>/dev/null; done
   fi
 }
@@ -173,6 +174,13 @@ stopped() {
     warn "install.sh: stopped; nothing was changed"
   fi
   exit "$1"
+}
+
+hear_signals() {
+  trap 'stopped 129' HUP
+  trap 'stopped 130' INT
+  trap 'stopped 141' PIPE
+  trap 'stopped 143' TERM
 }
 
 # make_folder <path>: with its parents; what was made is remembered.
@@ -413,15 +421,21 @@ check_version() {
   fi
 }
 
-# The one moment at which anything changes. Programs that run the old file go on with it.
+# The one moment at which anything changes. Programs that run the old file go on with it. A signal between the rename
+# and its record would leave it open which of the two versions is installed, so these milliseconds hear none.
 swap() {
   before="" lib_before=""
   if [ -f "$target" ] && [ -x "$target" ]; then
     lib_before=$(lib_of "$target")
     attempt "$target" --version && before=$(last_line "$work/out")
   fi
-  mv -f -- "$work/dev-sessions" "$target" || fail "Cannot put \"$target\" in place; nothing was changed"
+  trap '' HUP INT PIPE TERM
+  # What is gone from here has been renamed, whatever mv says.
+  mv -f -- "$work/dev-sessions" "$target" || [ ! -e "$work/dev-sessions" ] ||
+    fail "Cannot put \"$target\" in place; nothing was changed"
   swapped=yes
+  record_target
+  hear_signals
 }
 
 # Where a dev-sessions that runs finds its successor.
@@ -842,17 +856,13 @@ main() {
   read_arguments "$@"
   settle_paths
   trap clean_up EXIT
-  trap 'stopped 129' HUP
-  trap 'stopped 130' INT
-  trap 'stopped 141' PIPE
-  trap 'stopped 143' TERM
+  hear_signals
   problems=0
   if [ "$action" = uninstall ]; then
     uninstall
     return 0
   fi
   if [ "$from_source" = yes ]; then install_from_source; else install_release; fi
-  record_target
   report
   advise_path
   advise_tmux
