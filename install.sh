@@ -324,9 +324,16 @@ sh install.sh --from-source"
 
 need_tools() {
   have curl || have wget || fail "Cannot download dev-sessions: there is neither curl nor wget. Install curl"
+  # Program and checksum come over the same connection. That of busybox, for one, takes anybody for the server.
+  if ! have curl && ! is_gnu_wget && [ "$protocols" = https ]; then
+    fail "Cannot download dev-sessions: there is no curl, and this wget is not known to check certificates (that of \
+busybox does not), so anybody in between could replace what comes. Install curl"
+  fi
   have sha256sum || have shasum || have openssl ||
     fail "Cannot check what is downloaded: there is no sha256sum, shasum or openssl. Install one of them"
 }
+
+is_gnu_wget() { wget --version 2>/dev/null </dev/null | grep -q GNU; }
 
 sha256() {
   if have sha256sum; then
@@ -343,7 +350,7 @@ fetch() {
   if have curl; then
     attempt curl --fail --silent --show-error --location --proto "=$protocols" --retry 2 \
       --connect-timeout "$CONNECT_LIMIT_S" --speed-limit 1 --speed-time "$STALL_LIMIT_S" --output "$2" "$1"
-  elif wget --version 2>/dev/null </dev/null | grep -q GNU; then
+  elif is_gnu_wget; then
     attempt wget -nv -t 2 -T "$STALL_LIMIT_S" -O "$2" "$1"
   else
     # That of busybox has a time limit, too, but some builds of it crash when it is given.
