@@ -731,6 +731,34 @@ service_file() {
   return 1
 }
 
+service_note() {
+  say "The gateway runs the version before until you run: dev-sessions gateway install"
+  say "Give it the options that the service was installed with; it replaces them."
+}
+
+# restart_service <its file>: by what manages it, since "gateway install" would want its options again.
+restart_service() {
+  name=${1##*/}
+  case $name in
+    *.service) systemctl --user restart "$name" </dev/null ;;
+    *) launchctl kickstart -k "gui/$(id -u)/${name%.plist}" </dev/null ;;
+  esac
+}
+
+# offer_restart <the service's file>
+offer_restart() {
+  say ""
+  # It may run a dev-sessions from elsewhere, which a restart would not replace.
+  if ! interactive || [ "$yes" = yes ] || ! grep -qF -e "$target" -- "$1" ||
+    ! ask "Restart the gateway's service with this version?" y; then
+    service_note
+  elif ! restart_service "$1"; then
+    warn "install.sh: dev-sessions is installed, but the gateway's service was not restarted, see above."
+    service_note
+    problems=1
+  fi
+}
+
 offer_service() {
   [ "$service" = no ] && return
   if ! offers gateway install; then
@@ -741,13 +769,11 @@ no service. Start the gateway yourself, or install a newer version"
     return
   fi
   if [ "$service" = ask ]; then
-    if ! interactive || [ "$yes" = yes ]; then
-      if service_file >/dev/null; then
-        say ""
-        say "The gateway runs the version before until you run: dev-sessions gateway install"
-      fi
+    if there=$(service_file); then
+      offer_restart "$there"
       return
     fi
+    if ! interactive || [ "$yes" = yes ]; then return; fi
     say ""
     ask "Install the gateway, through which containers reach dev-sessions, as a service of your user?" n || return
   fi

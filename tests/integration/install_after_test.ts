@@ -20,6 +20,17 @@ async function inPlace(shell: Shell, stand: Partial<StandIn> = {}): Promise<Inst
   return installer;
 }
 
+const OLD_GATEWAY =
+  /^The gateway runs the version before until you run: dev-sessions gateway install\nGive it the options /m;
+
+/** The gateway is a service, which runs this program; its manager notes its calls, and restarts it or not. */
+async function serviceOf(installer: Installer, program: string, code = 0): Promise<string> {
+  const units = join(installer.home, ".config", "systemd", "user");
+  await Deno.mkdir(units, { recursive: true });
+  await Deno.writeTextFile(join(units, "dev-sessions-gateway.service"), `ExecStart="${program}" "gateway"\n`);
+  return await installer.fakes({ systemctl: `echo "systemctl $*" >>"$HOME/calls"; exit ${code}` });
+}
+
 testAtOnce("install.sh and the skills and the service, without a terminal", {
   "nothing is asked or done unasked": async () => {
     await using installer = await published(SHELLS.dash, { skills: true, gateway: true });
@@ -65,11 +76,10 @@ testAtOnce("install.sh and the skills and the service, without a terminal", {
   },
   "a service of the version before is named": async () => {
     await using installer = await published(SHELLS.dash, { gateway: true });
-    const units = join(installer.home, ".config", "systemd", "user");
-    await Deno.mkdir(units, { recursive: true });
-    await Deno.writeTextFile(join(units, "dev-sessions-gateway.service"), "");
+    await serviceOf(installer, installer.executable);
     const { stdout } = await installer.run();
-    match(stdout, /^The gateway runs the version before until you run: dev-sessions gateway install$/m);
+    match(stdout, OLD_GATEWAY);
+    deepStrictEqual(await installer.calls(), []);
   },
 });
 
@@ -112,6 +122,41 @@ testAtOnce("install.sh asks at a terminal", {
       "y",
     ]]);
     deepStrictEqual(await installer.calls(), ["gateway install"]);
+  },
+  "whether to restart the service that there is, as it is": async () => {
+    await using installer = await published(SHELLS.dash, { gateway: true });
+    const path = await serviceOf(installer, installer.executable);
+    const screen = await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, [
+      [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, ""],
+    ]);
+    match(screen, /over: 0/);
+    ok(!screen.includes("The gateway runs the version before"));
+    deepStrictEqual(await installer.calls(), ["systemctl --user restart dev-sessions-gateway.service"]);
+  },
+  "and says what runs on without a yes": async () => {
+    await using installer = await published(SHELLS["busybox sh"], { gateway: true });
+    const path = await serviceOf(installer, installer.executable);
+    const screen = await atTerminal(installer, `PATH='${path}' busybox sh '${INSTALL_SH}'`, [
+      [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, "n"],
+    ]);
+    match(screen, OLD_GATEWAY);
+    deepStrictEqual(await installer.calls(), []);
+  },
+  "and what runs on when it was not restarted": async () => {
+    await using installer = await published(SHELLS.dash, { gateway: true });
+    const path = await serviceOf(installer, installer.executable, 1);
+    const screen = await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, [
+      [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, "y"],
+    ]);
+    match(screen, /but the gateway's service was not restarted, see above\.$/m);
+    match(screen, OLD_GATEWAY);
+    match(screen, /over: 1/);
+  },
+  "but not about a service of a dev-sessions elsewhere": async () => {
+    await using installer = await published(SHELLS.dash, { gateway: true });
+    const path = await serviceOf(installer, "/opt/bin/dev-sessions");
+    match(await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, []), OLD_GATEWAY);
+    deepStrictEqual(await installer.calls(), []);
   },
   "nothing with the flags": async () => {
     await using installer = await published(SHELLS.dash, { skills: true, gateway: true });
