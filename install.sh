@@ -723,6 +723,14 @@ offer_skills() {
   fi
 }
 
+# The installed skills, by the last line that install-skill gives them.
+skill_files() {
+  for file in "${CLAUDE_CONFIG_DIR:-$HOME/.claude}"/skills/*/SKILL.md "${CODEX_HOME:-$HOME/.codex}"/skills/*/SKILL.md; do
+    [ -f "$file" ] || continue
+    tail -n 1 -- "$file" | grep -q '^<!-- Installed by dev-sessions install-skill; ' && say "  $file"
+  done
+}
+
 service_file() {
   for file in "${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/dev-sessions-gateway.service" \
     "$HOME"/Library/LaunchAgents/*dev-sessions*.plist; do
@@ -796,9 +804,7 @@ uninstall() {
   refuse_live
   if [ "$present" = yes ]; then
     remove_service
-    if offers install-skill && ! "$target" install-skill --uninstall </dev/null; then
-      warn "Note: not all skills were removed, see above; their files are yours to remove."
-    fi
+    remove_skills
     rm -f -- "$target" 2>/dev/null || fail "Cannot remove \"$target\": its folder cannot be written"
     say "Removed $target"
   else
@@ -849,6 +855,17 @@ dev-sessions kill --all"
 kill --all; or give --yes, and their agents go on without the command"
       ;;
   esac
+}
+
+remove_skills() {
+  if offers install-skill; then
+    "$target" install-skill --uninstall </dev/null ||
+      warn "Note: not all skills were removed, see above; their files are yours to remove."
+    return
+  fi
+  files=$(skill_files)
+  [ -z "$files" ] || warn "Note: the skills were not removed, since $target does not answer to \"install-skill\"; \
+their files are yours to remove:$NEWLINE$files"
 }
 
 remove_service() {

@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { stamped } from "../../lib/skills.ts";
 import { testAtOnce } from "../support/concurrent_steps.ts";
 import { INSTALL_SH, Installer, type Shell, SHELLS, type StandIn, standIn } from "../support/installer.ts";
 
@@ -262,6 +263,29 @@ for (const [name, shell] of Object.entries(SHELLS)) {
       ok(exists(installer.executable));
       strictEqual((await installer.run(["--uninstall"])).code, 0);
       ok(exists(join(data, "dev-sessions.db")));
+    },
+    "names the skills that an executable which does not run cannot remove": async () => {
+      await using installer = await inPlace(shell);
+      await Deno.writeTextFile(installer.executable, "#!/bin/sh\nexit 1\n");
+      const skill = async (agent: string, name: string, text: string) => {
+        const folder = join(installer.home, agent, "skills", name);
+        await Deno.mkdir(folder, { recursive: true });
+        await Deno.writeTextFile(join(folder, "SKILL.md"), text);
+        return join(folder, "SKILL.md");
+      };
+      const ours = await stamped("our words\n");
+      const files = [await skill(".claude", "delegate", ours), await skill(".codex", "handoff", ours)];
+      await skill(".claude", "mine", "my words\n");
+      const { code, stdout, stderr } = await installer.run(["--uninstall"]);
+      strictEqual(code, 0);
+      strictEqual(stdout, `Removed ${installer.executable}\n`);
+      deepStrictEqual(stderr.split("\n"), [
+        `Note: the skills were not removed, since ${installer.executable} does not answer to "install-skill"; ` +
+        "their files are yours to remove:",
+        ...files.map((file) => `  ${file}`),
+        "",
+      ]);
+      for (const file of files) ok(exists(file));
     },
     "stops before a service that cannot be removed": async () => {
       await using installer = await inPlace(shell, { gateway: true, failing: true });
