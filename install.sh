@@ -405,6 +405,7 @@ is damaged or has been tampered with; nothing was changed. Try again"
   chmod 0755 "$work/dev-sessions" || fail "Cannot make \"$work/dev-sessions\" executable"
   check_version "the downloaded file"
   swap
+  prune_libraries
   kind="a self-contained executable"
 }
 
@@ -487,6 +488,7 @@ read from a pipe. Run: sh path/to/checkout/install.sh --from-source"
   if compile; then
     check_version "the compiled file"
     swap
+    prune_libraries
     kind="a self-contained executable, compiled from $(short "$checkout")"
   else
     install_launcher
@@ -590,8 +592,8 @@ install_launcher() {
   prune_libraries
 }
 
-# A running command reads parts of its bundle when it comes to them. So the version before stays until the next
-# installation, and an older one for as long as a process runs it.
+# Those of launchers, whatever is installed now. A running command reads parts of its bundle when it comes to them. So
+# the version before stays until the next installation, and an older one for as long as a process runs it.
 prune_libraries() {
   for old in "$lib"/[0-9]*; do
     is_library "$old" || continue
@@ -599,6 +601,7 @@ prune_libraries() {
     [ "${old##*/}" = "$lib_before" ] && continue
     is_in_use "$old/" || rm -rf -- "$old"
   done
+  rmdir -- "$lib" 2>/dev/null
 }
 
 is_library() { [ -f "$1/main.js" ] && [ -f "$1/deno" ]; }
@@ -608,7 +611,8 @@ is_in_use() {
   # In a file, or the search would find its own command line.
   printf '%s\n' "$1" >"$work/pattern" || return 0
   if [ -r /proc/self/cmdline ]; then
-    grep -qsF -f "$work/pattern" /proc/[0-9]*/cmdline
+    # The grep of busybox reads no further than the first NUL.
+    cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\000' '\n' | grep -qF -f "$work/pattern"
   else
     ps -A -o args= >"$work/processes" 2>/dev/null || return 0
     grep -qF -f "$work/pattern" "$work/processes"

@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { launcherScript } from "../../build/launcher.ts";
 import { ASSET, NEW, OLD, refuses, SCRIPT, testShells } from "../support/install_cases.ts";
 import { INSTALL_SH, Installer, type Shell, standIn } from "../support/installer.ts";
 import { VERSION } from "../../lib/version.ts";
@@ -97,6 +98,33 @@ testShells("install.sh installs a release", {
     match(stdout, /^Replaced dev-sessions 1\.0\.0 with 1\.2\.3: /m, stderr);
     await Deno.writeTextFile(join(installer.home, "stop"), "");
     match((await old.done()).stdout, /still 1\.0\.0/);
+  },
+  "in place of a launcher, whose library goes with the next one unless it is in use": async (shell) => {
+    await using installer = await Installer.create(shell);
+    const lib = join(installer.home, ".local", "lib", "dev-sessions");
+    const [deno, main] = [join(lib, "1.0.0-abc", "deno"), join(lib, "1.0.0-abc", "main.js")];
+    await Deno.mkdir(join(deno, ".."), { recursive: true });
+    await Deno.writeTextFile(deno, `#!/bin/sh\nshift 5\nexec '${main}' "$@"\n`, { mode: 0o755 });
+    await Deno.writeTextFile(main, standIn(OLD), { mode: 0o755 });
+    await installer.installed(OLD);
+    const { executable } = installer;
+    await Deno.writeTextFile(executable, launcherScript({ executable, deno, main }));
+    const running = installer.sandbox.spawn(executable, ["sit"], { env: { HOME: installer.home } });
+    await installer.sandbox.eventually(() => running.stdout.includes("sitting"), {
+      what: "the old one runs",
+    });
+    await installer.server.publish(NEW.version, standIn(NEW));
+    const install = async () => {
+      const { code, stderr } = await installer.run();
+      deepStrictEqual([code, stderr.replace(/^Note: .*\n/, "")], [0, ""]);
+    };
+    await install();
+    await install();
+    deepStrictEqual([...Deno.readDirSync(lib)].map(({ name }) => name), ["1.0.0-abc"], "it is in use");
+    await Deno.writeTextFile(join(installer.home, "stop"), "");
+    match((await running.done()).stdout, /still 1\.0\.0/);
+    await install();
+    deepStrictEqual([...Deno.readDirSync(join(lib, ".."))], []);
   },
   "in place of a link, without touching what it points to": async (shell) => {
     await using installer = await Installer.create(shell);
