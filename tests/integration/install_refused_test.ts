@@ -89,6 +89,19 @@ testShells("install.sh leaves what was there", {
       await installer.server.publish(NEW.version, standIn({ version: "6.6.6" }));
       return await installer.run(["--version", NEW.version]);
     }),
+  "when nothing there would check the server's certificate": (shell) =>
+    refuses(
+      shell,
+      /there is no curl, and this wget is not known to check certificates \(that of busybox .*\. Install curl\n$/,
+      async (installer) => {
+        const tools =
+          "cat cut dirname env getconf grep head id ldd mkdir mktemp rm rmdir sed sha256sum tail tr uname";
+        const path = await installer.only([...new Set([...tools.split(" "), "busybox", shell[0]])]);
+        await Deno.symlink(join(path, "busybox"), join(path, "wget"));
+        const DEV_SESSIONS_BASE_URL = "https://127.0.0.1:1/releases";
+        return await installer.run([], { env: { PATH: path, DEV_SESSIONS_BASE_URL } });
+      },
+    ),
   "when it knows no address": (shell) =>
     refuses(
       shell,
