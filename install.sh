@@ -351,7 +351,11 @@ fetch() {
     attempt curl --fail --silent --show-error --location --proto "=$protocols" --retry 2 \
       --connect-timeout "$CONNECT_LIMIT_S" --speed-limit 1 --speed-time "$STALL_LIMIT_S" --output "$2" "$1"
   elif is_gnu_wget; then
-    attempt wget -nv -t 2 -T "$STALL_LIMIT_S" -O "$2" "$1"
+    # It would follow a redirection to http: through a proxy that is not there it gets no further.
+    proxy=
+    [ "$protocols" = https ] && proxy='-e use_proxy=on -e http_proxy=http://127.0.0.1:1'
+    # shellcheck disable=SC2086
+    attempt wget $proxy -nv -t 2 -T "$STALL_LIMIT_S" -O "$2" "$1"
   else
     # That of busybox has a time limit, too, but some builds of it crash when it is given.
     attempt wget -O "$2" "$1"
