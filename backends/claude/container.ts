@@ -190,8 +190,7 @@ export async function prepareContainer(
         agentArgs: spec.agentArgs,
       }),
     }),
-    deps.env,
-    action,
+    { env: deps.env, token: session.token, action },
   );
   Deno.writeTextFileSync(
     folder.launcher,

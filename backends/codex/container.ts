@@ -125,7 +125,8 @@ export async function startContained(
   if (await engine.remove(container.token, { lookAgain: false }) === "unknown") {
     throw new AppError("transport", `Cannot ${action}: the engine does not answer`);
   }
-  const id = await engine.create(await containerArguments(container, deps, action), deps.env, action);
+  const args = await containerArguments(container, deps, action);
+  const id = await engine.create(args, { env: deps.env, token: container.token, action });
   signal.throwIfAborted();
   await engine.start(id, action);
   const deadline = deps.clock.monotonic() + START_TIMEOUT_MS;
