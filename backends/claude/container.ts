@@ -6,7 +6,7 @@
 import { assertUsableArguments, choosesUser, createArguments, type Mount } from "../docker/arguments.ts";
 import { Engine, engineEnvironment } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
-import { enginePlace, INSIDE } from "../docker/names.ts";
+import { DETACH_KEYS, enginePlace, INSIDE } from "../docker/names.ts";
 import { markShared, readText } from "../docker/shared_files.ts";
 import type { CreateSpec } from "../backend.ts";
 import { type Config, type DockerConfig, readConfig } from "../../lib/config.ts";
@@ -45,8 +45,6 @@ const CREDENTIAL_NAMES = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_C
 const PROVIDER_NAMES = ["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "ANTHROPIC_CUSTOM_HEADERS"] as const;
 const OTHER_PROVIDER = /^CLAUDE_CODE_USE_/;
 
-/** Three keys that nobody types by accident: Docker's own, Ctrl-P Ctrl-Q, would keep Ctrl-P from Claude. */
-const DETACH_KEYS = "ctrl-@,ctrl-@,ctrl-@";
 /** The pane's terminal is tmux, whose own description few images have. */
 const TERMINAL = "xterm-256color";
 /** What Claude keeps of an API key that was approved. */
@@ -202,7 +200,7 @@ export async function prepareContainer(
         "start",
         "--attach",
         "--interactive",
-        `--detach-keys=${DETACH_KEYS}`,
+        DETACH_KEYS,
         id,
       ],
     }),

@@ -6,7 +6,7 @@
 import { assertUsableArguments, choosesUser, createArguments } from "../docker/arguments.ts";
 import { Engine, engineEnvironment } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
-import { enginePlace, INSIDE, projectKey } from "../docker/names.ts";
+import { DETACH_KEYS, enginePlace, INSIDE, projectKey } from "../docker/names.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -165,6 +165,7 @@ export async function attachContained(deps: Deps, container: CodexContainer, thr
       "exec",
       "--interactive",
       "--tty",
+      DETACH_KEYS,
       "--env",
       "TERM=xterm-256color",
       running.id,
