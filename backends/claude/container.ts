@@ -6,12 +6,13 @@
 import { assertUsableArguments, choosesUser, createArguments, type Mount } from "../docker/arguments.ts";
 import { Engine, engineEnvironment } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
-import { enginePlace, INSIDE } from "../docker/names.ts";
+import { DETACH_KEYS, enginePlace, INSIDE } from "../docker/names.ts";
 import { markShared, readText } from "../docker/shared_files.ts";
 import type { CreateSpec } from "../backend.ts";
 import { type Config, type DockerConfig, readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { registryIdOf } from "../../lib/open_registry.ts";
 import { claudeConfigFolder, type Paths } from "../../lib/paths.ts";
 import { removeTree } from "../../lib/remove_tree.ts";
 import type { Session } from "../../lib/session.ts";
@@ -45,8 +46,6 @@ const CREDENTIAL_NAMES = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_C
 const PROVIDER_NAMES = ["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "ANTHROPIC_CUSTOM_HEADERS"] as const;
 const OTHER_PROVIDER = /^CLAUDE_CODE_USE_/;
 
-/** Three keys that nobody types by accident: Docker's own, Ctrl-P Ctrl-Q, would keep Ctrl-P from Claude. */
-const DETACH_KEYS = "ctrl-@,ctrl-@,ctrl-@";
 /** The pane's terminal is tmux, whose own description few images have. */
 const TERMINAL = "xterm-256color";
 /** What Claude keeps of an API key that was approved. */
@@ -73,7 +72,7 @@ export async function preflightContainer(
   const { docker } = readConfig(paths.config);
   const realPath = Deno.realPathSync(request.path);
   await assertCanStart(deps, paths, docker, `${projectFolder(paths, realPath)}/claude`, action);
-  await new Engine(deps, enginePlace(deps.env)).removeLeft(paths.state, isLive);
+  await new Engine(deps, enginePlace(deps.env)).removeLeft(registryIdOf(deps), isLive);
 }
 
 async function assertCanStart(
@@ -154,7 +153,7 @@ export async function prepareContainer(
     createArguments({
       name: container.name,
       token: session.token,
-      registry: paths.state,
+      registry: registryIdOf(deps),
       sessionId: session.id,
       workspace,
       config: config.docker,
@@ -193,8 +192,7 @@ export async function prepareContainer(
         agentArgs: spec.agentArgs,
       }),
     }),
-    deps.env,
-    action,
+    { env: deps.env, token: session.token, action },
   );
   Deno.writeTextFileSync(
     folder.launcher,
@@ -206,7 +204,7 @@ export async function prepareContainer(
         "start",
         "--attach",
         "--interactive",
-        `--detach-keys=${DETACH_KEYS}`,
+        DETACH_KEYS,
         id,
       ],
     }),

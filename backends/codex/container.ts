@@ -6,10 +6,11 @@
 import { assertUsableArguments, choosesUser, createArguments } from "../docker/arguments.ts";
 import { Engine, engineEnvironment } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
-import { enginePlace, INSIDE, projectKey } from "../docker/names.ts";
+import { DETACH_KEYS, enginePlace, INSIDE, projectKey } from "../docker/names.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { registryIdOf } from "../../lib/open_registry.ts";
 import { codexHomeFolder, type Paths, pathsFrom } from "../../lib/paths.ts";
 import { AT, type CodexContainer } from "./container_handle.ts";
 import type { CodexServer, ServerOptions } from "./find_server.ts";
@@ -52,7 +53,7 @@ export async function preflightCodexContainer(
   }
   const place = enginePlace(deps.env);
   await assertCanStart(deps, paths, place, action);
-  await new Engine(deps, place).removeLeft(paths.state, isLive);
+  await new Engine(deps, place).removeLeft(registryIdOf(deps), isLive);
 }
 
 async function assertCanStart(deps: Deps, paths: Paths, place: CodexContainer["engine"], action: string) {
@@ -124,7 +125,8 @@ export async function startContained(
   if (await engine.remove(container.token, { lookAgain: false }) === "unknown") {
     throw new AppError("transport", `Cannot ${action}: the engine does not answer`);
   }
-  const id = await engine.create(await containerArguments(container, deps, action), deps.env, action);
+  const args = await containerArguments(container, deps, action);
+  const id = await engine.create(args, { env: deps.env, token: container.token, action });
   signal.throwIfAborted();
   await engine.start(id, action);
   const deadline = deps.clock.monotonic() + START_TIMEOUT_MS;
@@ -163,6 +165,7 @@ export async function attachContained(deps: Deps, container: CodexContainer, thr
       "exec",
       "--interactive",
       "--tty",
+      DETACH_KEYS,
       "--env",
       "TERM=xterm-256color",
       running.id,
@@ -191,7 +194,7 @@ async function containerArguments(container: CodexContainer, deps: Deps, action:
   return createArguments({
     name: container.name,
     token: container.token,
-    registry: paths.state,
+    registry: registryIdOf(deps),
     sessionId: container.sessionId,
     workspace,
     config: docker,

@@ -9,6 +9,10 @@ import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { type EnginePlace, PLACE_NAMES } from "./names.ts";
 
 export const TOKEN_LABEL = "dev-sessions.token";
+/**
+ * Names the registry by an id that no other one has: several machines may use one engine, and their state folders have
+ * the same path. What an earlier version made names the path, and is nobody's.
+ */
 export const REGISTRY_LABEL = "dev-sessions.registry";
 
 /** A healthy engine answers in 20 to 400 ms. */
@@ -92,14 +96,36 @@ export class Engine {
    * @param env what the arguments may name variables of.
    * @throws AppError with the engine's words; what may exist then is found by its token.
    */
-  async create(args: readonly string[], env: Deps["env"], action: string): Promise<string> {
+  async create(
+    args: readonly string[],
+    { env, token, action }: { readonly env: Deps["env"]; readonly token: string; readonly action: string },
+  ): Promise<string> {
     const made = await this.deps.run("docker", ["create", ...args], {
       env: engineEnvironment(env, this.place),
       timeoutMs: CREATE_TIMEOUT_MS,
     });
     const id = made.kind === "exited" && made.code === 0 ? made.stdout.trim().split("\n").at(-1) ?? "" : "";
-    if (/^[0-9a-f]{64}$/.test(id)) return id;
-    throw cannot(action, `docker does not make its container: ${complaint(made)}`);
+    if (!/^[0-9a-f]{64}$/.test(id)) {
+      throw cannot(action, `docker does not make its container: ${complaint(made)}`);
+    }
+    await this.#assertOurs(id, token, action);
+    return id;
+  }
+
+  /** A word too many among the user's arguments is taken for the image, and all of ours for its command. */
+  async #assertOurs(id: string, token: string, action: string): Promise<void> {
+    const format = `{{index .Config.Labels "${TOKEN_LABEL}"}}`;
+    const found = await this.#run(["container", "inspect", "--format", format, id]);
+    if (found.kind === "exited" && found.code === 0 && found.stdout.trim() === token) return;
+    await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
+    if (found.kind !== "exited" || found.code !== 0) {
+      throw cannot(action, `docker does not tell of the container that it made: ${complaint(found)}`);
+    }
+    throw cannot(
+      action,
+      'docker took a word of "docker.args" in ~/.dev-sessions/config.json for the image, and what follows it for the ' +
+        "command. Only options and their values may stand there, and every option that needs a value must have it",
+    );
   }
 
   /** Starts one that was made. @throws AppError with the engine's words. */

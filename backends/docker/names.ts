@@ -9,6 +9,9 @@ export const INSIDE = {
   gateway: "/run/dev-sessions/gateway",
 } as const;
 
+/** Three that nobody types by accident: Docker's own, Ctrl-P Ctrl-Q, would keep Ctrl-P from the agent. */
+export const DETACH_KEYS = "--detach-keys=ctrl-@,ctrl-@,ctrl-@";
+
 /** Which engine, beside `~/.docker`; kept with the session, so that later commands ask the same one. */
 export const PLACE_NAMES = [
   "DOCKER_HOST",

@@ -111,6 +111,9 @@ requires_openai_auth = false
     );
     strictEqual(attached.code, 0, attached.stderr);
     await passModelOffer(sandbox, "person", "said before");
+    // Else Docker keeps Ctrl-P to itself, as the first half of Ctrl-P Ctrl-Q.
+    const joined = (await sandbox.processesOf()).filter(({ command }) => command.startsWith("docker exec"));
+    ok(joined.length > 0 && joined.every(({ command }) => command.includes("--detach-keys=ctrl-@,ctrl-@")));
     await expect(0, "send", id, "SCRIPT:plain said meanwhile");
     await sandbox.eventually(async () => (await sandbox.screen("person")).includes("said meanwhile"), {
       what: "what is said meanwhile, too",

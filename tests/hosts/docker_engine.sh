@@ -29,6 +29,9 @@ start)
   done
   [ -n "$bridge" ] || { echo "no free bridge after $try attempts" >&2; exit 1; }
   echo "$bridge" >"$dir/bridge"
+  # As the engine does for its own: else the bridge takes another address whenever a container ends, and those that are
+  # left do not reach it until they have noticed.
+  ip link set "$bridge" address "$(printf '02:42:0a:d5:%02x:01' "$subnet")"
   ip address add "10.213.$subnet.1/24" dev "$bridge"
   ip link set "$bridge" up
   echo '{}' >"$dir/daemon.json"

@@ -3,7 +3,7 @@
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { createSession, fileAppears, step } from "../support/live_session.ts";
-import { engineTest } from "./docker_engine.ts";
+import { engineTest, HOST_PROGRAMS, IMAGE } from "./docker_engine.ts";
 import { createDockerSandbox, type DockerSandbox } from "./docker_sandbox.ts";
 
 const DOCKER = ["--mode", "docker"];
@@ -77,6 +77,15 @@ engineTest("docker mode says what is missing, before anything is made", async (t
     deepStrictEqual(await engine.containers(), []);
     strictEqual((await sandbox.run(["list", "--all"])).stdout, "No sessions\n");
     deepStrictEqual([...Deno.readDirSync(join(sandbox.home, ".dev-sessions", "sessions"))], []);
+    await configure({});
+  });
+  await step(t, "a word too many, which docker takes for the image", async () => {
+    await configure({ args: [...HOST_PROGRAMS, IMAGE] });
+    const wrong = await sandbox.run(["create", ...DOCKER]);
+    strictEqual(wrong.code, 1);
+    match(wrong.stderr, /docker took a word of "docker\.args" .* for the image/);
+    deepStrictEqual(await engine.containers(), []);
+    strictEqual((await sandbox.run(["list", "--all"])).stdout, "No sessions\n");
     await configure({});
   });
   await step(t, "the user's own credentials file is mounted, and only then", async () => {
