@@ -97,7 +97,9 @@ async function readOn(
   let block = new Uint8Array(isShared ? SHARED_BLOCK_BYTES : BLOCK_BYTES);
   while (file.offset < limit) {
     const length = fill(opened, block, file.offset);
-    let end = block.subarray(0, length).lastIndexOf(NEWLINE) + 1;
+    const isLongLine = isShared && block.length > SHARED_BLOCK_BYTES;
+    const read = block.subarray(0, length);
+    let end = (isLongLine ? read.indexOf(NEWLINE) : read.lastIndexOf(NEWLINE)) + 1;
     if (end === 0) {
       // A line that is not whole yet, or longer than the block.
       if (length < block.length) return file.offset > begin;
@@ -113,10 +115,9 @@ async function readOn(
     }
     file.tail = hex(block.subarray(Math.max(0, end - TAIL_BYTES), end));
     file.offset += end;
-    if (length < block.length) return true;
-    if (!isShared) continue;
-    if (block.length > SHARED_BLOCK_BYTES) block = new Uint8Array(SHARED_BLOCK_BYTES);
-    await pause();
+    if (length < block.length && !isLongLine) return true;
+    if (isLongLine) block = new Uint8Array(SHARED_BLOCK_BYTES);
+    if (isShared) await pause();
   }
   return file.offset > begin;
 }

@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { MAX_SHARED_LINE_BYTES } from "../../backends/claude/transcript_file.ts";
 import { sessionUsage } from "../../backends/claude/usage_file.ts";
 import { markShared } from "../../backends/docker/shared_files.ts";
 import { meterParsing } from "../support/parse_meter.ts";
@@ -135,7 +136,7 @@ Deno.test("of a container's transcript, lines that no agent writes are passed ov
       strictEqual(usage?.output, 5 + 7 + 11);
     });
     ok(parsed.longestText < 1_000, `a text of ${parsed.longestText} was parsed`);
-    ok(parsed.longestBytes < 5_000_000 && pauses > 3, `${pauses} pauses`);
+    ok(parsed.longestBytes <= MAX_SHARED_LINE_BYTES && pauses > 3, `${pauses} pauses`);
     append(line("e", 1));
     strictEqual((await sessionUsage(index, [transcript], pause))?.output, 5 + 7 + 11 + 1);
   }));
