@@ -256,6 +256,7 @@ async function open(
       clock: deps.clock,
       timeoutMs,
       signal,
+      place: "container",
     });
   } catch (error) {
     signal.throwIfAborted();

@@ -15,6 +15,9 @@ import type { Connection, Listener } from "./rpc.ts";
 /** Whether a server may be started to answer, or only one that runs be asked. */
 export type Wish = "start" | "find";
 
+/** Its own, and those of its sub-agents. */
+const MAX_CONTAINED_THREADS = 32;
+
 export class Link {
   readonly #deps: Deps;
   readonly #codexHome: string;
@@ -164,11 +167,18 @@ export class Link {
     });
   }
 
+  /** A server in a container may tell of any number of threads; its own one is followed by whoever asks for it. */
+  #mayFollow(threadId: string): boolean {
+    return this.#container === null || this.#followers.has(threadId) ||
+      this.#followers.size < MAX_CONTAINED_THREADS;
+  }
+
   async #pump(listener: Listener): Promise<void> {
     try {
       for await (const incoming of listener) {
         const threadId = threadOf(incoming);
-        if (threadId !== null) this.follower(threadId).hear(incoming, this.#deps.clock.now());
+        if (threadId === null || !this.#mayFollow(threadId)) continue;
+        this.follower(threadId).hear(incoming, this.#deps.clock.now());
       }
     } catch {
       // The connection's end; whoever asks next opens another one.
