@@ -1,5 +1,7 @@
 /** What a service manager is told of the gateway, whichever one it is; free of effects. */
 
+import { PLACE_NAMES } from "../../lib/engine_place.ts";
+
 /** What is to be run, and with what. */
 export interface ServiceSpec {
   /** Absolute path of a program. */
@@ -42,6 +44,7 @@ const CAPTURED = [
   "CODEX_HOME",
   "DEV_SESSIONS_CODEX_URL",
   "DEV_SESSIONS_CODEX_TOKEN_FILE",
+  ...PLACE_NAMES,
 ];
 
 /**

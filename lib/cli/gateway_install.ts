@@ -68,7 +68,7 @@ export const command = buildCommand<Flags, [], ParseContext>({
 when you log in, and again when it fails. Sessions live on when it stops, restarts or is upgraded. Installing again
 replaces it. It is reported as installed only when it answers; if it does not, everything is as it was before.
 
-The service gets PATH and the places of tmux, Claude Code and Codex from here. What else your agents need from the
+The service gets PATH and the places of tmux, Claude Code, Codex and the container engine from here. What else your agents need from the
 environment, name with --env: its value is written to the service's file, which only you can read.
 
 Examples:

@@ -87,12 +87,21 @@ Deno.test("capturedEnvironment() takes what decides where things are, what is as
     PATH: "/bin",
     HOME: "/home/me",
     CODEX_HOME: "/c",
+    DOCKER_HOST: "unix:///run/user/1000/docker.sock",
+    DOCKER_CONTEXT: "rootless",
     LANG: "",
     ANTHROPIC_API_KEY: "k",
     SECRET: "s",
   };
   deepStrictEqual(capturedEnvironment(env, ["ANTHROPIC_API_KEY", "NOT_SET"], 7001), {
-    env: { DEV_SESSIONS_GATEWAY_PORT: "7001", PATH: "/bin", CODEX_HOME: "/c", ANTHROPIC_API_KEY: "k" },
+    env: {
+      DEV_SESSIONS_GATEWAY_PORT: "7001",
+      PATH: "/bin",
+      CODEX_HOME: "/c",
+      DOCKER_HOST: "unix:///run/user/1000/docker.sock",
+      DOCKER_CONTEXT: "rootless",
+      ANTHROPIC_API_KEY: "k",
+    },
     missing: ["NOT_SET"],
   });
 });
