@@ -2,13 +2,12 @@
 
 import type { Deps, RunResult } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { ServiceSpec } from "./definition.ts";
-import type { RunState, ServiceManager, ServiceState } from "./manager.ts";
+import { type ServiceSpec, STOP_SECONDS } from "./definition.ts";
+import { CALL_TIMEOUT_MS, type RunState, type ServiceManager, type ServiceState } from "./manager.ts";
 import { LABEL, plist } from "./plist.ts";
 
-const TIMEOUT_MS = 30_000;
-/** `launchctl bootstrap` fails for a moment after a `bootout`: the old one is still going. */
-const BOOTSTRAP_ATTEMPTS = 10;
+/** `launchctl bootstrap` fails after a `bootout` for as long as the old one is still going. */
+const BOOTSTRAP_PATIENCE_MS = (STOP_SECONDS + 5) * 1000;
 const BOOTSTRAP_PAUSE_MS = 500;
 
 export class Launchd implements ServiceManager {
@@ -39,13 +38,15 @@ export class Launchd implements ServiceManager {
     await this.#run(["bootout", `${this.#domain}/${LABEL}`]);
     // A user may have switched it off in the system's settings or with `launchctl disable`.
     await this.#run(["enable", `${this.#domain}/${LABEL}`]);
-    let last: RunResult | null = null;
-    for (let attempt = 0; attempt < BOOTSTRAP_ATTEMPTS; attempt++) {
+    const { clock } = this.deps;
+    const deadline = clock.monotonic() + BOOTSTRAP_PATIENCE_MS;
+    let last: RunResult;
+    do {
       last = await this.#run(["bootstrap", this.#domain, this.file]);
       if (last.kind === "exited" && last.code === 0) return;
-      await this.deps.clock.sleep(BOOTSTRAP_PAUSE_MS);
-    }
-    const why = last?.kind === "exited"
+      await clock.sleep(BOOTSTRAP_PAUSE_MS);
+    } while (clock.monotonic() < deadline);
+    const why = last.kind === "exited"
       ? last.stderr.trim() || `exit ${last.code}`
       : "launchctl does not answer";
     throw new AppError(
@@ -78,7 +79,7 @@ export class Launchd implements ServiceManager {
   }
 
   #run(args: readonly string[]): Promise<RunResult> {
-    return this.deps.run("launchctl", args, { env: this.deps.env, timeoutMs: TIMEOUT_MS });
+    return this.deps.run("launchctl", args, { env: this.deps.env, timeoutMs: CALL_TIMEOUT_MS });
   }
 }
 

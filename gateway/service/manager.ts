@@ -1,6 +1,9 @@
 /** What a service manager of the system offers for the gateway. */
 
-import type { ServiceSpec } from "./definition.ts";
+import { type ServiceSpec, STOP_SECONDS } from "./definition.ts";
+
+/** Of one call of its command, which may wait until a gateway has ended. */
+export const CALL_TIMEOUT_MS = (STOP_SECONDS + 15) * 1000;
 
 /** `starting` also between two attempts to start it. */
 export type RunState = "running" | "starting" | "stopped" | "failed" | "unknown";

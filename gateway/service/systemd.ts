@@ -3,12 +3,11 @@
 import type { Deps, RunResult } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { ServiceSpec } from "./definition.ts";
-import type { RunState, ServiceManager, ServiceState } from "./manager.ts";
+import { CALL_TIMEOUT_MS, type RunState, type ServiceManager, type ServiceState } from "./manager.ts";
 import { unitFile } from "./unit_file.ts";
 
 export const UNIT = "dev-sessions-gateway.service";
 
-const TIMEOUT_MS = 30_000;
 const PROPERTIES = [
   "LoadState",
   "ActiveState",
@@ -109,7 +108,7 @@ export class Systemd implements ServiceManager {
     const env: Record<string, string> = { ...this.deps.env, ...more, SYSTEMD_PAGER: "", SYSTEMD_COLORS: "0" };
     // What a login session sets; without it systemctl does not find the user's systemd.
     env["XDG_RUNTIME_DIR"] ||= `/run/user/${this.uid}`;
-    return this.deps.run(command, args, { env, timeoutMs: TIMEOUT_MS });
+    return this.deps.run(command, args, { env, timeoutMs: CALL_TIMEOUT_MS });
   }
 }
 

@@ -71,7 +71,7 @@ Deno.test("plist() gives back every value to a parser of property lists", async 
     KeepAlive: { SuccessfulExit: false },
     AbandonProcessGroup: true,
     ThrottleInterval: 1,
-    ExitTimeOut: 20,
+    ExitTimeOut: 30,
     ProcessType: "Interactive",
     StandardOutPath: spec.log,
     StandardErrorPath: spec.log,

@@ -1,14 +1,17 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import {
   capturedEnvironment,
   hasControlCharacter,
   portIn,
   type ServiceSpec,
 } from "../../../gateway/service/definition.ts";
-import { stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
+import { DRAIN_MS, ROLL_BACK_MS } from "../../../gateway/drain_times.ts";
+import { Launchd, stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
 import { plist } from "../../../gateway/service/plist.ts";
 import { stateFrom as systemdState } from "../../../gateway/service/systemd.ts";
 import { unitFile } from "../../../gateway/service/unit_file.ts";
+import type { Deps, RunResult } from "../../../lib/deps.ts";
+import { realDeps } from "../../../lib/real_deps.ts";
 
 const SPEC: ServiceSpec = {
   command: "/home/me/.local/bin/dev-sessions",
@@ -27,6 +30,7 @@ Deno.test("unitFile() spares the sessions, limits restarts and appends to the lo
       'ExecStart="/home/me/.local/bin/dev-sessions" "gateway" "--port" "6767"',
       'Environment="PATH=/usr/bin:/bin"',
       "KillMode=process",
+      "TimeoutStopSec=30",
       "Restart=on-failure",
       "StartLimitBurst=5",
       "StandardError=append:/home/me/.dev-sessions/gateway.log",
@@ -188,4 +192,40 @@ Deno.test("launchctl's words become a state", async (t) => {
   await t.step("between two starts", () => {
     strictEqual(print("state = spawn scheduled", "last exit code = 78: EX_CONFIG").state, "starting");
   });
+});
+
+const exited = (code: number, stdout = "", stderr = ""): RunResult => ({
+  kind: "exited",
+  code,
+  stdout,
+  stderr,
+});
+
+/** A world whose time passes by sleeping alone. */
+function worldOf(answer: (args: readonly string[], now: number) => RunResult): Deps {
+  let now = 0;
+  const clock = {
+    now: () => now,
+    monotonic: () => now,
+    sleep: (ms: number) => Promise.resolve(void (now += ms)),
+  };
+  return { ...realDeps(), clock, run: (_, args) => Promise.resolve(answer(args, now)) };
+}
+
+Deno.test("launchd's new agent waits until the one before has had its time to end", async () => {
+  const endsAfter = (ms: number) =>
+    new Launchd(
+      worldOf(([verb], now) =>
+        verb !== "bootstrap" || now >= ms
+          ? exited(0)
+          : exited(5, "", "Bootstrap failed: 5: Input/output error\n")
+      ),
+      "/home/me",
+      501,
+    );
+  await endsAfter(DRAIN_MS + ROLL_BACK_MS).start();
+  await rejects(
+    endsAfter(10 * (DRAIN_MS + ROLL_BACK_MS)).start(),
+    /^AppError: Cannot start the gateway's service: launchctl bootstrap gui\/501: Bootstrap failed: 5: Input/,
+  );
 });
