@@ -66,9 +66,9 @@ export class Launchd implements ServiceManager {
   async state(): Promise<ServiceState> {
     const result = await this.#run(["print", `${this.#domain}/${LABEL}`]);
     if (result.kind !== "exited") return { state: "unknown", pid: null, since: null, end: null };
-    return result.code === 0
-      ? stateFrom(result.stdout)
-      : { state: "stopped", pid: null, since: null, end: null };
+    if (result.code !== 0) return { state: "stopped", pid: null, since: null, end: null };
+    const state = stateFrom(result.stdout);
+    return state.pid === null ? state : { ...state, since: await this.#startOf(state.pid) };
   }
 
   notes(): Promise<readonly string[]> {
@@ -76,6 +76,15 @@ export class Launchd implements ServiceManager {
       "macOS asks once whether agents may read your Documents, Desktop and Downloads folders; for other volumes give " +
       "dev-sessions Full Disk Access in System Settings > Privacy & Security",
     ]);
+  }
+
+  /** launchd itself does not tell. */
+  async #startOf(pid: number): Promise<string | null> {
+    const result = await this.deps.run("ps", ["-o", "lstart=", "-p", String(pid)], {
+      env: { ...this.deps.env, LC_ALL: "C", TZ: "UTC0" },
+      timeoutMs: CALL_TIMEOUT_MS,
+    });
+    return result.kind === "exited" && result.code === 0 ? startFrom(result.stdout) : null;
   }
 
   #run(args: readonly string[]): Promise<RunResult> {
@@ -90,6 +99,15 @@ export function stateFrom(text: string): ServiceState {
   const code = found("last exit code");
   const end = code === null || !/^\d+/.test(code) ? null : `exit ${Number.parseInt(code)}`;
   return { state: runState(found("state"), end), pid: pid > 0 ? pid : null, since: null, end };
+}
+
+/** Reads `ps -o lstart=` in UTC: `Sun Nov 22 14:12:57 2026`. Pure. */
+export function startFrom(text: string): string | null {
+  const match = /^\w{3} (\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d) (\d{4})$/.exec(text.trim());
+  if (match === null) return null;
+  const [, month, day, time, year] = match;
+  const ms = Date.parse(`${day} ${month} ${year} ${time} UTC`);
+  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
 }
 
 function runState(state: string | null, end: string | null): RunState {

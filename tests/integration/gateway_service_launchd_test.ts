@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { gatewayArguments, type ServiceSpec } from "../../gateway/service/definition.ts";
 import { Launchd } from "../../gateway/service/launchd.ts";
@@ -82,12 +82,16 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const world = await worldOf(sandbox, "1.2.3");
+  const began = Date.now();
   const installed = await installService({ port, options: [], env: [] }, world);
   strictEqual(installed.replaced, false);
   strictEqual((await Deno.stat(installed.file)).mode! & 0o777, 0o600);
   strictEqual((await Deno.stat(world.paths.gatewayLog)).mode! & 0o777, 0o600);
   const status = await serviceStatus(world, 1);
   deepStrictEqual([status.state, status.port, status.health], ["running", port, { version: "1.2.3" }]);
+  // As ps tells it, in whole seconds.
+  const since = Date.parse(status.since ?? "");
+  ok(since >= began - 2_000 && since <= Date.now() + 1_000, `${status.since}`);
 
   strictEqual((await installService({ port, options: [], env: [] }, world)).replaced, true);
   const after = await serviceStatus(world, 1);

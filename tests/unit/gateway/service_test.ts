@@ -6,7 +6,7 @@ import {
   type ServiceSpec,
 } from "../../../gateway/service/definition.ts";
 import { DRAIN_MS, ROLL_BACK_MS } from "../../../gateway/drain_times.ts";
-import { Launchd, stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
+import { Launchd, startFrom, stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
 import { plist } from "../../../gateway/service/plist.ts";
 import { stateFrom as systemdState } from "../../../gateway/service/systemd.ts";
 import { unitFile } from "../../../gateway/service/unit_file.ts";
@@ -192,6 +192,13 @@ Deno.test("launchctl's words become a state", async (t) => {
   await t.step("between two starts", () => {
     strictEqual(print("state = spawn scheduled", "last exit code = 78: EX_CONFIG").state, "starting");
   });
+});
+
+Deno.test("startFrom() reads what ps says of a process's start, with one or two digits of the day", () => {
+  strictEqual(startFrom("Sun Nov 22 14:12:57 2026\n"), "2026-11-22T14:12:57.000Z");
+  strictEqual(startFrom("Tue Dec  1 04:05:06 2026    \n"), "2026-12-01T04:05:06.000Z");
+  strictEqual(startFrom("Tue Foo  1 04:05:06 2026\n"), null);
+  strictEqual(startFrom(""), null);
 });
 
 const exited = (code: number, stdout = "", stderr = ""): RunResult => ({
