@@ -3,60 +3,76 @@
 import type { Deps, RunResult } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import { type ServiceSpec, STOP_SECONDS } from "./definition.ts";
-import { CALL_TIMEOUT_MS, type RunState, type ServiceManager, type ServiceState } from "./manager.ts";
+import {
+  CALL_TIMEOUT_MS,
+  type Lack,
+  type RunState,
+  type ServiceManager,
+  type ServiceState,
+  type Standing,
+} from "./manager.ts";
 import { LABEL, plist } from "./plist.ts";
 
-/** `launchctl bootstrap` fails after a `bootout` for as long as the old one is still going. */
-const BOOTSTRAP_PATIENCE_MS = (STOP_SECONDS + 5) * 1000;
-const BOOTSTRAP_PAUSE_MS = 500;
+/** After a `bootout` the old one is still going for so long, and `launchctl bootstrap` fails. */
+const STOP_PATIENCE_MS = (STOP_SECONDS + 5) * 1000;
+const PAUSE_MS = 500;
 
 export class Launchd implements ServiceManager {
   readonly name = "launchd";
-  readonly file: string;
+  readonly #file: string;
   readonly #domain: string;
 
   constructor(private readonly deps: Deps, home: string, uid: number) {
-    this.file = `${home}/Library/LaunchAgents/${LABEL}.plist`;
+    this.#file = `${home}/Library/LaunchAgents/${LABEL}.plist`;
     this.#domain = `gui/${uid}`;
   }
 
-  async lack(): Promise<string | null> {
+  place(): Promise<string> {
+    return Promise.resolve(this.#file);
+  }
+
+  async lack(): Promise<Lack | null> {
     const result = await this.#run(["print", this.#domain]);
     if (result.kind === "exited" && result.code === 0) return null;
-    const why = result.kind === "exited"
-      ? result.stderr.trim() || `exit ${result.code}`
-      : "launchctl does not answer";
-    return `launchd has no login session of this user (${why}). Log in at the Mac's screen once, ` +
-      "or run the gateway under your own supervisor: dev-sessions gateway";
+    const why = result.kind === "exited" ? result.stderr.trim() || `exit ${result.code}` : unanswered(result);
+    return {
+      kind: "unreachable",
+      why: `launchd has no login session of this user (${why})`,
+      help: "Log in at the Mac's screen once",
+    };
   }
 
   define(spec: ServiceSpec): string {
     return plist(spec);
   }
 
-  async start(): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
     await this.#run(["bootout", `${this.#domain}/${LABEL}`]);
     // A user may have switched it off in the system's settings or with `launchctl disable`.
     await this.#run(["enable", `${this.#domain}/${LABEL}`]);
     const { clock } = this.deps;
-    const deadline = clock.monotonic() + BOOTSTRAP_PATIENCE_MS;
+    const deadline = clock.monotonic() + STOP_PATIENCE_MS;
     let last: RunResult;
     do {
-      last = await this.#run(["bootstrap", this.#domain, this.file]);
+      last = await this.#run(["bootstrap", this.#domain, this.#file]);
       if (last.kind === "exited" && last.code === 0) return;
-      await clock.sleep(BOOTSTRAP_PAUSE_MS);
-    } while (clock.monotonic() < deadline);
-    const why = last.kind === "exited"
-      ? last.stderr.trim() || `exit ${last.code}`
-      : "launchctl does not answer";
-    throw new AppError(
-      "failure",
-      `Cannot start the gateway's service: launchctl bootstrap ${this.#domain}: ${why}`,
-    );
+      await clock.sleep(PAUSE_MS, signal);
+    } while (!signal.aborted && clock.monotonic() < deadline);
+    const why = last.kind === "exited" ? last.stderr.trim() || `exit ${last.code}` : unanswered(last);
+    throw new AppError("failure", `launchctl bootstrap ${this.#domain}: ${why}`);
   }
 
   async stop(): Promise<void> {
-    await this.#run(["bootout", `${this.#domain}/${LABEL}`]);
+    const { clock } = this.deps;
+    const deadline = clock.monotonic() + STOP_PATIENCE_MS;
+    let last: RunResult;
+    do {
+      last = await this.#run(["bootout", `${this.#domain}/${LABEL}`]);
+      if (!await this.isLeft()) return;
+      await clock.sleep(PAUSE_MS);
+    } while (clock.monotonic() < deadline);
+    const why = last.kind === "exited" ? last.stderr.trim() || "it goes on" : unanswered(last);
+    throw new AppError("failure", `launchctl bootout ${this.#domain}/${LABEL}: ${why}`);
   }
 
   async forget(): Promise<void> {
@@ -69,6 +85,40 @@ export class Launchd implements ServiceManager {
     if (result.code !== 0) return { state: "stopped", pid: null, since: null, end: null };
     const state = stateFrom(result.stdout);
     return state.pid === null ? state : { ...state, since: await this.#startOf(state.pid) };
+  }
+
+  async standing(): Promise<Standing> {
+    const [{ state }, disabled] = await Promise.all([
+      this.state(),
+      this.#run(["print-disabled", this.#domain]),
+    ]);
+    if (state === "unknown" || disabled.kind !== "exited") {
+      throw new AppError(
+        "failure",
+        "Cannot tell how the gateway's service stands: launchctl does not say it",
+      );
+    }
+    return {
+      runs: state === "running" || state === "starting",
+      startsByItself: !isDisabled(disabled.stdout),
+    };
+  }
+
+  async restore({ runs, startsByItself }: Standing): Promise<void> {
+    if (runs) await this.start(new AbortController().signal);
+    else await this.stop();
+    // What runs goes on: it says only what happens at the next login.
+    await this.#run([startsByItself ? "enable" : "disable", `${this.#domain}/${LABEL}`]);
+  }
+
+  async isLeft(): Promise<boolean> {
+    const result = await this.#run(["print", `${this.#domain}/${LABEL}`]);
+    return result.kind === "exited" && result.code === 0;
+  }
+
+  unlink(): Promise<void> {
+    // Beside its definition there is nothing.
+    return Promise.resolve();
   }
 
   notes(): Promise<readonly string[]> {
@@ -90,6 +140,16 @@ export class Launchd implements ServiceManager {
   #run(args: readonly string[]): Promise<RunResult> {
     return this.deps.run("launchctl", args, { env: this.deps.env, timeoutMs: CALL_TIMEOUT_MS });
   }
+}
+
+/** Reads `launchctl print-disabled gui/<uid>`: `"label" => disabled`, before macOS 13 `=> true`. Pure. */
+export function isDisabled(text: string): boolean {
+  const word = new RegExp(`"${LABEL.replaceAll(".", "\\.")}" => (\\w+)`).exec(text)?.[1];
+  return word === "disabled" || word === "true";
+}
+
+function unanswered(result: RunResult): string {
+  return result.kind === "not_found" ? "launchctl is not on PATH" : "launchctl does not answer";
 }
 
 /** Reads `launchctl print gui/<uid>/<label>`. Pure. */

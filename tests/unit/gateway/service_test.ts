@@ -6,10 +6,15 @@ import {
   type ServiceSpec,
 } from "../../../gateway/service/definition.ts";
 import { DRAIN_MS, ROLL_BACK_MS } from "../../../gateway/drain_times.ts";
-import { Launchd, startFrom, stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
+import {
+  isDisabled,
+  Launchd,
+  startFrom,
+  stateFrom as launchdState,
+} from "../../../gateway/service/launchd.ts";
 import { plist } from "../../../gateway/service/plist.ts";
-import { stateFrom as systemdState } from "../../../gateway/service/systemd.ts";
-import { unitFile } from "../../../gateway/service/unit_file.ts";
+import { shownIn, stateFrom as stateShown, unitFolderIn } from "../../../gateway/service/systemd.ts";
+import { unitFile, wordsOf } from "../../../gateway/service/unit_file.ts";
 import type { Deps, RunResult } from "../../../lib/deps.ts";
 import { realDeps } from "../../../lib/real_deps.ts";
 
@@ -117,7 +122,7 @@ Deno.test("hasControlCharacter() finds what would end a line", () => {
 });
 
 Deno.test("systemctl's words become a state", async (t) => {
-  const shown = (...lines: string[]) => systemdState(lines.join("\n") + "\n");
+  const shown = (...lines: string[]) => stateShown(shownIn(lines.join("\n") + "\n"));
   await t.step("running, since when, with which process", () => {
     deepStrictEqual(
       shown(
@@ -194,6 +199,38 @@ Deno.test("launchctl's words become a state", async (t) => {
   });
 });
 
+Deno.test("wordsOf() splits as systemd does", () => {
+  deepStrictEqual(wordsOf(`a  "b c" 'd "e' "f\\"g\\\\" h"i j"k l\\ m`), [
+    "a",
+    "b c",
+    'd "e',
+    'f"g\\',
+    "hi jk",
+    "l m",
+  ]);
+  deepStrictEqual(wordsOf(" "), []);
+});
+
+Deno.test("unitFolderIn() finds the user's own folder among those that systemd looks into", () => {
+  const path = (own: string) =>
+    `/home/me/.config/systemd/user.control /run/user/1/systemd/transient ${own} /etc/systemd/user /run/user/1/systemd/user`;
+  strictEqual(unitFolderIn(path("/home/me/.config/systemd/user")), "/home/me/.config/systemd/user");
+  strictEqual(unitFolderIn(path('"/home/m e/.config/systemd/user"')), "/home/m e/.config/systemd/user");
+  strictEqual(unitFolderIn("\n"), null);
+});
+
+Deno.test("isDisabled() reads both forms of launchctl print-disabled", () => {
+  const print = (word: string) =>
+    `disabled services = {\n\t"com.apple.x" => enabled\n\t"com.dev-sessions.gateway" => ${word}\n}\n`;
+  deepStrictEqual(["disabled", "true", "enabled", "false"].map((word) => isDisabled(print(word))), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+  strictEqual(isDisabled("disabled services = {\n}\n"), false);
+});
+
 Deno.test("startFrom() reads what ps says of a process's start, with one or two digits of the day", () => {
   strictEqual(startFrom("Sun Nov 22 14:12:57 2026\n"), "2026-11-22T14:12:57.000Z");
   strictEqual(startFrom("Tue Dec  1 04:05:06 2026    \n"), "2026-12-01T04:05:06.000Z");
@@ -230,9 +267,9 @@ Deno.test("launchd's new agent waits until the one before has had its time to en
       "/home/me",
       501,
     );
-  await endsAfter(DRAIN_MS + ROLL_BACK_MS).start();
+  await endsAfter(DRAIN_MS + ROLL_BACK_MS).start(new AbortController().signal);
   await rejects(
-    endsAfter(10 * (DRAIN_MS + ROLL_BACK_MS)).start(),
-    /^AppError: Cannot start the gateway's service: launchctl bootstrap gui\/501: Bootstrap failed: 5: Input/,
+    endsAfter(10 * (DRAIN_MS + ROLL_BACK_MS)).start(new AbortController().signal),
+    /^AppError: launchctl bootstrap gui\/501: Bootstrap failed: 5: Input/,
   );
 });
