@@ -14,6 +14,7 @@ import { HEADER, MAX_KEY_LENGTH } from "../lib/wire/http.ts";
 import type { Authenticator, Caller } from "./authenticate.ts";
 import type { Calls } from "./calls.ts";
 import { type CheckedRequest, checkRequest } from "./dispatch.ts";
+import { DRAIN_MS, ROLL_BACK_MS } from "./drain_times.ts";
 import { rejectionOf } from "./hosts.ts";
 import { answerError, answerJson, httpError, readJson, setUsualHeaders } from "./http_answers.ts";
 import { legacyAnswer, type Route, routeOf, targetOf } from "./http_routes.ts";
@@ -27,10 +28,6 @@ const MAX_BODIES_OF_TOKEN_BYTES = 64 * 1024 * 1024;
 const STREAMS: ReadonlySet<string> = new Set<Operation>(["wait", "logs", "events"]);
 /** How soon a token that is revoked or has expired ends its streams. */
 const GUARD_MS = 1_000;
-/** For what is under way when the gateway ends. */
-const DRAIN_MS = 15_000;
-/** For that to be rolled back, then. */
-const ROLL_BACK_MS = 10_000;
 const DRAIN_POLL_MS = 20;
 const SESSIONS_LOGGED = 10;
 
