@@ -80,7 +80,7 @@ export class Elsewhere {
     const service = this.service(row);
     let session: Session;
     try {
-      session = await service.inspect(row.id);
+      session = await service.inspect(row.id, signal);
     } catch (error) {
       if (error instanceof RemoteError && error.code === "not_found") throw unknownThere(row, verb);
       throw error;
@@ -146,22 +146,30 @@ export class Elsewhere {
     signal: AbortSignal,
   ): AsyncGenerator<WaitResult> {
     const { clock } = this.world.deps;
-    const begun = clock.monotonic();
-    const reached = await Promise.all(rows.map((row) => this.reach(row, "wait", signal)));
-    const [first] = reached;
+    const [first] = rows;
     if (first === undefined) return;
-    const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
+    const begun = clock.monotonic();
+    const longestMs = request.timeoutMs + WAIT_GRACE_MS;
     const over = new AbortController();
     const stop = AbortSignal.any([signal, over.signal]);
-    const ids = rows.map(({ id }) => id);
-    const items = first.service.wait({ ...request, ids, timeoutMs }, stop)[Symbol.asyncIterator]();
-    const late = clock.sleep(timeoutMs + WAIT_GRACE_MS, stop).then(() => "late" as const);
+    const late = clock.sleep(longestMs, stop).then(() => "late" as const);
+    const tooLate = () => noAnswer(first.host, Math.round(longestMs / 1000));
+    let items: AsyncIterator<WaitResult> | null = null;
     try {
+      const reached = await Promise.race([
+        Promise.all(rows.map((row) => this.reach(row, "wait", stop))),
+        late,
+      ]);
+      if (signal.aborted) return;
+      if (reached === "late") throw tooLate();
+      const ids = rows.map(({ id }) => id);
+      const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
+      items = reached[0]!.service.wait({ ...request, ids, timeoutMs }, stop)[Symbol.asyncIterator]();
       for (;;) {
         const next = await Promise.race([items.next(), late]);
         if (next === "late") {
           if (signal.aborted) return;
-          throw noAnswer(first.row.host, Math.round((request.timeoutMs + WAIT_GRACE_MS) / 1000));
+          throw tooLate();
         }
         if (next.done) return;
         yield next.value;
@@ -169,7 +177,7 @@ export class Elsewhere {
     } finally {
       over.abort();
       // One that can't be told any more is not waited for.
-      void Promise.resolve(items.return?.()).catch(() => {});
+      void Promise.resolve(items?.return?.()).catch(() => {});
     }
   }
 

@@ -50,6 +50,14 @@ Deno.test("a session's whole life over tcp and over the unix socket", async (t) 
   }
 });
 
+Deno.test("a gateway that listens on an IPv6 address is reached by it", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using gateway = await startGateway(sandbox, ["--bind", "::1"]);
+  const settings = inContainer(sandbox, `http://[::1]:${gateway.port}`, gateway.master);
+  const { code, stdout, stderr } = await sandbox.run(["list"], settings);
+  deepStrictEqual([code, stdout, stderr], [0, "No active sessions\n", ""]);
+});
+
 Deno.test("a scoped token: what is out of scope is refused with its reason, and others' sessions are not there", () =>
   withSession({}, async (session, sandbox) => {
     await using gateway = await startGateway(sandbox);
