@@ -1,10 +1,15 @@
-/** `upgrade`: a newer release in place of the executable that runs, by the installer that put it there. */
+/**
+ * `upgrade`: a newer release in place of the executable that runs, by the installer that put it there. An older one
+ * only where its version is named.
+ */
 
 import { buildCommand } from "@stricli/core";
 import installer from "../../install.sh" with { type: "text" };
 import type { Deps } from "../deps.ts";
 import { AppError } from "../errors.ts";
+import { isVersion, latestVersion, releasesAt } from "../releases.ts";
 import type { Program } from "../self_command.ts";
+import { compareVersions } from "../semver.ts";
 import { VERSION } from "../version.ts";
 import type { Result } from "./output.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
@@ -21,8 +26,31 @@ const INSTALLED_AS = /^(\/.*)\/bin\/dev-sessions$/s;
 const FROM_SOURCE = "In its checkout run: git pull && sh install.sh --from-source";
 
 export async function run({ to }: { readonly to: string | null }, { deps }: CliContext): Promise<Result> {
-  const { prefix, executable } = placeOf(deps.program(), deps.env);
-  const args = ["--prefix", prefix, "--no-skills", "--no-service", ...(to === null ? [] : ["--version", to])];
+  const { prefix, executable } = placeOf(deps.program());
+  const releases = releasesAt(deps.env, installer);
+  if (releases === null) throw cannot("it was built from a checkout", FROM_SOURCE);
+  if (to === null) {
+    const latest = await latestVersion(releases, deps);
+    if (!isNewer(latest, VERSION)) {
+      return { text: `dev-sessions ${VERSION} is current`, json: { from: VERSION, to: VERSION, executable } };
+    }
+    // By its number: what is the latest release may change before it is downloaded.
+    return await install(latest, { prefix, executable }, deps);
+  }
+  return await install(to, { prefix, executable }, deps);
+}
+
+interface Place {
+  readonly prefix: string;
+  readonly executable: string;
+}
+
+async function install(
+  version: string,
+  { prefix, executable }: Place,
+  deps: Deps,
+): Promise<Result> {
+  const args = ["--prefix", prefix, "--no-skills", "--no-service", "--version", version];
   const ended = await deps.run("/bin/sh", ["-s", "--", ...args], {
     env: deps.env,
     stdin: installer,
@@ -31,28 +59,44 @@ export async function run({ to }: { readonly to: string | null }, { deps }: CliC
   if (ended.kind !== "exited" || ended.code !== 0) {
     throw failed(ended.kind === "exited" ? ended.stderr : null);
   }
-  const version = await versionOf(executable, deps);
+  const installed = await versionOf(executable, deps);
   return {
     notes: [...lines(ended.stdout), ...lines(ended.stderr)],
-    text: version === VERSION
-      ? `dev-sessions ${version} is current`
-      : `Upgraded dev-sessions ${VERSION} to ${version}`,
-    json: { from: VERSION, to: version, executable },
+    text: sentence(VERSION, installed),
+    json: { from: VERSION, to: installed, executable },
   };
 }
 
+/** @throws AppError for a latest release that is older, or whose version can't be compared. Pure. */
+export function isNewer(latest: string, own: string): boolean {
+  const order = compareVersions(latest, own);
+  if (order !== null && order >= 0) return order > 0;
+  throw cannot(
+    `the latest release is ${latest}, ${
+      order === null ? `which can't be compared with this one, ${own}` : `older than this one, ${own}`
+    }`,
+    `Nothing was changed; to install it nevertheless: dev-sessions upgrade --to ${latest}`,
+  );
+}
+
+/** What was done, for people. Pure. */
+export function sentence(from: string, to: string): string {
+  if (from === to) return `Installed dev-sessions ${to} again`;
+  const order = compareVersions(to, from);
+  return order !== null && order > 0
+    ? `Upgraded dev-sessions ${from} to ${to}`
+    : `Installed dev-sessions ${to} in the place of ${from}${
+      order !== null && order < 0 ? ", which is newer" : ""
+    }`;
+}
+
 /** @throws AppError for what the installer has not put there, or can't replace. */
-export function placeOf(
-  program: Program,
-  env: Deps["env"],
-): { readonly prefix: string; readonly executable: string } {
+export function placeOf(program: Program): Place {
   switch (program.kind) {
     case "source":
     case "bundle":
       throw cannot("it runs from a checkout or a bundle", FROM_SOURCE);
     case "launcher":
-      if (!env["DEV_SESSIONS_BASE_URL"]) throw cannot("it was built from a checkout", FROM_SOURCE);
-      break;
     case "compiled":
       break;
   }
@@ -83,13 +127,14 @@ function lines(text: string): string[] {
 
 function failed(stderr: string | null): AppError {
   const said = stderr === null ? [] : lines(stderr);
-  const [why = "the installer did not end in time", ...rest] = said.map((line) =>
-    line.replace(/^install\.sh: /, "")
-  );
-  const reason = why.replace(/^Cannot [^:]+: /, "");
+  // Notes may stand before the reason.
+  const at = said.findIndex((line) => line.startsWith("install.sh: "));
+  const why = said[at]?.replace(/^install\.sh: (?:Cannot [^:]+: )?/, "") ??
+    "the installer did not come to its end";
+  const rest = said.filter((_, index) => index !== at);
   return new AppError(
     "failure",
-    `Cannot upgrade dev-sessions: ${reason}`,
+    `Cannot upgrade dev-sessions: ${why}`,
     rest.length === 0 ? null : rest.join("\n"),
   );
 }
@@ -99,7 +144,8 @@ function cannot(why: string, help: string): AppError {
 }
 
 function release(input: string): string {
-  if (/^v?\d[0-9A-Za-z.+-]*$/.test(input)) return input;
+  const version = input.replace(/^v/, "");
+  if (isVersion(version)) return version;
   throw usageError(`--to must be a version such as ${VERSION}: ${JSON.stringify(input)}`);
 }
 
@@ -107,9 +153,10 @@ export const command = buildCommand<Flags, [], ParseContext>({
   docs: {
     brief: "Install a newer release",
     fullDescription:
-      `Install the latest release in place of this executable. What is downloaded is checked before it replaces
-anything; if anything fails, what was there stays. Sessions and running commands go on. The gateway's service runs
-the version before until it is installed again: dev-sessions gateway install
+      `Install the latest release in place of this executable, unless that is older; --to installs any release, also an
+older one. What is downloaded is checked before it replaces anything; if anything fails, what was there stays.
+Sessions and running commands go on. The gateway's service runs the version before until it is installed again:
+dev-sessions gateway install
 
 Examples:
   dev-sessions upgrade
