@@ -35,9 +35,9 @@ export async function run({ to }: { readonly to: string | null }, { deps }: CliC
       return { text: `dev-sessions ${VERSION} is current`, json: { from: VERSION, to: VERSION, executable } };
     }
     // By its number: what is the latest release may change before it is downloaded.
-    return await install(latest, { prefix, executable }, deps);
+    return await install(latest, { prefix, executable, isNamed: false }, deps);
   }
-  return await install(to, { prefix, executable }, deps);
+  return await install(to, { prefix, executable, isNamed: true }, deps);
 }
 
 interface Place {
@@ -47,7 +47,7 @@ interface Place {
 
 async function install(
   version: string,
-  { prefix, executable }: Place,
+  { prefix, executable, isNamed }: Place & { readonly isNamed: boolean },
   deps: Deps,
 ): Promise<Result> {
   const args = ["--prefix", prefix, "--no-skills", "--no-service", "--version", version];
@@ -57,7 +57,7 @@ async function install(
     timeoutMs: LIMIT_MS,
   });
   if (ended.kind !== "exited" || ended.code !== 0) {
-    throw failed(ended.kind === "exited" ? ended.stderr : null);
+    throw failed(ended.kind === "exited" ? ended.stderr : null, isNamed);
   }
   const installed = await versionOf(executable, deps);
   return {
@@ -125,7 +125,7 @@ function lines(text: string): string[] {
   return text.split("\n").map((line) => line.trimEnd()).filter((line) => line !== "");
 }
 
-function failed(stderr: string | null): AppError {
+function failed(stderr: string | null, isNamed: boolean): AppError {
   const said = stderr === null ? [] : lines(stderr);
   // Notes may stand before the reason.
   const at = said.findIndex((line) => line.startsWith("install.sh: "));
@@ -134,9 +134,23 @@ function failed(stderr: string | null): AppError {
   const rest = said.filter((_, index) => index !== at);
   return new AppError(
     "failure",
-    `Cannot upgrade dev-sessions: ${why}`,
+    `Cannot upgrade dev-sessions: ${inOurWords(why, isNamed)}`,
     rest.length === 0 ? null : rest.join("\n"),
   );
+}
+
+/** What the installer says of options that `upgrade` has not, or has by another name. */
+export const OF_INSTALLER = {
+  version: "Without --version you get the latest",
+  prefix: "Choose another one with --prefix <folder>",
+} as const;
+
+/** Pure. */
+export function inOurWords(reason: string, isNamed: boolean): string {
+  return reason
+    .replace(OF_INSTALLER.version, isNamed ? "Without --to you get the latest" : "")
+    .replace(OF_INSTALLER.prefix, "Upgrade it as a user who may write there")
+    .trimEnd();
 }
 
 function cannot(why: string, help: string): AppError {

@@ -158,6 +158,12 @@ Deno.test("an upgrade that fails says why, and leaves what was there", async () 
   strictEqual(missing.code, 1);
   strictEqual(missing.stdout, "");
   match(missing.stderr, /^Cannot tell which release is the latest: /);
+  const named = await upgrade(installer, ["--to", NEXT]);
+  strictEqual(named.code, 1);
+  match(
+    named.stderr,
+    /^Cannot upgrade dev-sessions: there is no .* \(404\)\. Is there a version 99\.1\.0\? Without --to you get the latest\n/,
+  );
   await installer.server.publish(NEXT, standIn({ version: NEXT }));
   installer.server.fault = "short";
   match((await upgrade(installer)).stderr, /^Cannot upgrade dev-sessions: .*(checksum|SHA-?256)/im);

@@ -1,7 +1,7 @@
-/** What `upgrade` says and decides from versions and from where releases are. */
+/** What `upgrade` says and decides from versions, from where releases are, and from what the installer says. */
 
 import { strictEqual, throws } from "node:assert/strict";
-import { isNewer, sentence } from "../../../lib/cli/upgrade.ts";
+import { inOurWords, isNewer, OF_INSTALLER, sentence } from "../../../lib/cli/upgrade.ts";
 import { releasesAt } from "../../../lib/releases.ts";
 import installer from "../../../install.sh" with { type: "text" };
 
@@ -31,6 +31,21 @@ Deno.test("sentence() calls only a newer version an upgrade", () => {
   );
   strictEqual(sentence("0.5.0", "2027.1"), "Installed dev-sessions 2027.1 in the place of 0.5.0");
   strictEqual(sentence("0.5.0", "0.5.0"), "Installed dev-sessions 0.5.0 again");
+});
+
+Deno.test("inOurWords() names the options of upgrade, not the installer's", () => {
+  for (const words of Object.values(OF_INSTALLER)) strictEqual(installer.includes(words), true, words);
+  const missing =
+    "there is no http://x (404). Is there a version 9.9.9? Without --version you get the latest";
+  strictEqual(
+    inOurWords(missing, true),
+    "there is no http://x (404). Is there a version 9.9.9? Without --to you get the latest",
+  );
+  strictEqual(inOurWords(missing, false), "there is no http://x (404). Is there a version 9.9.9?");
+  strictEqual(
+    inOurWords("the folder cannot be written. Choose another one with --prefix <folder>", true),
+    "the folder cannot be written. Upgrade it as a user who may write there",
+  );
 });
 
 Deno.test("releasesAt() takes what the user has set, else what is stamped into the installer", () => {
