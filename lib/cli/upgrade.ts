@@ -21,7 +21,8 @@ interface Flags {
 
 /** A download of 100 MB over a slow line. */
 const LIMIT_MS = 30 * 60_000;
-const VERSION_LIMIT_MS = 10_000;
+/** For what the installed executable is asked. */
+const ANSWER_LIMIT_MS = 10_000;
 const INSTALLED_AS = /^(\/.*)\/bin\/dev-sessions$/s;
 const FROM_SOURCE = "In its checkout run: git pull && sh install.sh --from-source";
 
@@ -32,7 +33,11 @@ export async function run({ to }: { readonly to: string | null }, { deps }: CliC
   if (to === null) {
     const latest = await latestVersion(releases, deps);
     if (!isNewer(latest, VERSION)) {
-      return { text: `dev-sessions ${VERSION} is current`, json: { from: VERSION, to: VERSION, executable } };
+      return {
+        notes: await skillsNote(executable, deps),
+        text: `dev-sessions ${VERSION} is current`,
+        json: { from: VERSION, to: VERSION, executable },
+      };
     }
     // By its number: what is the latest release may change before it is downloaded.
     return await install(latest, { prefix, executable, isNamed: false }, deps);
@@ -61,7 +66,7 @@ async function install(
   }
   const installed = await versionOf(executable, deps);
   return {
-    notes: [...lines(ended.stdout), ...lines(ended.stderr)],
+    notes: [...lines(ended.stdout), ...lines(ended.stderr), ...await skillsNote(executable, deps)],
     text: sentence(VERSION, installed),
     json: { from: VERSION, to: installed, executable },
   };
@@ -112,13 +117,35 @@ export function placeOf(program: Program): Place {
 }
 
 async function versionOf(executable: string, { run, env }: Deps): Promise<string> {
-  const said = await run(executable, ["--version"], { env, timeoutMs: VERSION_LIMIT_MS });
+  const said = await run(executable, ["--version"], { env, timeoutMs: ANSWER_LIMIT_MS });
   const version = said.kind === "exited" && said.code === 0 ? said.stdout.trim() : "";
   if (version !== "") return version;
   throw new AppError(
     "failure",
     `The new version is installed, but "${executable}" does not tell its version`,
   );
+}
+
+/** What is to be done about installed skills of another version than the executable's, which knows them best. */
+async function skillsNote(executable: string, { run, env }: Deps): Promise<string[]> {
+  const asked = ["install-skill", "--dry-run", "--json"];
+  const said = await run(executable, asked, { env, timeoutMs: ANSWER_LIMIT_MS });
+  const outdated = said.kind === "exited" ? outdatedIn(said.stdout) : 0;
+  if (outdated === 0) return [];
+  const skills = outdated === 1 ? "1 installed skill is" : `${outdated} installed skills are`;
+  return [
+    `${skills} of another version; to replace ${outdated === 1 ? "it" : "them"}: dev-sessions install-skill`,
+  ];
+}
+
+/** How many skills are outdated by what `install-skill --json` printed; 0 where another version says it otherwise. */
+function outdatedIn(printed: string): number {
+  try {
+    const { skills } = JSON.parse(printed);
+    return skills.filter(({ state }: { readonly state: unknown }) => state === "outdated").length;
+  } catch {
+    return 0;
+  }
 }
 
 function lines(text: string): string[] {
@@ -169,8 +196,8 @@ export const command = buildCommand<Flags, [], ParseContext>({
     fullDescription:
       `Install the latest release in place of this executable, unless that is older; --to installs any release, also an
 older one. What is downloaded is checked before it replaces anything; if anything fails, what was there stays.
-Sessions and running commands go on. The gateway's service runs the version before until it is installed again:
-dev-sessions gateway install
+Sessions and running commands go on. The gateway's service and the installed skills stay those of the version before
+until they are installed again: dev-sessions gateway install, dev-sessions install-skill
 
 Examples:
   dev-sessions upgrade

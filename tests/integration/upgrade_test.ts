@@ -3,6 +3,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { placeOf } from "../../lib/cli/upgrade.ts";
+import { SKILLS, stamped } from "../../lib/skills.ts";
 import { VERSION } from "../../lib/version.ts";
 import { Installer, SHELLS, standIn } from "../support/installer.ts";
 import type { RunOutput } from "../support/harness.ts";
@@ -149,6 +150,41 @@ Deno.test("upgrade without curl asks with wget, and says where the version of th
     );
   });
   strictEqual(await Deno.readTextFile(installer.executable), before);
+});
+
+Deno.test("upgrade says which installed skills the version in place would replace", async (t) => {
+  await using installer = await Installer.create(SHELLS.dash);
+  const { server, home } = installer;
+  // Another version, with the skills of this one.
+  const script = await launched(installer);
+  const next = script.replace("exec ", `[ "$*" = --version ] && { echo ${NEXT}; exit; }\nexec `);
+  await server.publish(NEXT, next);
+  const file = join(home, ".claude", "skills", "handoff", "SKILL.md");
+  await Deno.mkdir(join(file, ".."), { recursive: true });
+  const said = "1 installed skill is of another version; to replace it: dev-sessions install-skill\n";
+  for (
+    const [name, text, expected] of [
+      ["its own", SKILLS.find(({ name }) => name === "handoff")!.text, ""],
+      ["changed by somebody", "my own words\n", ""],
+      ["another version's", await stamped("---\nname: handoff\n---\nearlier\n"), said],
+    ] as const
+  ) {
+    await t.step(name, async () => {
+      await Deno.writeTextFile(file, text);
+      await launched(installer);
+      const upgraded = await upgrade(installer);
+      strictEqual(upgraded.stdout, `Upgraded dev-sessions ${VERSION} to ${NEXT}\n`);
+      ok(
+        upgraded.stderr.endsWith(expected) && upgraded.stderr.includes("install-skill") === (expected !== ""),
+      );
+      await launched(installer);
+      server.put("latest/download/VERSION", `${VERSION}\n`);
+      const current = await upgrade(installer);
+      deepStrictEqual([current.stdout, current.stderr], [`dev-sessions ${VERSION} is current\n`, expected]);
+      server.put("latest/download/VERSION", `${NEXT}\n`);
+      strictEqual(await Deno.readTextFile(file), text);
+    });
+  }
 });
 
 Deno.test("an upgrade that fails says why, and leaves what was there", async () => {
