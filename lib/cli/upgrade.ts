@@ -197,7 +197,8 @@ export const command = buildCommand<Flags, [], ParseContext>({
       `Install the latest release in place of this executable, unless that is older; --to installs any release, also an
 older one. What is downloaded is checked before it replaces anything; if anything fails, what was there stays.
 Sessions and running commands go on. The gateway's service and the installed skills stay those of the version before
-until they are installed again: dev-sessions gateway install, dev-sessions install-skill
+until they are installed again, with: dev-sessions gateway install
+and: dev-sessions install-skill
 
 Examples:
   dev-sessions upgrade
