@@ -10,16 +10,15 @@ import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_sessi
 import type { SessionUsage, WaitRequest, WaitResult } from "../lib/service.ts";
 import type { Session, SessionId } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
-import { CarrierError } from "./carrier.ts";
+import { CarrierError, WAIT_GRACE_MS } from "./carrier.ts";
 import { RemoteError } from "./ssh/carrier.ts";
 import { type Destination, usualRemoteBin } from "./ssh/command.ts";
 import { inFewWords, noAnswer } from "./ssh/failures.ts";
+import { withinTime } from "./within_time.ts";
 import type { Hosts, HostService } from "./ssh/hosts.ts";
 
 /** For the answer of a host that is only one of several. */
 export const BOUND_MS = 5_000;
-/** Beyond a wait's own time, for the word that it is over. */
-const WAIT_GRACE_MS = 5_000;
 /** For what became of a create whose process is gone. */
 const SETTLE_TIMEOUT_MS = 10_000;
 
@@ -148,37 +147,26 @@ export class Elsewhere {
     const { clock } = this.world.deps;
     const [first] = rows;
     if (first === undefined) return;
+    const ms = request.timeoutMs + WAIT_GRACE_MS;
+    yield* withinTime((stop) => this.#waitAt(rows, request, stop), {
+      ms,
+      clock,
+      signal,
+      tooLate: () => noAnswer(first.host, Math.round(ms / 1000)),
+    });
+  }
+
+  async *#waitAt(
+    rows: readonly RemoteSession[],
+    request: WaitRequest,
+    stop: AbortSignal,
+  ): AsyncGenerator<WaitResult> {
+    const { clock } = this.world.deps;
     const begun = clock.monotonic();
-    const longestMs = request.timeoutMs + WAIT_GRACE_MS;
-    const over = new AbortController();
-    const stop = AbortSignal.any([signal, over.signal]);
-    const late = clock.sleep(longestMs, stop).then(() => "late" as const);
-    const tooLate = () => noAnswer(first.host, Math.round(longestMs / 1000));
-    let items: AsyncIterator<WaitResult> | null = null;
-    try {
-      const reached = await Promise.race([
-        Promise.all(rows.map((row) => this.reach(row, "wait", stop))),
-        late,
-      ]);
-      if (signal.aborted) return;
-      if (reached === "late") throw tooLate();
-      const ids = rows.map(({ id }) => id);
-      const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
-      items = reached[0]!.service.wait({ ...request, ids, timeoutMs }, stop)[Symbol.asyncIterator]();
-      for (;;) {
-        const next = await Promise.race([items.next(), late]);
-        if (next === "late") {
-          if (signal.aborted) return;
-          throw tooLate();
-        }
-        if (next.done) return;
-        yield next.value;
-      }
-    } finally {
-      over.abort();
-      // One that can't be told any more is not waited for.
-      void Promise.resolve(items?.return?.()).catch(() => {});
-    }
+    const [reached] = await Promise.all(rows.map((row) => this.reach(row, "wait", stop)));
+    const ids = rows.map(({ id }) => id);
+    const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
+    yield* reached!.service.wait({ ...request, ids, timeoutMs }, stop);
   }
 
   async usage(rows: readonly RemoteSession[]): Promise<SessionUsage[]> {

@@ -132,3 +132,21 @@ Deno.test("Ctrl-C on a send that waits for its receipt: the answer still tells w
     deepStrictEqual([code, stdout], [9, ""], stderr);
     match(stderr, /Look before you send again/);
   }));
+
+Deno.test("a wait ends in time with a gateway that does not answer any more", () =>
+  withSessions(2, async ([session, other], sandbox) => {
+    if (session === undefined || other === undefined) throw new Error("two sessions");
+    const gate = session.gate();
+    await session.sent(`SCRIPT:gate ${gate.path}`);
+    await using gateway = await startGateway(sandbox);
+    const waiting = follow(sandbox, gateway)("wait", session.id, other.id, "--timeout", "5");
+    await sandbox.eventually(() => waiting.stdout === `${other.id}\tidle\n`, { what: "it has begun" });
+    signal(gateway.process.pid, "SIGSTOP");
+    try {
+      const { code, stderr } = await waiting.doneWithin(SOON_MS, "wait");
+      strictEqual(code, 255, stderr);
+      match(stderr, /^Cannot go on waiting: .* does not answer\. Wait again\n$/);
+    } finally {
+      signal(gateway.process.pid, "SIGCONT");
+    }
+  }));
