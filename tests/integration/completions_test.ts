@@ -45,14 +45,19 @@ const UNCHANGED = [
   "dev-sessions create --model some",
 ];
 
-/** Three sessions, two of which live, and files beside them. */
+/** What sessions are for, in signs that mean something to shells. */
+const DESCRIPTIONS = ["the form: `touch x`", "C:\\new\\d+\\\\ 5% of $x"] as const;
+
+/** Four sessions, three of which live, and files beside them. */
 async function world(): Promise<Sandbox> {
   const sandbox = await createSandbox({ agent: "stub" });
   await writeCommand(sandbox);
   await created(sandbox, ["--id", "garen-top"]);
   strictEqual((await sandbox.run(["kill", "garen-top"])).code, 0);
-  await created(sandbox, ["--id", "fizz-top", "--group", "api", "-d", "the login form: `touch x`"]);
-  await created(sandbox, ["--id", "riven-jg"]);
+  const [login, paths] = DESCRIPTIONS;
+  await created(sandbox, ["--id", "ekko-jg", "-d", paths]);
+  await created(sandbox, ["--id", "fizz-top", "--group", "api", "-d", login]);
+  await created(sandbox, ["--id", "riven-jg", "-d", paths]);
   await sandbox.folder("ws/some dir");
   for (const name of ["some file.md", "brief.md"]) {
     await Deno.writeTextFile(`${sandbox.workspace}/${name}`, "");
@@ -75,8 +80,14 @@ for (const shell of SHELLS) {
       await pane.type("dev-sessions send ", "Tab", "Tab");
       await pane.shows((screen) => ["fizz-top", "riven-jg", "@api"].every((one) => screen.includes(one)));
       // bash has nowhere to show what a session is for.
-      if (shell !== "bash") await pane.shows("the login form: `touch x`");
-      ok(!(await pane.screen()).includes("garen-top"));
+      if (shell !== "bash") await pane.shows((screen) => DESCRIPTIONS.every((one) => screen.includes(one)));
+      const screen = await pane.screen();
+      ok(!screen.includes("garen-top"));
+      // The last used comes first; bash has an order of its own, and fish shows several columns.
+      if (shell === "zsh") {
+        const shown = screen.split("\n").slice(1).map((line) => line.split(" ")[0]);
+        deepStrictEqual(shown, ["riven-jg", "fizz-top", "ekko-jg", "@api"]);
+      }
       await pane.clear();
     });
     for (const line of UNCHANGED) {
@@ -87,7 +98,12 @@ for (const shell of SHELLS) {
         await pane.clear();
       });
     }
-    deepStrictEqual(rows(sandbox), ["garen-top ended", "fizz-top active", "riven-jg active"]);
+    deepStrictEqual(rows(sandbox), [
+      "garen-top ended",
+      "ekko-jg active",
+      "fizz-top active",
+      "riven-jg active",
+    ]);
   });
 }
 

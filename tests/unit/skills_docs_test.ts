@@ -5,9 +5,12 @@
 
 import { deepStrictEqual, fail, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { fitAnswer } from "../../lib/answers.ts";
 import { exitCodesHelp } from "../../lib/cli/help.ts";
+import type { PendingInput } from "../../lib/session.ts";
 import { SKILLS } from "../../lib/skills.ts";
 import { commands } from "../support/command_tree.ts";
+import { PERMISSION } from "./cli/harness.ts";
 
 /** Claude Code's and Codex's own limits. */
 const MAX_NAME_CHARS = 64;
@@ -92,4 +95,24 @@ Deno.test("each skill begins with a head that agents can read, and with a look a
     match(body, /`dev-sessions help`/);
     ok(text.split("\n").length <= MAX_LINES, `${name} is too long`);
   }
+});
+
+Deno.test("what the skill dev-sessions says of several questions fits them", () => {
+  const { text } = SKILLS.find(({ name }) => name === "dev-sessions")!;
+  const [, command = ""] = /^Several questions[\s\S]*?`(dev-sessions respond [^`]*)`/m.exec(text) ?? [];
+  const options = [...command.matchAll(/--option (?:"([^"]*)"|(\S+))/g)].map(([, quoted, plain]) =>
+    quoted ?? plain ?? ""
+  );
+  const question = (multiSelect: boolean) => ({
+    question: "Which?",
+    header: "",
+    multiSelect,
+    options: ["Ham", "Egg", "Corn"].map((label) => ({ label, description: "" })),
+  });
+  const questions = [question(false), question(true), question(false)];
+  const pending: PendingInput = { ...PERMISSION, kind: "question", questions };
+  deepStrictEqual(fitAnswer("fizz-top", pending, { kind: "options", options }), {
+    kind: "answers",
+    answers: [["Egg"], ["Ham", "Corn"], ["keep both"]],
+  });
 });

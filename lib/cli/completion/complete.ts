@@ -4,9 +4,10 @@ import type { Deps } from "../../deps.ts";
 import { pathsFrom } from "../../paths.ts";
 import { peekSessions, type SeenSession } from "../../store/peek.ts";
 import { oneLine } from "../output.ts";
-import { type Fit, type Fitting, fittingOf, type Word } from "./fitting.ts";
+import { type Fit, type Fitting, fittingOf } from "./fitting.ts";
 import { splitLine } from "./shell_line.ts";
 import { placeOf, type VerbTable } from "./tree.ts";
+import type { Word } from "./types.ts";
 
 /** Of a description, shown beside an id. */
 const MAX_BRIEF_LENGTH = 60;

@@ -2,13 +2,7 @@
 
 import { kebabCase } from "../arguments.ts";
 import { groupName, offeredBy, sessionId, target } from "../parsers.ts";
-import type { Parameters } from "./tree.ts";
-
-export interface Word {
-  readonly value: string;
-  /** Shown beside it where the shell can; may be empty. */
-  readonly brief: string;
-}
+import type { Parameters, Word } from "./types.ts";
 
 export type Fitting =
   | { readonly kind: "words"; readonly words: readonly Word[] }

@@ -1,10 +1,8 @@
 /** The command tree as completions see it: where the words of a command line lead. Loads only the verb it finds. */
 
-import type { Command, CommandContext } from "@stricli/core";
+import type { Command } from "@stricli/core";
 import type { ParseContext } from "../verb.ts";
-import type { Word } from "./fitting.ts";
-
-export type Parameters = Command<CommandContext>["parameters"];
+import type { Parameters, Word } from "./types.ts";
 
 /** Verbs by their names; a name of several words stands below its first ones: `gateway token create`. */
 export type VerbTable = Readonly<
