@@ -4,7 +4,8 @@ import * as v from "valibot";
 import { AppError } from "../lib/errors.ts";
 import type { Session } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
-import { isNamedBelow, isReallyBelow, isWithin, type Scope, scopeSchema } from "./scope.ts";
+import { isWithin } from "../lib/posix_path.ts";
+import { isNamedBelow, isReallyBelow, type Scope, scopeSchema } from "./scope.ts";
 import { validityOf } from "./tokens.ts";
 
 /** A folder without symlinks on its way, as it was when it was checked. */

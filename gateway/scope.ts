@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { STRICTNESS } from "../lib/families.ts";
 import { AppError } from "../lib/errors.ts";
+import { isWithin } from "../lib/posix_path.ts";
 import { checkTemplate } from "../lib/render.ts";
 import type { CreateRequest, RenderRequest } from "../lib/service.ts";
 import { AGENT_KINDS, MODES } from "../lib/session.ts";
@@ -124,11 +125,6 @@ export function isNamedBelow(scope: Scope, path: string): boolean {
 /** @param path without symlinks. */
 export function isReallyBelow(scope: Scope, path: string): boolean {
   return scope.roots.some(({ real }) => isWithin(path, real));
-}
-
-/** Equal, or below by whole names. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith("/") ? folder : `${folder}/`);
 }
 
 export function refused(action: string, why: string): AppError {

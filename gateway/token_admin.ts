@@ -3,11 +3,13 @@
 import * as v from "valibot";
 import type { Deps } from "../lib/deps.ts";
 import { AppError, messageOf } from "../lib/errors.ts";
+import { hasOwnFiles } from "../lib/own_files.ts";
 import { type Paths, pathsFrom } from "../lib/paths.ts";
+import { isWithin } from "../lib/posix_path.ts";
 import { AGENT_KINDS, type AgentKind, type Mode } from "../lib/session.ts";
 import { openStore, type Store } from "../lib/store.ts";
 import type { StoredToken } from "../lib/store/tokens.ts";
-import { isWithin, type Scope, scopeSchema } from "./scope.ts";
+import { type Scope, scopeSchema } from "./scope.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import { hashToken, newScopedToken, type Validity, validityOf } from "./tokens.ts";
 import type { ScopedVerb } from "./verbs.ts";
@@ -174,8 +176,7 @@ async function rootOf(named: string, { state }: Paths): Promise<Scope["roots"][n
       isMissing ? "there is no such folder. Make it first, or name another one" : messageOf(error),
     );
   }
-  const secrets = await Deno.realPath(state).catch(() => state);
-  if (isWithin(secrets, real) || isWithin(real, secrets)) {
+  if (hasOwnFiles(real, state)) {
     throw cannot(`the gateway's own secrets are in it (${state}). Name a folder of your projects`);
   }
   return { named, real };

@@ -33,3 +33,8 @@ export function resolvePath(cwd: string, path: string): string {
 export function withoutTrailingSlash(path: string): string {
   return path.replace(/\/+$/, "");
 }
+
+/** Equal, or below by whole names: `/workspace` is not within `/work`. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith("/") ? folder : `${folder}/`);
+}

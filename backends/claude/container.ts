@@ -3,11 +3,13 @@
  * container writes to its own folders alone, and nothing that we read there is believed without a check.
  */
 
+import { isTooHeavy } from "../docker/allowance.ts";
 import { assertUsableArguments, choosesUser, createArguments, type Mount } from "../docker/arguments.ts";
 import { Engine, engineEnvironment } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
 import { DETACH_KEYS, enginePlace, INSIDE } from "../docker/names.ts";
 import { markShared, readText } from "../docker/shared_files.ts";
+import { assertMayBeMounted } from "../docker/workspace.ts";
 import type { CreateSpec } from "../backend.ts";
 import { type Config, type DockerConfig, readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
@@ -24,6 +26,7 @@ import {
   type SessionFolder,
   sessionFolder,
   settingsJson,
+  shellQuote,
 } from "./launch_files.ts";
 import { executableOnPath } from "../executable.ts";
 import { findWrapper, projectFolder } from "./planned_container.ts";
@@ -51,6 +54,9 @@ const TERMINAL = "xterm-256color";
 /** What Claude keeps of an API key that was approved. */
 const KEY_CHARACTERS = 20;
 
+/** What we write or mount in Claude's folder. */
+const KINDS = { ".claude.json": "file", ".credentials.json": "file", "sessions": "folder" } as const;
+
 type OwnContainer = Extract<ClaudeContainer, { by: "docker" }>;
 
 /** @throws AppError that says what is missing: engine, image or credentials. */
@@ -68,9 +74,10 @@ export async function preflightContainer(
         "Leave it out, or use --mode yolo",
     );
   }
+  const realPath = Deno.realPathSync(request.path);
+  assertMayBeMounted(realPath, paths.state, action);
   if (findWrapper(deps.env) !== null) return;
   const { docker } = readConfig(paths.config);
-  const realPath = Deno.realPathSync(request.path);
   await assertCanStart(deps, paths, docker, `${projectFolder(paths, realPath)}/claude`, action);
   await new Engine(deps, enginePlace(deps.env)).removeLeft(registryIdOf(deps), isLive);
 }
@@ -92,6 +99,7 @@ async function assertCanStart(
   }
   assertUsableArguments(docker.args, paths.config);
   await new Engine(deps, place).assertReady(docker.image, action);
+  assertUsableFolder(configFolder, action);
   if (credentialsFor(deps.env, paths, docker, configFolder) === null) {
     throw new AppError(
       "failure",
@@ -137,9 +145,10 @@ export async function prepareContainer(
   const container = ownContainer(handle);
   const config: Config = readConfig(paths.config);
   const engine = new Engine(deps, container.engine);
+  const workspace = Deno.realPathSync(session.path);
+  assertMayBeMounted(workspace, paths.state, action);
   await assertCanStart(deps, paths, config.docker, handle.configFolder, action, container.engine);
   const folder = sessionFolder(paths.sessionFolder(session.token));
-  const workspace = Deno.realPathSync(session.path);
   const credentials = credentialsFor(deps.env, paths, config.docker, handle.configFolder);
   // What another life of its agent said there must not be taken for its new one's word.
   await removeTree(folder.registry, deps);
@@ -283,6 +292,29 @@ function writeFiles(
   writeState(`${configFolder}/.claude.json`, apiKey);
 }
 
+/** What a container may have made in Claude's folder, where something else belongs, would be in every later one's way. */
+function assertUsableFolder(configFolder: string, action: string): void {
+  for (const [name, kind] of Object.entries(KINDS)) {
+    const path = `${configFolder}/${name}`;
+    if (!isOther(path, kind)) continue;
+    throw new AppError(
+      "failure",
+      `Cannot ${action}: a container has put something at "${path}" that is no ${kind}, where Claude needs one. ` +
+        `Look at it, and remove it with: rm -rf ${shellQuote(path)}`,
+    );
+  }
+}
+
+function isOther(path: string, kind: "file" | "folder"): boolean {
+  try {
+    const { isDirectory } = Deno.lstatSync(path);
+    return isDirectory !== (kind === "folder");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** Nobody is there to go through Claude's first-run questions. */
 function writeState(file: string, apiKey: string | undefined): void {
   const before = readState(file);
@@ -298,7 +330,9 @@ type State = Record<string, unknown>;
 
 function readState(file: string): State | null {
   try {
-    const state: unknown = JSON.parse(readText(file));
+    const text = readText(file);
+    if (isTooHeavy(text)) return null;
+    const state: unknown = JSON.parse(text);
     return typeof state === "object" && state !== null && !Array.isArray(state) ? state as State : null;
   } catch {
     return null;

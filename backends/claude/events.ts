@@ -4,7 +4,7 @@ import type { AgentEventBody, EventBatch, Happened } from "../../lib/events.ts";
 import type { Session } from "../../lib/session.ts";
 import { HookLog, outline } from "./hook_log.ts";
 import type { Observer } from "./observe.ts";
-import { describe, requestId } from "./pending.ts";
+import { describe, requestId, UNREAD_REQUEST } from "./pending.ts";
 import { type ClaudePosition, newHooks, positionOf, withHooks } from "./position.ts";
 import type { Mark } from "./transcript.ts";
 import { readForwards } from "./transcript_file.ts";
@@ -110,7 +110,9 @@ function readHooks(log: HookLog, names: readonly string[]): HookItem[] {
     const { body } = event ?? {};
     if (event?.event === "PermissionRequest") {
       const tool = body?.tool_name ?? "tool";
-      const { kind, summary, options } = describe(tool, body?.tool_input);
+      const { kind, summary, options } = event.unread
+        ? { kind: "permission" as const, summary: UNREAD_REQUEST, options: [] }
+        : describe(tool, body?.tool_input);
       const ask = { kind, tool, summary, options };
       const input = body?.tool_input ?? null;
       const ofSubagent = body?.agent_id !== undefined;

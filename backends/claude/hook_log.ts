@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import type { BackgroundTask } from "../../lib/session.ts";
-import { readText } from "../docker/shared_files.ts";
+import { Allowance } from "../docker/allowance.ts";
+import { readText, sharedFolderOf, TooLarge } from "../docker/shared_files.ts";
 
 const BackgroundSchema = v.looseObject({
   id: v.string(),
@@ -38,25 +39,35 @@ export interface HookEvent {
   readonly at: number;
   readonly event: string;
   readonly body: HookBody;
+  /** Present: it was a container's, and is larger than an event may be; its body says no more than its kind. */
+  readonly unread?: true;
 }
 
 /** `<nanoseconds>-<pid>.<Event>.json` */
 const NAME = /^(\d{19})-\d+\.([A-Za-z]+)\.json$/;
 
+/**
+ * Of a container's event. The texts in one, a message or what a tool is given, have 1 MB at most, and twice that where
+ * all of it has to be escaped.
+ */
+const MAX_SHARED_BYTES = 4 * 1024 * 1024;
 /** More than any session has; a container can make as many files as it likes. */
 const MAX_EVENTS = 200_000;
 
 export class HookLog {
   readonly #folder: string;
   readonly #parsed = new Map<string, HookEvent | null>();
+  /** What this look may still read of a container's events. */
+  #allowance = new Allowance();
 
   /** @param transcriptOf says where a conversation's transcript is, where the hooks' own word does not count. */
   constructor(folder: string, private readonly transcriptOf?: (conversation: string) => string | null) {
     this.#folder = folder;
   }
 
-  /** Names of all events, oldest first; empty when there is no folder. */
+  /** Names of all events, oldest first; empty when there is no folder. With them a look begins. */
   names(): string[] {
+    this.#allowance = new Allowance();
     const names: string[] = [];
     try {
       for (const entry of Deno.readDirSync(this.#folder)) {
@@ -69,11 +80,15 @@ export class HookLog {
     return names.sort();
   }
 
-  /** Null for a file that is gone or is no event; a hook renames complete files only. */
+  /**
+   * Null for a file that is gone or is no event; a hook renames complete files only. What this look may not read any
+   * more is `unread`, and read by the next one.
+   */
   read(name: string): HookEvent | null {
     const known = this.#parsed.get(name);
     if (known !== undefined) return known;
     const event = this.#parse(name);
+    if (event === "spent") return unreadEvent(name);
     this.#parsed.set(name, event);
     return event;
   }
@@ -102,14 +117,26 @@ export class HookLog {
     return null;
   }
 
-  #parse(name: string): HookEvent | null {
+  #parse(name: string): HookEvent | null | "spent" {
     const event = outline(name);
     if (event === null) return null;
+    const path = `${this.#folder}/${name}`;
+    const isShared = sharedFolderOf(path) !== null;
+    if (isShared && !this.#allowance.mayOpen()) return "spent";
     try {
-      const body = v.safeParse(BodySchema, JSON.parse(readText(`${this.#folder}/${name}`)));
-      return body.success ? { ...event, body: this.#settled(body.output) } : null;
-    } catch {
-      return null;
+      const text = readText(path, MAX_SHARED_BYTES);
+      switch (isShared ? this.#allowance.judge(text) : "light") {
+        case "spent":
+          return "spent";
+        case "too heavy":
+          return unreadEvent(name);
+        case "light": {
+          const body = v.safeParse(BodySchema, JSON.parse(text));
+          return body.success ? { ...event, body: this.#settled(body.output) } : null;
+        }
+      }
+    } catch (error) {
+      return error instanceof TooLarge ? unreadEvent(name) : null;
     }
   }
 
@@ -127,6 +154,11 @@ export function outline(name: string): HookEvent | null {
   if (match === null) return null;
   // Thirteen of nineteen digits: nanoseconds without their last six are milliseconds.
   return { name, at: Number(match[1]!.slice(0, 13)), event: match[2]!, body: { hook_event_name: match[2]! } };
+}
+
+function unreadEvent(name: string): HookEvent | null {
+  const event = outline(name);
+  return event === null ? null : { ...event, unread: true };
 }
 
 /** The work that goes on after a turn's end, as the newest Stop event lists it. */

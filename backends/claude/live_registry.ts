@@ -2,11 +2,16 @@
 
 import * as v from "valibot";
 import type { ProcessIdentity } from "../../lib/session.ts";
-import { readText } from "../docker/shared_files.ts";
+import { Allowance } from "../docker/allowance.ts";
+import { readText, sharedFolderOf } from "../docker/shared_files.ts";
 
 /** For a file that is being rewritten: microseconds, unless its writer is held up on a busy machine (seen: 0.1 s). */
-const READ_ATTEMPTS = 250;
+const READ_PAUSES = 250;
 const READ_PAUSE_MS = 2;
+/** In one look at what a container writes, which may look half written for ever: all else stands still meanwhile. */
+const SHARED_READ_PAUSES = 2;
+/** Of a file that a container writes; an entry has a few hundred. */
+const MAX_SHARED_BYTES = 16 * 1024;
 
 const STATUSES = ["idle", "busy", "waiting", "shell"] as const;
 
@@ -72,14 +77,14 @@ export function parseRegistryEntry(text: string): RegistryEntry | null {
 
 /** The entry of this very process; a stale file of an earlier process with the same pid is not it. */
 export function readRegistry(configFolder: string, process: ProcessIdentity): RegistryEntry | null {
-  const entry = readEntry(`${registryFolder(configFolder)}/${process.pid}.json`, READ_ATTEMPTS);
+  const entry = new Look(registryFolder(configFolder)).entry(`${process.pid}.json`);
   if (entry === null || entry.pid !== process.pid) return null;
   return isOf(entry, process) ? entry : null;
 }
 
 /** The entry of a process in a container, whose pid says nothing outside of it. */
 export function readContainedEntry(folder: string, pid: number): RegistryEntry | null {
-  const entry = readEntry(`${folder}/${pid}.json`, READ_ATTEMPTS);
+  const entry = new Look(folder).entry(`${pid}.json`);
   return entry?.pid === pid ? entry : null;
 }
 
@@ -91,9 +96,9 @@ export function findRegistryEntry(configFolder: string, sessionId: string): Regi
 /** As `findRegistryEntry`, of a folder that is a live registry by itself. */
 export function findEntryIn(folder: string, sessionId: string): RegistryEntry | null {
   try {
-    for (const file of Deno.readDirSync(folder)) {
-      if (!/^\d+\.json$/.test(file.name)) continue;
-      const entry = readEntry(`${folder}/${file.name}`, 1);
+    const look = new Look(folder, 0);
+    for (const name of look.names()) {
+      const entry = look.entry(name);
       if (entry?.sessionId === sessionId) return entry;
     }
   } catch {
@@ -113,9 +118,9 @@ export function findRegistryClaims(configFolder: string, sessionId: string): Reg
   const folder = registryFolder(configFolder);
   const claims: RegistryClaim[] = [];
   try {
-    for (const file of Deno.readDirSync(folder)) {
-      if (!/^\d+\.json$/.test(file.name)) continue;
-      const text = readWhole(`${folder}/${file.name}`, READ_ATTEMPTS);
+    const look = new Look(folder);
+    for (const name of look.names()) {
+      const text = look.text(name);
       const claim = text === null ? null : parseClaim(text);
       if (claim?.sessionId === sessionId) claims.push({ pid: claim.pid, procStart: claim.procStart ?? null });
     }
@@ -141,22 +146,46 @@ export function isOf(claim: RegistryClaim, process: ProcessIdentity): boolean {
   return Deno.build.os !== "linux" || claim.procStart === null || claim.procStart === process.start;
 }
 
-/** Claude rewrites the file in place, so that a reader who was woken by it may find it empty or half written. */
-function readEntry(path: string, attempts: number): RegistryEntry | null {
-  const text = readWhole(path, attempts);
-  return text === null ? null : parseRegistryEntry(text);
-}
+/** One look at a live registry; what a container writes to is read as far as an `Allowance` goes. */
+class Look {
+  readonly #allowance: Allowance | null;
 
-/** Null when there is no such file. */
-function readWhole(path: string, attempts: number): string | null {
-  for (let attempt = 1;; attempt++) {
-    let text: string;
-    try {
-      text = readText(path);
-    } catch {
-      return null;
+  /** @param pauses for each file, as long as it looks half written; in a container's folder, for all together. */
+  constructor(private readonly folder: string, private pauses = READ_PAUSES) {
+    this.#allowance = sharedFolderOf(`${folder}/`) === null ? null : new Allowance();
+    if (this.#allowance !== null) this.pauses = Math.min(pauses, SHARED_READ_PAUSES);
+  }
+
+  *names(): Generator<string> {
+    for (const { name } of Deno.readDirSync(this.folder)) {
+      if (!/^\d+\.json$/.test(name)) continue;
+      if (this.#allowance?.mayOpen() === false) return;
+      yield name;
     }
-    if (attempt >= attempts || text.trimEnd().endsWith("}")) return text;
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, READ_PAUSE_MS);
+  }
+
+  entry(name: string): RegistryEntry | null {
+    const text = this.text(name);
+    return text === null ? null : parseRegistryEntry(text);
+  }
+
+  /**
+   * Null when there is no such file. Claude rewrites it in place, so that a reader who was woken by it may find it empty
+   * or half written.
+   */
+  text(name: string): string | null {
+    for (let pauses = this.pauses;; pauses--) {
+      let text: string;
+      try {
+        text = readText(`${this.folder}/${name}`, MAX_SHARED_BYTES);
+      } catch {
+        return null;
+      }
+      if (pauses <= 0 || text.trimEnd().endsWith("}")) {
+        return (this.#allowance?.judge(text) ?? "light") === "light" ? text : null;
+      }
+      if (this.#allowance !== null) this.pauses--;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, READ_PAUSE_MS);
+    }
   }
 }

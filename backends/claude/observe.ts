@@ -28,6 +28,8 @@ const TAIL_BYTES = 2 * 1024 * 1024;
 const CONVERSATION_ID = /^[0-9a-fA-F-]{36}$/;
 /** Events that are opened to find the newest turn's start and end. */
 const EVENT_LIMIT = 40;
+/** Requests of a container that are open at the same time. */
+const HELD_LIMIT = 40;
 
 /** From the registry's word to the request of its hook (measured: under 0.1 s), and between looks. */
 const REQUEST_LAG_MS = 1_000;
@@ -201,10 +203,12 @@ export class Observer {
   /** Those with a FIFO whose hook lives; one that was killed has left its FIFO behind. */
   async #heldRequests(events: readonly string[]): Promise<HookEvent[]> {
     const held: HookEvent[] = [];
-    for (const name of namesIn(this.#requests)) {
+    const recorded = new Set(events);
+    // The FIFO is there before the event is.
+    const asked = namesIn(this.#requests).filter((name) => recorded.has(`${name}.json`));
+    for (const name of this.handle.container === undefined ? asked : asked.slice(-HELD_LIMIT)) {
       const pid = hookPid(name);
-      // The FIFO is there before the event is.
-      if (pid === null || !events.includes(`${name}.json`)) continue;
+      if (pid === null) continue;
       const event = this.hooks.read(`${name}.json`);
       if (event !== null && await this.hookWaits(name)) held.push(event);
     }

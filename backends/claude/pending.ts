@@ -7,6 +7,7 @@ import type { HookEvent } from "./hook_log.ts";
 import { isEndEvent } from "./turn_end.ts";
 
 const SUMMARY_UNITS = 200;
+export const UNREAD_REQUEST = "a request that is too large to be read";
 /** From the hook to the registry's word (measured: under 0.5 s), with room for a busy machine. */
 const REQUEST_LAG_MS = 5_000;
 
@@ -55,6 +56,7 @@ function isSubagents(event: HookEvent): boolean {
 
 function heldInput(event: HookEvent): PendingInput {
   const { id, since, suggestions, subagent } = requestOf(event);
+  if (event.unread) return unreadInput(id, since);
   const { tool_name, tool_input } = event.body;
   return {
     ...describe(tool_name ?? "tool", tool_input ?? null, suggestions),
@@ -63,6 +65,11 @@ function heldInput(event: HookEvent): PendingInput {
     requestId: id,
     since,
   };
+}
+
+/** Nobody may say yes to what can't be shown. */
+function unreadInput(requestId: string | null, since: string | null): PendingInput {
+  return { ...dialog(UNREAD_REQUEST, since), kind: "permission", requestId };
 }
 
 function withoutHeld(evidence: ClaudeEvidence): ClaudeEvidence {
@@ -82,6 +89,9 @@ export function pendingInput(given: ClaudeEvidence, waitingFor: string | null): 
   // Without a hook an older request is not what it waits for.
   const request = hasHook(waitingFor) ? openRequest(evidence) ?? latestRequest(evidence) : null;
   if (request !== null) {
+    if (evidence.events.some((event) => event.unread && requestId(event.name) === request.id)) {
+      return unreadInput(request.id, request.since);
+    }
     const described = describe(request.tool, request.input, request.suggestions);
     return {
       ...described,

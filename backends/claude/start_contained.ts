@@ -3,6 +3,7 @@
 import type { AgentHandle, CreateSpec } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import type { Paths } from "../../lib/paths.ts";
+import { assertMayBeMounted } from "../docker/workspace.ts";
 import { prepareContainer, startOf } from "./container.ts";
 import { agentEnvironment, gatewayVariables } from "./environment.ts";
 import { type ClaudeHandle, handleOf } from "./handle.ts";
@@ -21,6 +22,8 @@ export async function startContained(
 ): Promise<AgentHandle> {
   const { container } = handleOf(spec.session);
   if (container?.by === "clauded") {
+    const action = spec.action ?? `create a session in "${spec.session.path}"`;
+    assertMayBeMounted(Deno.realPathSync(spec.session.path), paths.state, action);
     const folder = writeWrapperLauncher(deps, paths, spec, container.wrapper, resume);
     return await startClaude(deps, tmux, spec, folder, paths.state, signal);
   }

@@ -119,6 +119,7 @@ function currentBackground(evidence: ClaudeEvidence): BackgroundTask[] {
 export function explain(evidence: ClaudeEvidence): Evidence[] {
   const { registry } = evidence;
   const newest = evidence.events.at(-1);
+  const unread = evidence.events.filter((event) => event.unread).length;
   const mark = evidence.marks.at(-1);
   return [
     { source: "process", finding: evidence.process },
@@ -136,7 +137,8 @@ export function explain(evidence: ClaudeEvidence): Evidence[] {
         ? "no event was ever written: hooks are off, falling back to live registry and transcript"
         : newest === undefined
         ? "no event lately"
-        : `${newest.event} at ${iso(newest.at)}`,
+        : `${newest.event} at ${iso(newest.at)}` +
+          (unread === 0 ? "" : `; of ${unread} only the name, being larger than an event can be`),
     },
     {
       source: "transcript",

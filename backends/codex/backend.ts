@@ -72,6 +72,7 @@ export class CodexBackend implements Backend {
   async preflight(
     request: {
       readonly mode: Session["mode"];
+      readonly path: string;
       readonly agentArgs?: readonly string[];
       readonly sandbox?: SandboxKind;
     },

@@ -7,6 +7,7 @@ import { assertUsableArguments, choosesUser, createArguments } from "../docker/a
 import { Engine, engineEnvironment } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
 import { DETACH_KEYS, enginePlace, INSIDE, projectKey } from "../docker/names.ts";
+import { assertMayBeMounted } from "../docker/workspace.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -33,7 +34,7 @@ type Contained = Pick<CodexContainer, "engine" | "token" | "socketFolder">;
 export async function preflightCodexContainer(
   deps: Deps,
   paths: Paths,
-  request: { readonly worktree?: unknown; readonly sandbox?: string },
+  request: { readonly path: string; readonly worktree?: unknown; readonly sandbox?: string },
   isLive: (token: string) => boolean,
 ): Promise<void> {
   const action = "create a session in docker mode";
@@ -51,6 +52,7 @@ export async function preflightCodexContainer(
         "which confines them already. Leave it out",
     );
   }
+  assertMayBeMounted(Deno.realPathSync(request.path), paths.state, action);
   const place = enginePlace(deps.env);
   await assertCanStart(deps, paths, place, action);
   await new Engine(deps, place).removeLeft(registryIdOf(deps), isLive);
@@ -181,8 +183,9 @@ export async function attachContained(deps: Deps, container: CodexContainer, thr
 
 async function containerArguments(container: CodexContainer, deps: Deps, action: string): Promise<string[]> {
   const paths = pathsFrom(deps.env);
-  const docker = await assertCanStart(deps, paths, container.engine, action);
   const workspace = Deno.realPathSync(container.workspace);
+  assertMayBeMounted(workspace, paths.state, action);
+  const docker = await assertCanStart(deps, paths, container.engine, action);
   const home = `${paths.containers}/${projectKey(workspace)}/home`;
   const folder = container.socketFolder;
   for (const path of [container.codexHome, folder, home]) {

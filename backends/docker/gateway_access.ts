@@ -31,7 +31,7 @@ export async function gatewayAccess(
     const url = config.url ?? await usualUrl(deps, paths);
     return { url, tokenFile: config.tokenFile ?? await ownToken(deps, paths, session) };
   } catch (error) {
-    // E.g. a workspace that holds our own secrets, or a folder that can't be the socket's: its agent goes without.
+    // E.g. a folder that can't be the socket's: its agent goes without.
     if (error instanceof AppError) return null;
     throw error;
   }

@@ -5,8 +5,13 @@
 
 /** Of a transcript; what is larger is not read. */
 const MAX_FILE_BYTES = 512 * 1024 * 1024;
-/** Of one that is read at once: a hook event, a live registry. */
+/** Of one that is read at once, unless its reader says less. */
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
+
+/** It is there, but larger than its reader takes it. */
+export class TooLarge extends Error {
+  override readonly name = "TooLarge";
+}
 
 /** Known for the life of this process; a folder never stops being the container's. */
 const shared = new Set<string>();
@@ -33,12 +38,15 @@ export function openShared(path: string, folder: string): Deno.FsFile | null {
   });
 }
 
-/** The text of a small file; null as above. A file that grows meanwhile is not read further. */
-export function readSharedText(path: string, folder: string): string | null {
+/**
+ * The text of a small file; null as above. A file that grows meanwhile is not read further.
+ * @throws TooLarge
+ */
+export function readSharedText(path: string, folder: string, maxBytes = MAX_TEXT_BYTES): string | null {
   using file = openShared(path, folder);
   if (file === null) return null;
   const { size } = file.statSync();
-  if (size > MAX_TEXT_BYTES) return null;
+  if (size > maxBytes) throw new TooLarge(`larger than ${maxBytes} bytes: ${path}`);
   const bytes = new Uint8Array(size);
   let filled = 0;
   while (filled < size) {
@@ -49,11 +57,15 @@ export function readSharedText(path: string, folder: string): string | null {
   return new TextDecoder().decode(bytes.subarray(0, filled));
 }
 
-/** Reads as `Deno.readTextFileSync` does, but from a shared folder only what may be read. */
-export function readText(path: string): string {
+/**
+ * Reads as `Deno.readTextFileSync` does, but from a shared folder only what may be read.
+ * @param maxBytes of a file in a shared folder.
+ * @throws TooLarge
+ */
+export function readText(path: string, maxBytes = MAX_TEXT_BYTES): string {
   const folder = sharedFolderOf(path);
   if (folder === null) return Deno.readTextFileSync(path);
-  const text = readSharedText(path, folder);
+  const text = readSharedText(path, folder, maxBytes);
   if (text === null) throw new Deno.errors.NotFound(`no file that may be read: ${path}`);
   return text;
 }

@@ -102,6 +102,64 @@ engineTest("docker mode says what is missing, before anything is made", async (t
   });
 });
 
+engineTest("no folder that has dev-sessions' own files is ever mounted", async (t) => {
+  await using world = await createDockerSandbox();
+  const { sandbox, engine } = world;
+  const why = /would be mounted into the container, and has dev-sessions' own files/;
+  for (const agent of ["claude", "codex"]) {
+    await step(t, `create, ${agent}`, async () => {
+      for (const folder of [sandbox.home, "/", join(sandbox.home, ".dev-sessions")]) {
+        await refused(world, ["--cli", agent, "--path", folder], {}, why, /--path, or use --mode yolo/);
+      }
+    });
+  }
+  await step(t, "resume, where the workspace's name has come to lead there", async () => {
+    const workspace = join(sandbox.root, "named");
+    await Deno.symlink(sandbox.workspace, workspace);
+    const session = await createSession(sandbox, [...DOCKER, "--path", workspace]);
+    await session.turn("SCRIPT:plain done");
+    await session.expect(0, "kill");
+    await Deno.remove(workspace);
+    await Deno.symlink(sandbox.home, workspace);
+    const resumed = await session.run("resume");
+    strictEqual(resumed.code, 2, resumed.stderr);
+    match(resumed.stderr, why);
+    deepStrictEqual(await engine.containers(), []);
+  });
+});
+
+engineTest("what a container has put in the way of the next one is named", async (t) => {
+  await using world = await createDockerSandbox();
+  const { sandbox, engine } = world;
+  const session = await createSession(sandbox, DOCKER);
+  await session.turn("SCRIPT:plain done");
+  const { container, configFolder } = JSON.parse(await session.expect(0, "inspect")).handle;
+  const state = join(configFolder, ".claude.json");
+  await engine.docker(
+    "exec",
+    container.id,
+    "sh",
+    "-c",
+    "cd /run/dev-sessions/claude && rm -f .claude.json && mkdir .claude.json && touch .claude.json/x",
+  );
+  await session.expect(0, "kill");
+  const commands = { resume: ["resume", session.id], create: ["create", ...DOCKER] };
+  for (const [name, args] of Object.entries(commands)) {
+    await step(t, name, async () => {
+      const { code, stderr } = await sandbox.run(args);
+      strictEqual(code, 1, stderr);
+      match(stderr, new RegExp(`at "${state}" that is no file.*rm -rf '${state}'`));
+      deepStrictEqual(await engine.containers(), []);
+    });
+  }
+  await step(t, "and once it is removed, the session goes on", async () => {
+    await Deno.remove(state, { recursive: true });
+    await session.expect(0, "resume");
+    await session.turn("SCRIPT:plain again");
+    await session.expect(0, "kill");
+  });
+});
+
 engineTest("a create that is killed leaves nothing, whenever it is killed", async (t) => {
   await using world = await createDockerSandbox();
   const { sandbox, engine } = world;

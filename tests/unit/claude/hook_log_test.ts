@@ -1,8 +1,10 @@
 /** How a session's hook events are read back: complete ones only, in order, whatever else lies in the folder. */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { backgroundTasks, HookLog } from "../../../backends/claude/hook_log.ts";
+import { markShared } from "../../../backends/docker/shared_files.ts";
+import { meterParsing } from "../../support/parse_meter.ts";
 
 const NS = 1_767_323_045_000_000_000n;
 const name = (ms: number, event: string, pid = 1) => `${NS + BigInt(ms) * 1_000_000n}-${pid}.${event}.json`;
@@ -124,4 +126,65 @@ Deno.test("backgroundTasks() are those that run, and the crons", () => {
     { id: "cron-2", type: "cron", description: null },
   ]);
   deepStrictEqual(backgroundTasks({ hook_event_name: "Stop" }), []);
+});
+
+Deno.test("a container's event of a size that none has is told by its name, and not parsed", async () => {
+  using folder = new Folder();
+  markShared(folder.path);
+  const long = folder.event(1, "Stop", { last_assistant_message: "x".repeat(5_000_000) });
+  const heavy = folder.event(2, "PermissionRequest", {
+    tool_input: Array.from({ length: 300_000 }, () => ({})),
+  });
+  // The largest message, all of it escaped.
+  const largest = folder.event(3, "UserPromptSubmit", { prompt: "\n".repeat(1_048_576) });
+  const log = new HookLog(folder.path);
+  const parsed = await meterParsing(() => {
+    deepStrictEqual(
+      log.since(null).map(({ name, event, unread, body }) => [name, event, unread, body.prompt?.length]),
+      [
+        [long, "Stop", true, undefined],
+        [heavy, "PermissionRequest", true, undefined],
+        [largest, "UserPromptSubmit", undefined, 1_048_576],
+      ],
+    );
+  });
+  ok(parsed.texts === 1 && parsed.longestBytes < 4 * 1024 * 1024, JSON.stringify(parsed));
+});
+
+Deno.test("one look parses no more of a container's events than it may, and the next one goes on", async () => {
+  using folder = new Folder();
+  markShared(folder.path);
+  const body = { z: Array.from({ length: 30_000 }, () => ({})) };
+  for (let ms = 0; ms < 60; ms++) folder.event(ms, "Stop", body);
+  const log = new HookLog(folder.path);
+  let looks = 0;
+  for (let unread = 60; unread > 0; looks++) {
+    const parsed = await meterParsing(() => {
+      const events = log.since(null);
+      strictEqual(events.length, 60, "none is left out");
+      unread = events.filter((event) => event.unread).length;
+    });
+    ok(parsed.texts > 0 && parsed.texts <= 17, `${parsed.texts} were parsed in one look`);
+  }
+  ok(looks > 3);
+});
+
+Deno.test("links by the thousand to one event are opened as often as one look may", async () => {
+  using folder = new Folder();
+  markShared(folder.path);
+  folder.write("one", "no JSON");
+  for (let ms = 0; ms < 5_000; ms++) {
+    Deno.linkSync(join(folder.path, "one"), join(folder.path, name(ms, "SessionStart")));
+  }
+  const log = new HookLog(folder.path);
+  let newest: ReturnType<HookLog["newest"]> = null;
+  const parsed = await meterParsing(() => newest = log.newest("SessionStart"));
+  ok(parsed.texts < 5_000, `${parsed.texts} were read`);
+  strictEqual(newest!.unread, true);
+});
+
+Deno.test("an agent's own events on this machine are read whatever their size", () => {
+  using folder = new Folder();
+  folder.event(1, "Stop", { last_assistant_message: "x".repeat(5_000_000) });
+  strictEqual(new HookLog(folder.path).newest("Stop")?.body.last_assistant_message?.length, 5_000_000);
 });

@@ -1,12 +1,17 @@
 /** Which entries of Claude's live registry are believed. */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import {
+  findEntryIn,
+  findRegistryClaims,
   findRegistryEntry,
   parseRegistryEntry,
+  readContainedEntry,
   readRegistry,
 } from "../../../backends/claude/live_registry.ts";
+import { markShared } from "../../../backends/docker/shared_files.ts";
+import { meterParsing } from "../../support/parse_meter.ts";
 
 const ID = "4b5684de-0000-4000-8000-000000000000";
 const ENTRY = {
@@ -95,4 +100,37 @@ Deno.test("findRegistryEntry() finds a session among the entries, and reads no k
   config.write("9060.json", ENTRY);
   strictEqual(findRegistryEntry(config.path, ID)?.pid, 9060);
   strictEqual(findRegistryEntry("/nonexistent", ID), null);
+});
+
+Deno.test("of a container's registry no more is read than an entry has, and hardly any of it twice", async () => {
+  using config = new Config();
+  const folder = join(config.path, "sessions");
+  markShared(folder);
+  const seen = async (text: string) => {
+    config.write("7.json", text);
+    let entry: unknown;
+    const parsed = await meterParsing(() => entry = readContainedEntry(folder, 7));
+    return { entry: entry !== null, ...parsed };
+  };
+  const own = JSON.stringify({ ...ENTRY, pid: 7 });
+  strictEqual((await seen(own)).entry, true);
+  // Looked at three times, since it may be half written, and decoded each time.
+  strictEqual((await seen(own.slice(0, -1))).entry, false);
+  for (const text of [`{"z":"${"x".repeat(15_000_000)}"}`, "x".repeat(15_000_000)]) {
+    const { entry, longestBytes, longestText } = await seen(text);
+    deepStrictEqual({ entry, longestBytes, longestText }, { entry: false, longestBytes: 0, longestText: 0 });
+  }
+});
+
+Deno.test("a container's folder of very many entries is read as far as one look may", async () => {
+  using config = new Config();
+  const folder = join(config.path, "sessions");
+  markShared(folder);
+  const heavy = `{"z":[${"{},".repeat(5_000)}{}]}`;
+  for (let pid = 1; pid <= 300; pid++) config.write(`${pid}.json`, heavy);
+  const parsed = await meterParsing(() => {
+    strictEqual(findEntryIn(folder, ID), null);
+    deepStrictEqual(findRegistryClaims(config.path, ID), []);
+  });
+  ok(parsed.texts > 0 && parsed.texts < 300, `${parsed.texts} of 600 entries were parsed`);
 });

@@ -185,6 +185,7 @@ Deno.test("openInputs() lists what is open now, what the screen shows first", ()
   const own = asked(200, "Bash", { command: "rm -rf dist" });
   const second = asked(250, "Write", { file_path: "/a" });
   const sub = askedBySubagent(150, "Bash", { command: "ls" });
+  const unread = { ...hook("PermissionRequest", 200), unread: true as const };
   const prompt = registry("waiting", 210, "permission prompt");
   const table: [holds: string, parts: Partial<ClaudeEvidence>, found: string[]][] = [
     ["nothing", { registry: registry("busy", 100) }, []],
@@ -231,6 +232,12 @@ Deno.test("openInputs() lists what is open now, what the screen shows first", ()
       held: [own],
       registry: registry("waiting", 300, "dialog open"),
     }, ["terminal a dialog is open in its terminal"]],
+    ["one that is too large to be read", { held: [unread], events: [unread], registry: prompt }, [
+      "terminal a request that is too large to be read",
+    ]],
+    ["one that is too large, without a hook", { events: [unread], registry: prompt }, [
+      "terminal a request that is too large to be read",
+    ]],
     ["no registry, held", { held: [own] }, ["direct Bash: rm -rf dist"]],
     ["no registry, no hook that waits", { events: [own] }, ["terminal Bash: rm -rf dist"]],
   ];

@@ -456,6 +456,10 @@ Deno.test("explain() names each source, the missing ones too", () => {
     hooks: "no event was ever written: hooks are off, falling back to live registry and transcript",
     transcript: "none yet: no prompt was recorded",
   });
+  strictEqual(
+    findings({ events: [{ ...stopped(190), unread: true }] }).hooks,
+    `Stop at ${time(190)}; of 1 only the name, being larger than an event can be`,
+  );
   deepStrictEqual(
     findings({
       registry: registry("waiting", 200, "permission prompt"),

@@ -7,10 +7,10 @@ import {
   assertPermittedTemplate,
   isNamedBelow,
   isReallyBelow,
-  isWithin,
   permittedCreate,
   type Scope,
 } from "../../../gateway/scope.ts";
+import { isWithin } from "../../../lib/posix_path.ts";
 import {
   hashToken,
   isSameHash,
