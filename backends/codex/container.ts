@@ -4,8 +4,9 @@
  */
 
 import { assertUsableArguments, choosesUser, createArguments } from "../docker/arguments.ts";
-import { Engine, engineEnvironment } from "../docker/engine.ts";
+import { Engine, engineEnvironment, type Label, TOKEN_LABEL } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
+import { removeLeft } from "../docker/leftovers.ts";
 import { DETACH_KEYS, enginePlace, INSIDE, projectKey } from "../docker/names.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
@@ -26,6 +27,14 @@ const O_PATH = 0x20_0000;
 
 /** Of what a container may have put beside its socket. */
 const SOCKET_ENTRIES = 32;
+
+/** What a container is for. */
+export interface Purpose {
+  /** What it is found by. */
+  readonly mark: Label;
+  /** Whether what runs in it gets a way to the gateway. */
+  readonly startsAgents: boolean;
+}
 
 type Contained = Pick<CodexContainer, "engine" | "token" | "socketFolder">;
 
@@ -53,7 +62,7 @@ export async function preflightCodexContainer(
   }
   const place = enginePlace(deps.env);
   await assertCanStart(deps, paths, place, action);
-  await new Engine(deps, place).removeLeft(registryIdOf(deps), isLive);
+  await removeLeft(deps, new Engine(deps, place), isLive);
 }
 
 async function assertCanStart(deps: Deps, paths: Paths, place: CodexContainer["engine"], action: string) {
@@ -113,34 +122,54 @@ export async function findContained(
   }
 }
 
-/** @throws AppError with what the server said; the signal's reason. */
+/** The session's own. @throws AppError with what the server said; the signal's reason. */
 export async function startContained(
   container: CodexContainer,
   options: ServerOptions,
 ): Promise<CodexServer> {
-  const { deps, signal } = options;
-  const action = `start Codex in a container for "${container.sessionId}"`;
+  const { deps } = options;
   const engine = new Engine(deps, container.engine);
   // One that has ended, or was made by a command that was killed then.
   if (await engine.remove(container.token, { lookAgain: false }) === "unknown") {
-    throw new AppError("transport", `Cannot ${action}: the engine does not answer`);
+    throw new AppError("transport", `Cannot ${actionOf(container)}: the engine does not answer`);
   }
-  const args = await containerArguments(container, deps, action);
-  const id = await engine.create(args, { env: deps.env, token: container.token, action });
+  await removeLeft(deps, engine);
+  return await startServer(container, { mark: [TOKEN_LABEL, container.token], startsAgents: true }, options);
+}
+
+/** @throws AppError with what the server said; the signal's reason. Its container is removed then, or found by its mark. */
+export async function startServer(
+  container: CodexContainer,
+  purpose: Purpose,
+  options: ServerOptions,
+): Promise<CodexServer> {
+  const { deps, signal } = options;
+  const action = actionOf(container);
+  const engine = new Engine(deps, container.engine);
+  const args = await containerArguments(container, purpose, deps, action);
+  const id = await engine.create(args, { env: deps.env, mark: purpose.mark, action });
   signal.throwIfAborted();
   await engine.start(id, action);
   const deadline = deps.clock.monotonic() + START_TIMEOUT_MS;
   while (deps.clock.monotonic() < deadline) {
     const connection = await open(container, options);
     if (connection !== null) return { ...serverOf(container, connection), origin: "started" };
-    if ((await engine.state(id)).kind !== "running") break;
+    const { kind } = await engine.state(id);
+    if (kind === "absent") {
+      throw new AppError("failure", `Cannot ${action}: its container was removed meanwhile`);
+    }
+    if (kind !== "running") break;
     await deps.clock.sleep(START_POLL_MS, signal);
     signal.throwIfAborted();
   }
   const said = await engine.logs(id);
-  await engine.remove(container.token, { lookAgain: false });
+  await engine.removeOne(id);
   const help = "See whether the image has it: docker.codex of ~/.dev-sessions/config.json names it";
   throw new AppError("failure", `Cannot ${action}: it does not come to listen. ${help}`, said || null);
+}
+
+function actionOf({ sessionId }: CodexContainer): string {
+  return `start Codex in a container for "${sessionId}"`;
 }
 
 /** Ends and removes the session's container. */
@@ -154,7 +183,7 @@ export function removeContained(
 
 /** Codex's own terminal program, in the same container. @throws AppError when none runs. */
 export async function attachContained(deps: Deps, container: CodexContainer, threadId: string) {
-  const found = await new Engine(deps, container.engine).labelled({ token: container.token });
+  const found = await new Engine(deps, container.engine).labelled([TOKEN_LABEL, container.token]);
   const [running] = found === "unknown" ? [] : found.filter((one) => one.running);
   if (running === undefined) {
     throw new AppError("agent_gone", `Cannot attach to "${container.sessionId}": its container does not run`);
@@ -179,7 +208,12 @@ export async function attachContained(deps: Deps, container: CodexContainer, thr
   };
 }
 
-async function containerArguments(container: CodexContainer, deps: Deps, action: string): Promise<string[]> {
+async function containerArguments(
+  container: CodexContainer,
+  { mark, startsAgents }: Purpose,
+  deps: Deps,
+  action: string,
+): Promise<string[]> {
   const paths = pathsFrom(deps.env);
   const docker = await assertCanStart(deps, paths, container.engine, action);
   const workspace = Deno.realPathSync(container.workspace);
@@ -193,17 +227,19 @@ async function containerArguments(container: CodexContainer, deps: Deps, action:
   const own = rootless ? "0:0" : `${Deno.uid()}:${Deno.gid()}`;
   return createArguments({
     name: container.name,
-    token: container.token,
+    mark,
     registry: registryIdOf(deps),
     sessionId: container.sessionId,
     workspace,
     config: docker,
-    gateway: await gatewayAccess(
-      deps,
-      paths,
-      { id: container.sessionId, token: container.token, workspace },
-      docker.gateway,
-    ),
+    gateway: startsAgents
+      ? await gatewayAccess(
+        deps,
+        paths,
+        { id: container.sessionId, token: container.token, workspace },
+        docker.gateway,
+      )
+      : null,
     user: own,
     terminal: false,
     mounts: [
@@ -234,7 +270,7 @@ function authFile(deps: Deps): string | null {
 }
 
 async function runs({ engine, token }: Contained, deps: Deps): Promise<boolean | "unknown"> {
-  const found = await new Engine(deps, engine).labelled({ token });
+  const found = await new Engine(deps, engine).labelled([TOKEN_LABEL, token]);
   return found === "unknown" ? "unknown" : found.some(({ running }) => running);
 }
 
