@@ -59,7 +59,7 @@ export async function planResume(
   }
   const transcript = observer.transcript();
   if (!isFile(transcript) && (session.handle === null || wasPrompted(observer, conversation))) {
-    const help = "Claude Code deletes old ones by itself. Start another with: dev-sessions create";
+    const help = "Start another with: dev-sessions create";
     throw cannot(session, `its conversation is gone: there is no ${transcript}`, help);
   }
   await assertNowhereAlive(deps, tmux, session, handle.configFolder, conversation);
