@@ -246,7 +246,11 @@ async function containerArguments(
       { source: container.codexHome, target: AT.codexHome },
       { source: folder, target: AT.socketFolder(rootless ? 0 : container.uid) },
       { source: home, target: INSIDE.home },
-      ...(auth === null ? [] : [{ source: auth, target: `${AT.codexHome}/auth.json` }]),
+      ...(auth === null ? [] : [{
+        source: auth,
+        target: `${AT.codexHome}/auth.json`,
+        readOnly: isKeyAlone(Deno.readTextFileSync(auth)),
+      }]),
     ],
     env: { HOME: INSIDE.home, CODEX_HOME: AT.codexHome },
     envNames: docker.env.filter((name) => deps.env[name] !== undefined),
@@ -267,6 +271,20 @@ function authFile(deps: Deps): string | null {
   } catch {
     return null;
   }
+}
+
+/** A sign-in that nobody ever renews; every other one Codex itself has to write anew. Pure. */
+export function isKeyAlone(auth: string): boolean {
+  let json: unknown;
+  try {
+    json = JSON.parse(auth);
+  } catch {
+    return false;
+  }
+  if (typeof json !== "object" || json === null) return false;
+  const { OPENAI_API_KEY: key, auth_mode: mode, ...others } = json as Record<string, unknown>;
+  const isKey = typeof key === "string" && key !== "" && (mode ?? "apikey") === "apikey";
+  return isKey && Object.values(others).every((value) => value === null);
 }
 
 async function runs({ engine, token }: Contained, deps: Deps): Promise<boolean | "unknown"> {

@@ -64,6 +64,28 @@ requires_openai_auth = false
     await nothing();
   });
 
+  await step(t, "a sign-in that is a key alone can't be replaced from within, another one can", async () => {
+    const auth = join(sandbox.home, ".codex", "auth.json");
+    await Deno.mkdir(join(sandbox.home, ".codex"), { recursive: true });
+    for (
+      const [text, isKept] of [
+        ['{"OPENAI_API_KEY":"sk-mine"}', true],
+        ['{"OPENAI_API_KEY":null,"tokens":{"access_token":"mine"}}', false],
+      ] as const
+    ) {
+      await Deno.writeTextFile(auth, text, { mode: 0o600 });
+      const id = await expect(0, "create", "-q", ...DOCKER);
+      const [container] = await engine.containers();
+      const inside = "/run/dev-sessions/codex/auth.json";
+      const write = `(printf other > ${inside}) 2>/dev/null; mv -f /etc/passwd ${inside} 2>/dev/null; true`;
+      await engine.docker("exec", container!, "sh", "-c", write);
+      strictEqual(await Deno.readTextFile(auth) === text, isKept, text);
+      await expect(0, "kill", id);
+      await nothing();
+    }
+    await Deno.remove(auth);
+  });
+
   await step(t, "works as any other session, with its workspace at /workspace", async () => {
     const id = await expect(0, "create", "-q", ...DOCKER);
     await expect(0, "send", id, "SCRIPT:plain hello from outside");
