@@ -35,10 +35,16 @@ export class Resumption {
         case "alive":
           throw isLive(session.id);
         case "dead":
-          return await this.ended(await noticeDeath(), backend, () => Promise.reject(isUnproven(session)));
+          return await this.ended(
+            await noticeDeath(),
+            backend,
+            () => Promise.reject(isUnproven(session, null)),
+          );
         case "unknown":
-        case undefined:
-          throw isUnproven(session);
+        case undefined: {
+          const state = await backend.state(session, { explain: false });
+          throw isUnproven(session, state.state === "unknown" ? state.reason : null);
+        }
       }
     }
     if (session.resumer !== null) throw isBeingResumed(session.id);
@@ -113,10 +119,11 @@ export class Resumption {
   }
 }
 
-function isUnproven({ id, handle }: Session): AppError {
+/** @param reason why its state can't be told, where that is known. */
+function isUnproven({ id, handle }: Session, reason: string | null): AppError {
   const why = handle === null
     ? "an earlier version of dev-sessions started it, and its agent could not be found"
-    : "its agent is not proven to be dead";
+    : `its agent is not proven to be dead${reason === null ? "" : `: ${reason}`}`;
   return new AppError(
     "failure",
     `Cannot resume "${id}": ${why}. See: dev-sessions status ${id} --explain. ` +

@@ -5,8 +5,9 @@
 
 import { isTooHeavy } from "../docker/allowance.ts";
 import { assertUsableArguments, choosesUser, createArguments, type Mount } from "../docker/arguments.ts";
-import { Engine, engineEnvironment } from "../docker/engine.ts";
+import { Engine, engineEnvironment, type Label, TOKEN_LABEL } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
+import { removeLeft } from "../docker/leftovers.ts";
 import { DETACH_KEYS, enginePlace, INSIDE } from "../docker/names.ts";
 import { markShared, readText } from "../docker/shared_files.ts";
 import { assertMayBeMounted } from "../docker/workspace.ts";
@@ -79,7 +80,7 @@ export async function preflightContainer(
   if (findWrapper(deps.env) !== null) return;
   const { docker } = readConfig(paths.config);
   await assertCanStart(deps, paths, docker, `${projectFolder(paths, realPath)}/claude`, action);
-  await new Engine(deps, enginePlace(deps.env)).removeLeft(registryIdOf(deps), isLive);
+  await removeLeft(deps, new Engine(deps, enginePlace(deps.env)), isLive);
 }
 
 async function assertCanStart(
@@ -158,10 +159,11 @@ export async function prepareContainer(
   const rootless = await engine.isRootless();
   const own = rootless || choosesUser(config.docker.args) ? null : `${Deno.uid()}:${Deno.gid()}`;
   const place = await engine.settledPlace();
+  const mark: Label = [TOKEN_LABEL, session.token];
   const id = await engine.create(
     createArguments({
       name: container.name,
-      token: session.token,
+      mark,
       registry: registryIdOf(deps),
       sessionId: session.id,
       workspace,
@@ -201,7 +203,7 @@ export async function prepareContainer(
         agentArgs: spec.agentArgs,
       }),
     }),
-    { env: deps.env, token: session.token, action },
+    { env: deps.env, mark, action },
   );
   Deno.writeTextFileSync(
     folder.launcher,
@@ -248,7 +250,7 @@ export async function runsStill(deps: Deps, session: Session): Promise<boolean |
   const { container } = handleOf(session);
   if (container?.by !== "docker") return false;
   const engine = new Engine(deps, container.engine);
-  const found = await engine.labelled({ token: session.token });
+  const found = await engine.labelled([TOKEN_LABEL, session.token]);
   if (found === "unknown") return "unknown";
   if (found.some(({ running }) => running)) return true;
   return await engine.remove(session.token, { lookAgain: false }) === "unknown" ? "unknown" : false;

@@ -11,6 +11,7 @@ import type { Paths } from "../../lib/paths.ts";
 import type { Interruption, Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
 import { deliveryScript } from "./delivery_plan.ts";
 import type { Anchor } from "./evidence.ts";
+import { handleOf } from "./handle.ts";
 import { dropLeftCommands, type SessionFolder, sessionFolder } from "./launch_files.ts";
 import { type BoxLook, lookAtBox } from "./look.ts";
 import type { Observer } from "./observe.ts";
@@ -288,7 +289,12 @@ function agentGone(session: Session): AppError {
   );
 }
 
-export function terminalGone({ id }: Session): string {
+export function terminalGone(session: Session): string {
+  const { id } = session;
+  if (handleOf(session).container?.by === "clauded") {
+    return "its wrapper has ended, though its Claude may go on in a container. " +
+      `See: dev-sessions status ${id} --explain`;
+  }
   return "its container's terminal is gone, though its agent goes on. " +
     `Start it anew with: dev-sessions kill ${id}, then: dev-sessions resume ${id}`;
 }

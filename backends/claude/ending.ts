@@ -67,6 +67,7 @@ export class Ending {
     if (session.process === null || !await this.#endProcess(session.process, pane)) {
       throw cannotKill(session, pane);
     }
+    await this.#assertNothingBehindWrapper(session);
     await removeTree(sessionFolder(this.paths.sessionFolder(session.token)).deliveries, this.deps);
     // A pane that could not be removed now is dead, and the next create removes it.
     if (pane === "unknown") await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
@@ -173,6 +174,19 @@ export class Ending {
     }
   }
 
+  /** Claude may be at its end a moment longer than the wrapper. */
+  async #assertNothingBehindWrapper(session: Session): Promise<void> {
+    if (session.mode !== "docker") return;
+    const { namedBehindWrapper } = await import("./behind_wrapper.ts");
+    const deadline = this.deps.clock.monotonic() + KILL_PATIENCE_MS;
+    for (;;) {
+      const file = await namedBehindWrapper(this.deps, session);
+      if (file === null) return;
+      if (this.deps.clock.monotonic() >= deadline) throw cannotKillBehind(session, file);
+      await this.deps.clock.sleep(KILL_POLL_MS);
+    }
+  }
+
   /** For people who ask later why it died. */
   async #keepScreen(session: Session): Promise<void> {
     const { pane } = handleOf(session);
@@ -194,6 +208,16 @@ function cannotKill(session: Session, cause: keyof typeof WHY_NOT_KILLED): AppEr
   return new AppError(
     "failure",
     `Cannot kill "${session.id}": ${why}; its record stays. See: dev-sessions status ${session.id} --explain`,
+  );
+}
+
+/** Which container is meant, only its user knows. */
+function cannotKillBehind({ id }: Session, file: string): AppError {
+  return new AppError(
+    "failure",
+    `Cannot kill "${id}": its wrapper has ended, but Claude's live registry still names its conversation ` +
+      `("${file}"), so that its container may still run; its record stays. See: docker ps. End it with docker stop; ` +
+      "if none runs, remove that file. Then repeat this",
   );
 }
 

@@ -10,6 +10,8 @@ export interface ClaudeEvidence {
   /** When it was gathered, milliseconds since the epoch. */
   readonly at: number;
   readonly process: Liveness;
+  /** The file that says that Claude may live on, though the wrapper that it was started through does not. */
+  readonly behindWrapper: string | null;
   /** Null: this Claude keeps none, or not for this process. */
   readonly registry: RegistryEntry | null;
   /** Hook events, oldest first, as far back as the decision needs. */

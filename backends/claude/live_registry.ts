@@ -109,6 +109,8 @@ export function findEntryIn(folder: string, sessionId: string): RegistryEntry | 
 
 /** Whose word an entry is: enough to find the process, whatever it says of its state. */
 export interface RegistryClaim {
+  /** Its path. */
+  readonly file: string;
   readonly pid: number;
   readonly procStart: string | null;
 }
@@ -122,7 +124,8 @@ export function findRegistryClaims(configFolder: string, sessionId: string): Reg
     for (const name of look.names()) {
       const text = look.text(name);
       const claim = text === null ? null : parseClaim(text);
-      if (claim?.sessionId === sessionId) claims.push({ pid: claim.pid, procStart: claim.procStart ?? null });
+      if (claim?.sessionId !== sessionId) continue;
+      claims.push({ file: `${folder}/${name}`, pid: claim.pid, procStart: claim.procStart ?? null });
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -141,7 +144,7 @@ function parseClaim(text: string): v.InferOutput<typeof ClaimSchema> | null {
 }
 
 /** Whether the entry is that of this very process, and not of an earlier one with its pid. */
-export function isOf(claim: RegistryClaim, process: ProcessIdentity): boolean {
+export function isOf(claim: Pick<RegistryClaim, "pid" | "procStart">, process: ProcessIdentity): boolean {
   if (claim.pid !== process.pid) return false;
   return Deno.build.os !== "linux" || claim.procStart === null || claim.procStart === process.start;
 }

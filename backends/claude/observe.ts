@@ -68,6 +68,8 @@ export class Observer {
     options: { readonly liveness?: Liveness; readonly all?: boolean } = {},
   ): Promise<ClaudeEvidence> {
     const process = options.liveness ?? await this.liveness();
+    const isOrphan = process === "unknown" && this.handle.container?.by === "clauded";
+    const behindWrapper = isOrphan && await this.terminalIsGone() ? await this.#behindWrapper() : null;
     let [registry, names] = [this.registry(), this.hooks.names()];
     let held = await this.#heldRequests(names);
     const deadline = this.deps.clock.now() + REQUEST_LAG_MS;
@@ -77,7 +79,15 @@ export class Observer {
       held = await this.#heldRequests(names);
     }
     const events = this.#recentEvents(names);
-    const known = { at: this.deps.clock.now(), process, registry, events, held, hooks: events.length > 0 };
+    const known = {
+      at: this.deps.clock.now(),
+      process,
+      behindWrapper,
+      registry,
+      events,
+      held,
+      hooks: events.length > 0,
+    };
     if (!options.all && registry !== null && saysAll(events) && held.length < 2) {
       return { ...known, marks: [], transcript: "present" };
     }
@@ -89,7 +99,10 @@ export class Observer {
     const { process } = this.session;
     if (process === null) return "unknown";
     const state = (await this.deps.processStates([process]))[0] ?? "unknown";
-    if (this.handle.container?.by !== "docker" || state === "alive") return state;
+    if (state === "alive" || this.handle.container === undefined) return state;
+    if (this.handle.container.by === "clauded") {
+      return state === "dead" && await this.#behindWrapper() !== null ? "unknown" : state;
+    }
     const { containerLiveness } = await import("./container_liveness.ts");
     return await containerLiveness(this.deps, this.handle.container, process);
   }
@@ -97,8 +110,15 @@ export class Observer {
   /** In a container the agent outlives the terminal that it was started from; without it nothing can be typed. */
   async terminalIsGone(): Promise<boolean> {
     const { process } = this.session;
-    if (process === null || this.handle.container?.by !== "docker") return false;
-    return (await this.deps.processStates([process]))[0] === "dead";
+    const { container } = this.handle;
+    if (process === null || container === undefined) return false;
+    if ((await this.deps.processStates([process]))[0] !== "dead") return false;
+    return container.by === "docker" || await this.#behindWrapper() !== null;
+  }
+
+  async #behindWrapper(): Promise<string | null> {
+    const { namedBehindWrapper } = await import("./behind_wrapper.ts");
+    return await namedBehindWrapper(this.deps, this.session);
   }
 
   registry(): RegistryEntry | null {

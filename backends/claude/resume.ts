@@ -10,6 +10,7 @@ import { AppError } from "../../lib/errors.ts";
 import { claudeConfigFolder, type Paths } from "../../lib/paths.ts";
 import type { Session } from "../../lib/session.ts";
 import { isLive } from "../../lib/store/revival.ts";
+import { namedBehindWrapper } from "./behind_wrapper.ts";
 import { type ClaudeHandle, handleOf } from "./handle.ts";
 import { livingAt } from "./living.ts";
 import { locateClaude } from "./locate.ts";
@@ -58,7 +59,7 @@ export async function planResume(
   }
   const transcript = observer.transcript();
   if (!isFile(transcript) && (session.handle === null || wasPrompted(observer, conversation))) {
-    const help = "Claude Code deletes old ones by itself. Start another with: dev-sessions create";
+    const help = "Start another with: dev-sessions create";
     throw cannot(session, `its conversation is gone: there is no ${transcript}`, help);
   }
   await assertNowhereAlive(deps, tmux, session, handle.configFolder, conversation);
@@ -132,6 +133,14 @@ async function assertNowhereAlive(
   const [state] = session.process === null ? [] : await deps.processStates([session.process]);
   if (state === "alive") throw isLive(session.id);
   if (session.mode === "docker") await assertNoContainer(deps, session);
+  const left = await namedBehindWrapper(deps, session, conversation);
+  if (left !== null) {
+    throw cannot(
+      session,
+      `Claude's live registry names its conversation ("${left}"), so that a container may still run it`,
+      "See: docker ps. End it with docker stop; if none does, remove that file. Then repeat this",
+    );
+  }
   const [other] = await livingAt(deps, configFolder, conversation);
   if (other !== undefined) {
     throw cannot(

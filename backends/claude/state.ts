@@ -25,6 +25,10 @@ export function decideState(evidence: ClaudeEvidence): TurnState {
   if (evidence.process === "dead") {
     return { state: "gone", reason: "its agent's process is gone", since: null, ...base };
   }
+  if (evidence.behindWrapper !== null) {
+    // What the registry says may be the last word of a Claude that was killed.
+    return { state: "unknown", reason: mayLiveBehindWrapper(evidence.behindWrapper), since: null, ...base };
+  }
   const [pending, ...others] = openInputs(evidence);
   if (pending !== undefined) {
     const since = registry?.status === "waiting" ? iso(registry.statusUpdatedAt) : pending.since;
@@ -45,6 +49,11 @@ export function decideState(evidence: ClaudeEvidence): TurnState {
     }
   }
   return withoutRegistry(evidence, base);
+}
+
+function mayLiveBehindWrapper(file: string): string {
+  return `its wrapper has ended, but Claude's live registry still names its conversation ("${file}"), ` +
+    "so that its container may still run. See: docker ps";
 }
 
 type StateParts = Pick<TurnState, "evidence" | "background" | "lastTurn">;
@@ -122,7 +131,12 @@ export function explain(evidence: ClaudeEvidence): Evidence[] {
   const unread = evidence.events.filter((event) => event.unread).length;
   const mark = evidence.marks.at(-1);
   return [
-    { source: "process", finding: evidence.process },
+    {
+      source: "process",
+      finding: evidence.behindWrapper === null
+        ? evidence.process
+        : `${evidence.process}: ${mayLiveBehindWrapper(evidence.behindWrapper)}`,
+    },
     {
       source: "live registry",
       finding: registry === null

@@ -45,7 +45,7 @@ import { codexHomeOf } from "./find_server.ts";
 import { judgeWait } from "./goal_turns.ts";
 import { CodexGoals } from "./goals.ts";
 import { type CodexHandle, depsOf, handleOf, parseHandle } from "./handle.ts";
-import { Link } from "./link.ts";
+import { Link, type Use } from "./link.ts";
 import { makeFolder, noteThread, type SessionFolder, sessionFolder } from "./session_folder.ts";
 import { endedState, goneState, isContainerGone, lostState, unknownState } from "./plain_states.ts";
 import { SessionThread } from "./session_thread.ts";
@@ -114,11 +114,9 @@ export class CodexBackend implements Backend {
     const { startThread } = await import("./threads.ts");
     const folder = this.#folder(spec.session);
     makeFolder(folder);
-    this.#link(spec.session).allowContainer("keep");
-    const thread = await this.#inTime(
-      spec,
-      signal,
-      (over) => startThread(this.#link(spec.session), spec, (id) => noteThread(folder, id), over),
+    const link = this.#link(spec.session);
+    const thread = await link.whileStarting(() =>
+      this.#inTime(spec, signal, (over) => startThread(link, spec, (id) => noteThread(folder, id), over))
     );
     return {
       handle: withThread(spec.session, thread),
@@ -183,8 +181,11 @@ export class CodexBackend implements Backend {
   async resume(spec: ResumeSpec, signal: AbortSignal): Promise<AgentHandle> {
     const { resumeThread } = await import("./resume.ts");
     makeFolder(this.#folder(spec.session));
-    this.#link(spec.session).allowContainer("keep");
-    return await this.#inTime(spec, signal, (over) => resumeThread(this.#link(spec.session), spec, over));
+    // Its row says that it has ended until it lives.
+    const link = this.#link(spec.session, "agent");
+    return await link.whileStarting(() =>
+      this.#inTime(spec, signal, (over) => resumeThread(link, spec, over))
+    );
   }
 
   async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
@@ -378,7 +379,7 @@ export class CodexBackend implements Backend {
     const links = [...this.#links.values()];
     const started = links.filter((link) => link.hasStarted);
     await Promise.all(links.map((link) => link.close()));
-    await Promise.all(links.map((link) => link.closeContainer()));
+    await Promise.all(links.map((link) => link.closeReader()));
     if (started.length === 0 || !isUnused()) return;
     const { stopIfOurs } = await import("./stop_server.ts");
     for (const link of started) await stopIfOurs(link.options, link.threads);
@@ -396,24 +397,24 @@ export class CodexBackend implements Backend {
     return sessionFolder(this.paths.sessionFolder(session.token));
   }
 
-  #link(session: Session): Link {
+  #link(session: Session, use: Use = useOf(session)): Link {
     const handle = handleOf(session);
-    const key = linkKey(handle);
+    const key = linkKey(handle, use);
     let link = this.#links.get(key);
     if (link === undefined) {
-      this.#links.set(key, link = new Link(this.deps, handle));
+      this.#links.set(key, link = new Link(this.deps, handle, use));
       if (handle.container !== undefined) markShared(handle.codexHome);
     }
-    if (session.lifecycle === "ended") link.allowContainer("for this command");
     return link;
   }
 
   #thread(row: Session): SessionThread {
     const session = this.#planned(row);
-    const known = this.#threads.get(session.token);
+    const key = `${session.token} ${useOf(session)}`;
+    const known = this.#threads.get(key);
     if (known !== undefined && known.isOf(session)) return known;
     const thread = new SessionThread(this.deps, this.#link(session), session, this.#folder(session).retry);
-    this.#threads.set(session.token, thread);
+    this.#threads.set(key, thread);
     return thread;
   }
 
@@ -449,6 +450,14 @@ function rolloutsOf(handle: CodexHandle | null): string[] {
   return [handle.rollout, `${handle.codexHome}/archived_sessions/${baseName(handle.rollout)}`];
 }
 
-function linkKey(handle: { readonly codexHome: string; readonly url: string | null }): string {
-  return JSON.stringify([handle.codexHome, handle.url]);
+function linkKey(
+  handle: { readonly codexHome: string; readonly url: string | null },
+  use: Use = "agent",
+): string {
+  return JSON.stringify([handle.codexHome, handle.url, use]);
+}
+
+/** Outside of containers all sessions of a server share one connection. */
+function useOf({ lifecycle, handle }: Session): Use {
+  return lifecycle === "ended" && parseHandle(handle)?.container !== undefined ? "reading" : "agent";
 }

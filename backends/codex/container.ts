@@ -4,8 +4,9 @@
  */
 
 import { assertUsableArguments, choosesUser, createArguments } from "../docker/arguments.ts";
-import { Engine, engineEnvironment } from "../docker/engine.ts";
+import { Engine, engineEnvironment, type Label, TOKEN_LABEL } from "../docker/engine.ts";
 import { gatewayAccess } from "../docker/gateway_access.ts";
+import { removeLeft } from "../docker/leftovers.ts";
 import { DETACH_KEYS, enginePlace, INSIDE, projectKey } from "../docker/names.ts";
 import { assertMayBeMounted } from "../docker/workspace.ts";
 import { readConfig } from "../../lib/config.ts";
@@ -27,6 +28,14 @@ const O_PATH = 0x20_0000;
 
 /** Of what a container may have put beside its socket. */
 const SOCKET_ENTRIES = 32;
+
+/** What a container is for. */
+export interface Purpose {
+  /** What it is found by. */
+  readonly mark: Label;
+  /** Whether what runs in it gets a way to the gateway. */
+  readonly startsAgents: boolean;
+}
 
 type Contained = Pick<CodexContainer, "engine" | "token" | "socketFolder">;
 
@@ -55,7 +64,7 @@ export async function preflightCodexContainer(
   assertMayBeMounted(Deno.realPathSync(request.path), paths.state, action);
   const place = enginePlace(deps.env);
   await assertCanStart(deps, paths, place, action);
-  await new Engine(deps, place).removeLeft(registryIdOf(deps), isLive);
+  await removeLeft(deps, new Engine(deps, place), isLive);
 }
 
 async function assertCanStart(deps: Deps, paths: Paths, place: CodexContainer["engine"], action: string) {
@@ -115,34 +124,54 @@ export async function findContained(
   }
 }
 
-/** @throws AppError with what the server said; the signal's reason. */
+/** The session's own. @throws AppError with what the server said; the signal's reason. */
 export async function startContained(
   container: CodexContainer,
   options: ServerOptions,
 ): Promise<CodexServer> {
-  const { deps, signal } = options;
-  const action = `start Codex in a container for "${container.sessionId}"`;
+  const { deps } = options;
   const engine = new Engine(deps, container.engine);
   // One that has ended, or was made by a command that was killed then.
   if (await engine.remove(container.token, { lookAgain: false }) === "unknown") {
-    throw new AppError("transport", `Cannot ${action}: the engine does not answer`);
+    throw new AppError("transport", `Cannot ${actionOf(container)}: the engine does not answer`);
   }
-  const args = await containerArguments(container, deps, action);
-  const id = await engine.create(args, { env: deps.env, token: container.token, action });
+  await removeLeft(deps, engine);
+  return await startServer(container, { mark: [TOKEN_LABEL, container.token], startsAgents: true }, options);
+}
+
+/** @throws AppError with what the server said; the signal's reason. Its container is removed then, or found by its mark. */
+export async function startServer(
+  container: CodexContainer,
+  purpose: Purpose,
+  options: ServerOptions,
+): Promise<CodexServer> {
+  const { deps, signal } = options;
+  const action = actionOf(container);
+  const engine = new Engine(deps, container.engine);
+  const args = await containerArguments(container, purpose, deps, action);
+  const id = await engine.create(args, { env: deps.env, mark: purpose.mark, action });
   signal.throwIfAborted();
   await engine.start(id, action);
   const deadline = deps.clock.monotonic() + START_TIMEOUT_MS;
   while (deps.clock.monotonic() < deadline) {
     const connection = await open(container, options);
     if (connection !== null) return { ...serverOf(container, connection), origin: "started" };
-    if ((await engine.state(id)).kind !== "running") break;
+    const { kind } = await engine.state(id);
+    if (kind === "absent") {
+      throw new AppError("failure", `Cannot ${action}: its container was removed meanwhile`);
+    }
+    if (kind !== "running") break;
     await deps.clock.sleep(START_POLL_MS, signal);
     signal.throwIfAborted();
   }
   const said = await engine.logs(id);
-  await engine.remove(container.token, { lookAgain: false });
+  await engine.removeOne(id);
   const help = "See whether the image has it: docker.codex of ~/.dev-sessions/config.json names it";
   throw new AppError("failure", `Cannot ${action}: it does not come to listen. ${help}`, said || null);
+}
+
+function actionOf({ sessionId }: CodexContainer): string {
+  return `start Codex in a container for "${sessionId}"`;
 }
 
 /** Ends and removes the session's container. */
@@ -156,7 +185,7 @@ export function removeContained(
 
 /** Codex's own terminal program, in the same container. @throws AppError when none runs. */
 export async function attachContained(deps: Deps, container: CodexContainer, threadId: string) {
-  const found = await new Engine(deps, container.engine).labelled({ token: container.token });
+  const found = await new Engine(deps, container.engine).labelled([TOKEN_LABEL, container.token]);
   const [running] = found === "unknown" ? [] : found.filter((one) => one.running);
   if (running === undefined) {
     throw new AppError("agent_gone", `Cannot attach to "${container.sessionId}": its container does not run`);
@@ -181,7 +210,12 @@ export async function attachContained(deps: Deps, container: CodexContainer, thr
   };
 }
 
-async function containerArguments(container: CodexContainer, deps: Deps, action: string): Promise<string[]> {
+async function containerArguments(
+  container: CodexContainer,
+  { mark, startsAgents }: Purpose,
+  deps: Deps,
+  action: string,
+): Promise<string[]> {
   const paths = pathsFrom(deps.env);
   const workspace = Deno.realPathSync(container.workspace);
   assertMayBeMounted(workspace, paths.state, action);
@@ -196,24 +230,30 @@ async function containerArguments(container: CodexContainer, deps: Deps, action:
   const own = rootless ? "0:0" : `${Deno.uid()}:${Deno.gid()}`;
   return createArguments({
     name: container.name,
-    token: container.token,
+    mark,
     registry: registryIdOf(deps),
     sessionId: container.sessionId,
     workspace,
     config: docker,
-    gateway: await gatewayAccess(
-      deps,
-      paths,
-      { id: container.sessionId, token: container.token, workspace },
-      docker.gateway,
-    ),
+    gateway: startsAgents
+      ? await gatewayAccess(
+        deps,
+        paths,
+        { id: container.sessionId, token: container.token, workspace },
+        docker.gateway,
+      )
+      : null,
     user: own,
     terminal: false,
     mounts: [
       { source: container.codexHome, target: AT.codexHome },
       { source: folder, target: AT.socketFolder(rootless ? 0 : container.uid) },
       { source: home, target: INSIDE.home },
-      ...(auth === null ? [] : [{ source: auth, target: `${AT.codexHome}/auth.json` }]),
+      ...(auth === null ? [] : [{
+        source: auth,
+        target: `${AT.codexHome}/auth.json`,
+        readOnly: isKeyAlone(Deno.readTextFileSync(auth)),
+      }]),
     ],
     env: { HOME: INSIDE.home, CODEX_HOME: AT.codexHome },
     envNames: docker.env.filter((name) => deps.env[name] !== undefined),
@@ -236,8 +276,22 @@ function authFile(deps: Deps): string | null {
   }
 }
 
+/** A sign-in that nobody ever renews; every other one Codex itself has to write anew. Pure. */
+export function isKeyAlone(auth: string): boolean {
+  let json: unknown;
+  try {
+    json = JSON.parse(auth);
+  } catch {
+    return false;
+  }
+  if (typeof json !== "object" || json === null) return false;
+  const { OPENAI_API_KEY: key, auth_mode: mode, ...others } = json as Record<string, unknown>;
+  const isKey = typeof key === "string" && key !== "" && (mode ?? "apikey") === "apikey";
+  return isKey && Object.values(others).every((value) => value === null);
+}
+
 async function runs({ engine, token }: Contained, deps: Deps): Promise<boolean | "unknown"> {
-  const found = await new Engine(deps, engine).labelled({ token });
+  const found = await new Engine(deps, engine).labelled([TOKEN_LABEL, token]);
   return found === "unknown" ? "unknown" : found.some(({ running }) => running);
 }
 

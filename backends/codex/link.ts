@@ -10,6 +10,7 @@ import type { CodexContainer } from "./container_handle.ts";
 import { type CodexServer, findServer, type ServerOptions } from "./find_server.ts";
 import { Follower } from "./follower.ts";
 import { type CodexHandle, depsOf } from "./handle.ts";
+import type { ContainedReader } from "./reader_container.ts";
 import type { Connection, Listener } from "./rpc.ts";
 
 /** Whether a server may be started to answer, or only one that runs be asked. */
@@ -17,19 +18,26 @@ export type Wish = "start" | "find";
 
 /** Its own, and those of its sub-agents. */
 const MAX_CONTAINED_THREADS = 32;
+/** In docker mode: the session's own container, or one that reads what was said in it once it has ended. */
+export type Use = "agent" | "reading";
 
 export class Link {
   readonly #deps: Deps;
   readonly #codexHome: string;
   readonly #container: CodexContainer | null;
-  #mayStart: "keep" | "for this command" | null = null;
+  #mayStart = false;
+  #reader: ContainedReader | null = null;
   readonly #followers = new Map<string, Follower>();
   #server: Opening | null = null;
   #hasStarted = false;
   /** Why none could be started: not tried again within one command. */
   #startFailure: AppError | null = null;
 
-  constructor(deps: Deps, handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile" | "container">) {
+  constructor(
+    deps: Deps,
+    handle: Pick<CodexHandle, "codexHome" | "url" | "tokenFile" | "container">,
+    private readonly use: Use,
+  ) {
     this.#container = handle.container ?? null;
     this.#deps = depsOf(deps, handle);
     this.#codexHome = handle.codexHome;
@@ -73,9 +81,14 @@ export class Link {
     return this.#startFailure;
   }
 
-  /** A container dies with its session's agent: only who begins, resumes or reads what has ended may start one. */
-  allowContainer(until: "keep" | "for this command"): void {
-    if (this.#mayStart !== "keep") this.#mayStart = until;
+  /** A session's container dies with its agent: only who begins or resumes the session may start one. */
+  async whileStarting<T>(begin: () => Promise<T>): Promise<T> {
+    this.#mayStart = true;
+    try {
+      return await begin();
+    } finally {
+      this.#mayStart = false;
+    }
   }
 
   async #openContained(
@@ -83,18 +96,18 @@ export class Link {
     wish: Wish,
     options: ServerOptions,
   ): Promise<CodexServer | null> {
+    if (this.use === "reading") return wish === "find" ? null : await this.#openReader(container, options);
     const { findContained, startContained } = await import("./container.ts");
     const found = await findContained(container, options);
     if (found !== null || wish === "find") return found;
     try {
-      if (this.#mayStart === null) {
+      if (!this.#mayStart) {
         const { sessionId } = container;
         throw new AppError(
           "agent_gone",
           `Cannot reach "${sessionId}": its container is gone. Bring it back with: dev-sessions resume ${sessionId}`,
         );
       }
-      this.#hasStarted = true;
       return await startContained(container, options);
     } catch (error) {
       if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
@@ -102,11 +115,24 @@ export class Link {
     }
   }
 
-  /** Ends a container that was started for this command alone. */
-  async closeContainer(): Promise<void> {
-    if (this.#container === null || !this.#hasStarted || this.#mayStart === "keep") return;
-    const { removeContained } = await import("./container.ts");
-    await removeContained(this.#deps, this.#container, { lookAgain: false });
+  async #openReader(container: CodexContainer, options: ServerOptions): Promise<CodexServer> {
+    const { startReader } = await import("./reader_container.ts");
+    // One whose connection has broken.
+    await this.closeReader();
+    try {
+      this.#reader = await startReader(container, options);
+      return this.#reader.server;
+    } catch (error) {
+      if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
+      throw error;
+    }
+  }
+
+  /** Removes the container that was started to read. */
+  async closeReader(): Promise<void> {
+    const reader = this.#reader;
+    this.#reader = null;
+    await reader?.close();
   }
 
   async #open(wish: Wish, options: ServerOptions): Promise<CodexServer | null> {
@@ -147,7 +173,7 @@ export class Link {
 
   /** Whether a server was started by this command. */
   get hasStarted(): boolean {
-    return this.#container === null && this.#hasStarted;
+    return this.#hasStarted;
   }
   /** Those that this command had to do with. */
   get threads(): ReadonlySet<string> {

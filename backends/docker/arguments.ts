@@ -1,6 +1,6 @@
 /** The arguments that a session's container is made with. Pure. */
 
-import { REGISTRY_LABEL, TOKEN_LABEL } from "./engine.ts";
+import { type Label, REGISTRY_LABEL } from "./engine.ts";
 import type { GatewayAccess } from "./gateway_access.ts";
 import { INSIDE } from "./names.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -15,7 +15,8 @@ export interface Mount {
 
 export interface ContainerSpec {
   readonly name: string;
-  readonly token: string;
+  /** What it is found by. */
+  readonly mark: Label;
   /** The registry's id, which no other one has. */
   readonly registry: string;
   readonly sessionId: string;
@@ -97,7 +98,7 @@ export function createArguments(spec: ContainerSpec): string[] {
     "--hostname",
     spec.sessionId,
     "--label",
-    `${TOKEN_LABEL}=${spec.token}`,
+    spec.mark.join("="),
     "--label",
     `${REGISTRY_LABEL}=${spec.registry}`,
     ...(spec.user === null ? [] : ["--user", spec.user]),

@@ -9,7 +9,10 @@ import { AppError } from "../../lib/errors.ts";
 import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import type { EnginePlace } from "./names.ts";
 
+/** Of a session's container, which is found by the session's token. */
 export const TOKEN_LABEL = "dev-sessions.token";
+/** Of one that only reads what an ended session has said, see `leftovers.ts`. */
+export const READER_LABEL = "dev-sessions.reader";
 /**
  * Names the registry by an id that no other one has: several machines may use one engine, and their state folders have
  * the same path. What an earlier version made names the path, and is nobody's.
@@ -35,9 +38,13 @@ export type ContainerState =
   | { readonly kind: "absent" }
   | { readonly kind: "unknown" };
 
+export type Label = readonly [name: string, value: string];
+
 export interface LabelledContainer {
   readonly id: string;
+  /** Values of our labels; empty where it has none. */
   readonly token: string;
+  readonly reader: string;
   readonly running: boolean;
 }
 
@@ -94,12 +101,13 @@ export class Engine {
 
   /**
    * Makes a container and returns its id.
-   * @param env what the arguments may name variables of.
-   * @throws AppError with the engine's words; what may exist then is found by its token.
+   * @param options.env what the arguments may name variables of.
+   * @param options.mark a label that the arguments give it.
+   * @throws AppError with the engine's words; what may exist then is found by its mark.
    */
   async create(
     args: readonly string[],
-    { env, token, action }: { readonly env: Deps["env"]; readonly token: string; readonly action: string },
+    { env, mark, action }: { readonly env: Deps["env"]; readonly mark: Label; readonly action: string },
   ): Promise<string> {
     const made = await this.deps.run("docker", ["create", ...args], {
       env: engineEnvironment(env, this.place),
@@ -109,16 +117,16 @@ export class Engine {
     if (!/^[0-9a-f]{64}$/.test(id)) {
       throw cannot(action, `docker does not make its container: ${complaint(made)}`);
     }
-    await this.#assertOurs(id, token, action);
+    await this.#assertMarked(id, mark, action);
     return id;
   }
 
   /** A word too many among the user's arguments is taken for the image, and all of ours for its command. */
-  async #assertOurs(id: string, token: string, action: string): Promise<void> {
-    const format = `{{index .Config.Labels "${TOKEN_LABEL}"}}`;
+  async #assertMarked(id: string, [name, value]: Label, action: string): Promise<void> {
+    const format = `{{index .Config.Labels "${name}"}}`;
     const found = await this.#run(["container", "inspect", "--format", format, id]);
-    if (found.kind === "exited" && found.code === 0 && found.stdout.trim() === token) return;
-    await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
+    if (found.kind === "exited" && found.code === 0 && found.stdout.trim() === value) return;
+    await this.removeOne(id);
     if (found.kind !== "exited" || found.code !== 0) {
       throw cannot(action, `docker does not tell of the container that it made: ${complaint(found)}`);
     }
@@ -142,20 +150,16 @@ export class Engine {
     return said.kind === "exited" && said.code === 0 ? `${said.stdout}${said.stderr}`.trim() : "";
   }
 
-  /** The containers that carry one of this registry's tokens, or this very token. */
-  async labelled(
-    label: { readonly token: string } | { readonly registry: string },
-  ): Promise<LabelledContainer[] | "unknown"> {
-    const filter = "token" in label
-      ? `label=${TOKEN_LABEL}=${label.token}`
-      : `label=${REGISTRY_LABEL}=${label.registry}`;
-    const format = `{{.ID}}\t{{.State}}\t{{.Label "${TOKEN_LABEL}"}}`;
+  /** The containers that carry this label. */
+  async labelled([name, value]: Label): Promise<LabelledContainer[] | "unknown"> {
+    const filter = `label=${name}=${value}`;
+    const format = `{{.ID}}\t{{.State}}\t{{.Label "${TOKEN_LABEL}"}}\t{{.Label "${READER_LABEL}"}}`;
     const listed = await this.#run(["ps", "--all", "--no-trunc", "--filter", filter, "--format", format]);
     if (listed.kind !== "exited" || listed.code !== 0) return "unknown";
     return listed.stdout.split("\n").filter((line) => line !== "").map((line) => {
-      const [id = "", state = "", token = ""] = line.split("\t");
+      const [id = "", state = "", token = "", reader = ""] = line.split("\t");
       // Whatever is not proven to rest counts as running.
-      return { id, token, running: state !== "created" && state !== "exited" && state !== "dead" };
+      return { id, token, reader, running: state !== "created" && state !== "exited" && state !== "dead" };
     });
   }
 
@@ -174,24 +178,24 @@ export class Engine {
   /** Ends and removes what carries this token; `gone` once the engine says that nothing does. */
   async remove(token: string, options: { readonly lookAgain: boolean }): Promise<"gone" | "unknown"> {
     for (let look = 1;; look++) {
-      const found = await this.labelled({ token });
+      const found = await this.labelled([TOKEN_LABEL, token]);
       if (found === "unknown") return "unknown";
       for (const { id, running } of found) {
         // So that the agent ends by itself first, which its records then show.
         if (running) await this.#run(["stop", "-t", String(STOP_PATIENCE_S), id], REMOVE_TIMEOUT_MS);
-        await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
+        await this.removeOne(id);
       }
-      if (found.length > 0) return await this.#untilGone(token);
+      if (found.length > 0) return await this.#untilGone([TOKEN_LABEL, token]);
       if (!options.lookAgain || look === 2) return "gone";
       await this.deps.clock.sleep(SECOND_LOOK_MS);
     }
   }
 
   /** With `--rm` the engine removes it by itself, too, and lists it until that is done. */
-  async #untilGone(token: string): Promise<"gone" | "unknown"> {
+  async #untilGone(label: Label): Promise<"gone" | "unknown"> {
     const deadline = this.deps.clock.monotonic() + REMOVE_TIMEOUT_MS;
     for (;;) {
-      const left = await this.labelled({ token });
+      const left = await this.labelled(label);
       if (left === "unknown") return "unknown";
       if (left.length === 0) return "gone";
       if (this.deps.clock.monotonic() >= deadline) return "unknown";
@@ -199,13 +203,17 @@ export class Engine {
     }
   }
 
-  /** Removes containers of this registry whose session does not live: left by a command that was killed. */
-  async removeLeft(registry: string, isLive: (token: string) => boolean): Promise<void> {
-    const found = await this.labelled({ registry });
-    if (found === "unknown") return;
-    for (const { id, token } of found) {
-      if (!isLive(token)) await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
-    }
+  /** Removes what carries this label, at once. */
+  async removeMarked(label: Label): Promise<"gone" | "unknown"> {
+    const found = await this.labelled(label);
+    if (found === "unknown") return "unknown";
+    for (const { id } of found) await this.removeOne(id);
+    return found.length === 0 ? "gone" : await this.#untilGone(label);
+  }
+
+  /** By id, at once; whether it is gone then is not told. */
+  async removeOne(id: string): Promise<void> {
+    await this.#run(["rm", "--force", "--volumes", id], REMOVE_TIMEOUT_MS);
   }
 
   #run(args: readonly string[], timeoutMs = QUESTION_TIMEOUT_MS): Promise<RunResult> {

@@ -1,8 +1,9 @@
 /** A user's own `clauded` around the real Claude Code: driven by its transcript and its terminal alone. */
 
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import { createSession, step } from "../support/live_session.ts";
+import { createSession, openSession, step } from "../support/live_session.ts";
+import { signal } from "../support/processes.ts";
 import type { Sandbox } from "../support/harness.ts";
 import { engineTest, HOST_PROGRAMS, IMAGE } from "./docker_engine.ts";
 import { CLAUDE_INSIDE, createDockerSandbox } from "./docker_sandbox.ts";
@@ -44,6 +45,59 @@ engineTest("Claude through the user's clauded", async (t) => {
     await session.expect(0, "resume");
     strictEqual(await session.turn("SCRIPT:plain again"), "REPLY: again [length 18]");
     match(await session.expect(0, "logs"), /behind a wrapper[\s\S]*again/);
+    await session.expect(0, "kill");
+    deepStrictEqual(await engine.containers(), []);
+  });
+
+  await step(t, "a wrapper that was killed proves nothing of its container", async () => {
+    const session = await createSession(sandbox, DOCKER);
+    await session.turn("SCRIPT:plain before the wrapper's end");
+    const orphaned = async () => {
+      signal(session.pid, "SIGKILL");
+      await sandbox.eventually(async () => await session.expect(0, "status") === "unknown", {
+        what: "the wrapper's end",
+      });
+      return await engine.containers();
+    };
+    const refused = async (verb: string, text: RegExp) => {
+      const { code, stderr } = await session.run(verb, verb === "send" ? ["too late"] : []);
+      ok(code !== 0, verb);
+      match(stderr, text, verb);
+    };
+    const [container] = await orphaned();
+    match(await session.expect(0, "status", ["--explain"]), /its container may still run\. See: docker ps/);
+    match((await sandbox.run(["list"])).stdout, /unknown/);
+    await refused("send", /its wrapper has ended, though its Claude may go on in a container/);
+    await refused("interrupt", /its wrapper has ended, though its Claude may go on in a container/);
+    await refused("resume", /its wrapper has ended.*See: docker ps/);
+    await refused("kill", /its container may still run; its record stays\. See: docker ps/);
+    deepStrictEqual(await engine.containers(), [container]);
+    // Claude ends by itself, and takes its word back.
+    await engine.docker("stop", container!);
+    strictEqual(await session.expect(0, "status"), "gone");
+
+    await session.expect(0, "resume");
+    const resumed = await openSession(sandbox, session.id);
+    strictEqual(await resumed.turn("SCRIPT:plain again"), "REPLY: again [length 18]");
+    await resumed.expect(0, "kill");
+    deepStrictEqual(await engine.containers(), []);
+  });
+
+  await step(t, "one that was killed with its container is gone once its file is", async () => {
+    const session = await createSession(sandbox, DOCKER);
+    await session.turn("SCRIPT:plain killed");
+    const [container] = await engine.containers();
+    signal(session.pid, "SIGKILL");
+    await engine.docker("rm", "--force", container!);
+    const killed = await session.run("kill");
+    strictEqual(killed.code, 1);
+    const file = /"([^"]+\/sessions\/\d+\.json)"/.exec(killed.stderr)?.[1] ?? "";
+    const resumed = await session.run("resume");
+    strictEqual(resumed.code, 1);
+    ok(resumed.stderr.includes(file), resumed.stderr);
+    await Deno.remove(file);
+    strictEqual(await session.expect(0, "status"), "gone");
+    await session.expect(0, "resume");
     await session.expect(0, "kill");
     deepStrictEqual(await engine.containers(), []);
   });

@@ -4,6 +4,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { ensureCodex } from "../support/agent_install.ts";
 import { startCodexModel } from "../support/codex_model.ts";
+import { startGateway } from "../support/gateway.ts";
 import { step, writeCommand } from "../support/live_session.ts";
 import { engineTest, HOST_PROGRAMS } from "./docker_engine.ts";
 import { passModelOffer } from "../support/codex_terminal.ts";
@@ -63,6 +64,28 @@ requires_openai_auth = false
     await nothing();
   });
 
+  await step(t, "a sign-in that is a key alone can't be replaced from within, another one can", async () => {
+    const auth = join(sandbox.home, ".codex", "auth.json");
+    await Deno.mkdir(join(sandbox.home, ".codex"), { recursive: true });
+    for (
+      const [text, isKept] of [
+        ['{"OPENAI_API_KEY":"sk-mine"}', true],
+        ['{"OPENAI_API_KEY":null,"tokens":{"access_token":"mine"}}', false],
+      ] as const
+    ) {
+      await Deno.writeTextFile(auth, text, { mode: 0o600 });
+      const id = await expect(0, "create", "-q", ...DOCKER);
+      const [container] = await engine.containers();
+      const inside = "/run/dev-sessions/codex/auth.json";
+      const write = `(printf other > ${inside}) 2>/dev/null; mv -f /etc/passwd ${inside} 2>/dev/null; true`;
+      await engine.docker("exec", container!, "sh", "-c", write);
+      strictEqual(await Deno.readTextFile(auth) === text, isKept, text);
+      await expect(0, "kill", id);
+      await nothing();
+    }
+    await Deno.remove(auth);
+  });
+
   await step(t, "works as any other session, with its workspace at /workspace", async () => {
     const id = await expect(0, "create", "-q", ...DOCKER);
     await expect(0, "send", id, "SCRIPT:plain hello from outside");
@@ -112,8 +135,9 @@ requires_openai_auth = false
     strictEqual(attached.code, 0, attached.stderr);
     await passModelOffer(sandbox, "person", "said before");
     // Else Docker keeps Ctrl-P to itself, as the first half of Ctrl-P Ctrl-Q.
-    const joined = (await sandbox.processesOf()).filter(({ command }) => command.startsWith("docker exec"));
-    ok(joined.length > 0 && joined.every(({ command }) => command.includes("--detach-keys=ctrl-@,ctrl-@")));
+    const joined = (await sandbox.processesOf()).map(({ command }) => command)
+      .filter((command) => /docker exec/.test(command));
+    match(joined.join("\n"), /--detach-keys=ctrl-@,ctrl-@,ctrl-@/);
     await expect(0, "send", id, "SCRIPT:plain said meanwhile");
     await sandbox.eventually(async () => (await sandbox.screen("person")).includes("said meanwhile"), {
       what: "what is said meanwhile, too",
@@ -136,6 +160,63 @@ requires_openai_auth = false
     strictEqual(await expect(0, "status", id), "gone");
     await expect(7, "send", id, "too late");
     await nothing();
+  });
+
+  await step(t, "who reads an ended session and who resumes it leave each other alone", async () => {
+    const id = await expect(0, "create", "-q", ...DOCKER);
+    await expect(0, "ask", id, "SCRIPT:plain said before its end");
+    await expect(0, "kill", id);
+    await using gateway = await startGateway(sandbox);
+    // Its container stays as long as the gateway is at work.
+    const read = () => gateway.ask("lastMessages", { id, count: 1, receipt: null });
+    match((await read()).text, /said before its end/);
+    const [reader] = await engine.containers();
+    // Another reader: its own comes and goes.
+    match(await expect(0, "logs", id), /said before its end/);
+    deepStrictEqual(await engine.containers(), [reader]);
+
+    await expect(0, "resume", id);
+    strictEqual((await engine.containers()).length, 2);
+    match((await read()).text, /said before its end/);
+    await expect(0, "send", id, "SCRIPT:gate resumed");
+    await model.reached("resumed");
+    gateway.process.kill("SIGTERM");
+    await gateway.process.done();
+    strictEqual((await engine.containers()).length, 1);
+    strictEqual((await engine.containers()).includes(reader!), false);
+    strictEqual(await expect(0, "status", id), "working");
+    model.open("resumed");
+    strictEqual(await expect(0, "wait", id, "-t", "30"), "completed");
+    await expect(0, "kill", id);
+    await nothing();
+
+    const logs = sandbox.start(["logs", id]);
+    await sandbox.eventually(async () => (await engine.containers()).length > 0, { what: "a reader" });
+    await expect(0, "resume", id);
+    const { code, stdout, stderr } = await logs.done();
+    strictEqual(code, 0, stderr);
+    match(stdout, /said before its end/);
+    strictEqual(await expect(0, "status", id), "idle");
+    strictEqual((await engine.containers()).length, 1);
+    await expect(0, "kill", id);
+    await nothing();
+  });
+
+  await step(t, "what a killed reader leaves, the next one removes", async () => {
+    const id = await expect(0, "create", "-q", ...DOCKER);
+    await expect(0, "ask", id, "SCRIPT:plain kept");
+    await expect(0, "kill", id);
+    for (const signal of ["SIGINT", "SIGKILL"] as const) {
+      const logs = sandbox.start(["logs", id]);
+      await sandbox.eventually(async () => (await engine.containers()).length > 0, { what: "a reader" });
+      logs.kill(signal);
+      await logs.done();
+      match(await expect(0, "logs", id), /kept/);
+      await nothing();
+    }
+    const { container } = JSON.parse(await expect(0, "inspect", id)).handle;
+    const readers = join(container.codexHome, "..", "readers");
+    deepStrictEqual([...Deno.readDirSync(readers)].map(({ name }) => name), []);
   });
 
   await step(t, "a link in its socket's place leads nowhere", async () => {

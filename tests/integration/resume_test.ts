@@ -289,7 +289,7 @@ Deno.test("what can't be resumed is told before anything changes, and list --all
   await refused(
     sandbox,
     forgetful,
-    /: its conversation is gone: there is no .*\.jsonl\. Claude Code deletes old ones/,
+    /: its conversation is gone: there is no .*\.jsonl\. Start another with: dev-sessions create\n$/,
   );
   sql(sandbox, "UPDATE sessions SET mode = 'docker' WHERE id = ?", fresh);
   await refused(

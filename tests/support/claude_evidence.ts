@@ -117,6 +117,7 @@ export function evidence(parts: Partial<ClaudeEvidence> = {}): ClaudeEvidence {
   return {
     at: T0 + LOOKED_AT_MS,
     process: "alive",
+    behindWrapper: null,
     registry: null,
     events,
     held: [],

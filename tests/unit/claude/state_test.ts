@@ -4,7 +4,7 @@
  * Long, because it is one table with registry and one without: what differs shows row by row.
  */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { ClaudeEvidence } from "../../../backends/claude/evidence.ts";
 import { decideState, explain, lastTurn } from "../../../backends/claude/state.ts";
 import {
@@ -395,6 +395,21 @@ Deno.test("decideState() lists the newest Stop's background work until another t
 Deno.test("decideState() says since when, as the registry does", () => {
   strictEqual(decideState(evidence({ registry: registry("busy", 110) })).since, time(110));
   strictEqual(decideState(evidence({ registry: registry("idle", 510) })).since, time(510));
+});
+
+Deno.test("decideState() does not take the word of a Claude whose wrapper has ended for what it does now", () => {
+  const orphan = evidence({
+    process: "unknown",
+    behindWrapper: "/home/u/.claude/sessions/7.json",
+    registry: registry("idle", 0),
+  });
+  const state = decideState(orphan);
+  ok(state.state === "unknown");
+  match(
+    state.reason,
+    /"\/home\/u\/\.claude\/sessions\/7\.json".*its container may still run\. See: docker ps/,
+  );
+  match(explain(orphan)[0]!.finding, /^unknown: its wrapper has ended/);
 });
 
 Deno.test("lastTurn() takes the newest end, whichever record has it", () => {

@@ -18,9 +18,10 @@ import {
 } from "../../../backends/docker/arguments.ts";
 import { containerName, enginePlace, projectKey } from "../../../backends/docker/names.ts";
 
+const TOKEN = "01234567-89ab-cdef-0123-456789abcdef";
 const SPEC: ContainerSpec = {
   name: "dev-fizz-top-01234567",
-  token: "01234567-89ab-cdef-0123-456789abcdef",
+  mark: ["dev-sessions.token", TOKEN],
   registry: "fedcba98-7654-3210-fedc-ba9876543210",
   sessionId: "fizz-top",
   workspace: "/home/u/api",
@@ -126,7 +127,7 @@ Deno.test("every workspace has a folder of its own, which can be read", () => {
 });
 
 Deno.test("names and places", () => {
-  strictEqual(containerName("fizz-top", SPEC.token), "dev-fizz-top-01234567");
+  strictEqual(containerName("fizz-top", TOKEN), "dev-fizz-top-01234567");
   deepStrictEqual(
     enginePlace({ DOCKER_HOST: "unix:///x", DOCKER_CONTEXT: "", HOME: "/home/u", DOCKER_CONFIG: "/c" }),
     { DOCKER_HOST: "unix:///x", DOCKER_CONFIG: "/c" },
