@@ -13,7 +13,7 @@ import type { Store } from "../lib/store.ts";
 import { CarrierError } from "./carrier.ts";
 import { RemoteError } from "./ssh/carrier.ts";
 import { type Destination, usualRemoteBin } from "./ssh/command.ts";
-import { inFewWords, noAnswer } from "./ssh/failures.ts";
+import { inFewWords, noAnswer, NoServerError } from "./ssh/failures.ts";
 import type { Hosts, HostService } from "./ssh/hosts.ts";
 
 /** For the answer of a host that is only one of several. */
@@ -250,8 +250,9 @@ function notKnownYet({ id, host }: RemoteSession, cause: AppError): AppError {
   );
 }
 
-export function isUnreachable(error: unknown): error is AppError {
-  return error instanceof AppError && error.code === "transport";
+/** There is no way to its host, or nobody there who would answer. */
+export function cannotBeAsked(error: AppError): boolean {
+  return error.code === "transport" || error instanceof NoServerError;
 }
 
 /** Of ids, those that are sessions of other hosts. */

@@ -90,6 +90,13 @@ export interface Ended {
   readonly printed: string | null;
 }
 
+/** The host answers, and dev-sessions there can't be started. */
+export class NoServerError extends AppError {
+  constructor(message: string, detail: string | null) {
+    super("failure", message, detail);
+  }
+}
+
 /** Why dev-sessions over there did not answer. */
 export function connectFailure(destination: Destination, ended: Ended): AppError {
   const { host, remoteBin } = destination;
@@ -103,15 +110,13 @@ export function connectFailure(destination: Destination, ended: Ended): AppError
     case SSH_FAILED:
       return sshFailure(host, lines, { unsent: true });
     case NOT_FOUND:
-      return new AppError(
-        "failure",
+      return new NoServerError(
         `dev-sessions not found on ${host} (tried '${bin}' via a login shell). Install it there, ` +
           "or set DEV_SESSIONS_REMOTE_BIN to the command that starts it there",
         detail,
       );
     case NOT_EXECUTABLE:
-      return new AppError(
-        "failure",
+      return new NoServerError(
         `Cannot start dev-sessions on ${host}: '${bin}' can't be executed there. Make it executable, ` +
           "or set DEV_SESSIONS_REMOTE_BIN to the command that starts it there",
         detail,
@@ -121,8 +126,7 @@ export function connectFailure(destination: Destination, ended: Ended): AppError
       const way = isOld
         ? "It is an earlier version of dev-sessions. Upgrade it there"
         : `See what it says with: ssh ${host} ${bin} --version`;
-      return new AppError(
-        "failure",
+      return new NoServerError(
         `Cannot talk to dev-sessions on ${host}: '${bin} rpc' ended with exit code ${code} before it had said ` +
           `that it is dev-sessions. ${way}`,
         detail,

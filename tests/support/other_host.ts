@@ -75,6 +75,24 @@ export class OtherHost {
     await Deno.rename(next, path);
   }
 
+  /** The first answer to an operation is lost after it has been carried out, then `next` comes before everything else. */
+  async loses(operation: string, next = ""): Promise<void> {
+    await Deno.remove(this.file("lost")).catch(() => {});
+    const lost = `'${this.file("lost")}'`;
+    const filter = this.#filter(operation, "lose");
+    await this.ssh(`if [ ! -e ${lost} ]; then touch ${lost}; enter; exec ${filter}; fi\n${next}`);
+  }
+
+  /** Every result of an operation has one more failure. */
+  async fails(operation: string, failure: { readonly id: string; readonly reason: string }): Promise<void> {
+    await this.ssh(`enter; exec ${this.#filter(operation, "add")} '${JSON.stringify(failure)}'`);
+  }
+
+  #filter(operation: string, what: string): string {
+    const program = join(import.meta.dirname ?? "", "frame_filter.ts");
+    return `'${Deno.execPath()}' run -A --quiet --no-check '${program}' "$last" ${operation} ${what}`;
+  }
+
   /** A session there. */
   async create(...args: string[]): Promise<string> {
     const made = await this.sandbox.run(["create", "-q", "--host", "box", ...args]);
