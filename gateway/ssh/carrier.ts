@@ -9,7 +9,7 @@ import type { Operation } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
 import { type CallOptions, type Carrier, CarrierError } from "../carrier.ts";
 import type { Destination } from "./command.ts";
-import { brokenConnection, connectFailure, inFewWords, noSsh } from "./failures.ts";
+import { brokenConnection, connectFailure, inFewWords, NoServerError, noSsh } from "./failures.ts";
 import { type SshLink, startSsh } from "./link.ts";
 import type { EarlyStarts } from "./process.ts";
 
@@ -75,7 +75,8 @@ export class SshCarrier implements Carrier {
     try {
       link = await this.#connected(options.signal);
     } catch (error) {
-      throw error instanceof CarrierError && !wasOpen ? hopeless(error) : error;
+      if (!wasOpen) throw error instanceof CarrierError ? hopeless(error) : error;
+      throw error instanceof NoServerError ? passing(error) : error;
     }
     if (this.#lost) {
       this.#lost = false;
@@ -215,6 +216,11 @@ export function verbOf(operation: Operation): string {
     default:
       return operation;
   }
+}
+
+/** It was there a moment ago: it may be about to be upgraded, or its home to be mounted. */
+function passing(error: AppError): CarrierError {
+  return new CarrierError(error.message, { unsent: true }, error.detail, { cause: error });
 }
 
 function hopeless(error: CarrierError): CarrierError {

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import { createSandbox } from "../support/harness.ts";
+import { createSandbox, type RunningCommand } from "../support/harness.ts";
 import { sql } from "../support/sandbox_state.ts";
 import { OtherHost } from "../support/other_host.ts";
 
@@ -182,5 +182,61 @@ Deno.test("a kill or prune whose answer was lost is looked after", async (t) => 
       deepStrictEqual([code, stdout], [9, ""]);
       match(stderr, new RegExp(`^Cannot tell what became of ${verb}: box was asked`));
     });
+  }
+});
+
+Deno.test("a wait outlasts every way in which its host may be away for a while", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const [idle, busy] = [await host.create(), await host.create()];
+  const ssh = (words: string) => `echo '${words}' >&2; exit 255`;
+  const waits = async (script: string, during: (running: RunningCommand, gate: string) => Promise<void>) => {
+    await host.up();
+    const gate = sandbox.root + `/gate-${crypto.randomUUID()}`;
+    strictEqual((await sandbox.run(["send", busy, `SCRIPT:gate ${gate}`])).code, 0);
+    await host.breaks(script);
+    const running = sandbox.start(["wait", "--timeout", "60", idle, busy]);
+    await sandbox.eventually(() => running.stdout.startsWith(`${idle}\t`), { what: "the wait is under way" });
+    await Deno.writeTextFile(host.file("cut"), "");
+    await during(running, gate);
+    await Deno.writeTextFile(gate, "");
+    await host.up();
+    strictEqual((await sandbox.run(["wait", busy])).stdout, "completed\n");
+  };
+
+  for (
+    const script of [
+      ssh("ssh: connect to host box port 22: Network is down"),
+      ssh("ssh: Could not resolve hostname box: Temporary failure in name resolution"),
+      ssh("me@box: Permission denied (publickey)."),
+      ssh("ssh: something that nobody foresaw"),
+      "exit 255",
+      "exit 127",
+    ]
+  ) {
+    await t.step(script, () =>
+      waits(script, async (running, gate) => {
+        await sandbox.eventually(async () => await host.tries() > 1, { what: "it has tried again" });
+        await Deno.remove(host.file("out"));
+        await Deno.writeTextFile(gate, "");
+        const { code, stdout, stderr } = await running.doneWithin(SOON_MS, "wait");
+        strictEqual(code, 0, stderr);
+        match(stdout, new RegExp(`^${busy}\tcompleted$`, "m"));
+        match(stderr, /box can be reached again$/m);
+      }));
+  }
+
+  for (
+    const words of [
+      "Host key for box has changed and you have requested strict checking.",
+      "terminating, 1 bad configuration options",
+    ]
+  ) {
+    await t.step(`but not: ${words}`, () =>
+      waits(ssh(words), async (running) => {
+        const { code, stderr } = await running.doneWithin(SOON_MS, "wait");
+        strictEqual(code, 255, stderr);
+        strictEqual(await host.tries(), 1);
+      }));
   }
 });
