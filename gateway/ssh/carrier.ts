@@ -7,7 +7,7 @@ import { AppError, type ErrorCode } from "../../lib/errors.ts";
 import type { Clock } from "../../lib/deps.ts";
 import type { Operation } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
-import { type CallOptions, type Carrier, CarrierError } from "../carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, unlessStopped } from "../carrier.ts";
 import type { Destination } from "./command.ts";
 import { brokenConnection, connectFailure, inFewWords, NoServerError, noSsh } from "./failures.ts";
 import { type SshLink, startSsh } from "./link.ts";
@@ -117,15 +117,7 @@ export class SshCarrier implements Carrier {
 
   async #connected(signal: AbortSignal | undefined): Promise<SshLink> {
     if (signal?.aborted) throw new AppError("interrupted", "Interrupted");
-    const connecting = this.#link ??= this.#connect();
-    const stopped = Promise.withResolvers<never>();
-    const stop = () => stopped.reject(new AppError("interrupted", "Interrupted"));
-    signal?.addEventListener("abort", stop, { once: true });
-    try {
-      return await Promise.race([connecting, stopped.promise]);
-    } finally {
-      signal?.removeEventListener("abort", stop);
-    }
+    return await unlessStopped(this.#link ??= this.#connect(), signal);
   }
 
   async #connect(): Promise<SshLink> {
