@@ -12,3 +12,13 @@ export function openRegistry(deps: Deps): Store {
     warn: (line) => deps.terminal.writeErr(`${line}\n`),
   });
 }
+
+/** What tells this registry from all others, on whatever machine. @throws AppError when it can't be read. */
+export function registryIdOf(deps: Deps): string {
+  const store = openRegistry(deps);
+  try {
+    return store.registryId();
+  } finally {
+    store.close();
+  }
+}

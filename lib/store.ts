@@ -75,7 +75,7 @@ export function openStore(
     return {
       ...sessions,
       ...revivalStore(database, sessions.find),
-      ...upkeepStore(database, options.now),
+      ...upkeepStore(database, { now: options.now, randomUuid }),
       ...sendStore(database),
       ...keyStore(database, { now, randomUuid }),
       ...tokenStore(database),

@@ -12,6 +12,7 @@ import type { CreateSpec } from "../backend.ts";
 import { type Config, type DockerConfig, readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { registryIdOf } from "../../lib/open_registry.ts";
 import { claudeConfigFolder, type Paths } from "../../lib/paths.ts";
 import { removeTree } from "../../lib/remove_tree.ts";
 import type { Session } from "../../lib/session.ts";
@@ -73,7 +74,7 @@ export async function preflightContainer(
   const { docker } = readConfig(paths.config);
   const realPath = Deno.realPathSync(request.path);
   await assertCanStart(deps, paths, docker, `${projectFolder(paths, realPath)}/claude`, action);
-  await new Engine(deps, enginePlace(deps.env)).removeLeft(paths.state, isLive);
+  await new Engine(deps, enginePlace(deps.env)).removeLeft(registryIdOf(deps), isLive);
 }
 
 async function assertCanStart(
@@ -154,7 +155,7 @@ export async function prepareContainer(
     createArguments({
       name: container.name,
       token: session.token,
-      registry: paths.state,
+      registry: registryIdOf(deps),
       sessionId: session.id,
       workspace,
       config: config.docker,

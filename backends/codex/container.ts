@@ -10,6 +10,7 @@ import { enginePlace, INSIDE, projectKey } from "../docker/names.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { registryIdOf } from "../../lib/open_registry.ts";
 import { codexHomeFolder, type Paths, pathsFrom } from "../../lib/paths.ts";
 import { AT, type CodexContainer } from "./container_handle.ts";
 import type { CodexServer, ServerOptions } from "./find_server.ts";
@@ -52,7 +53,7 @@ export async function preflightCodexContainer(
   }
   const place = enginePlace(deps.env);
   await assertCanStart(deps, paths, place, action);
-  await new Engine(deps, place).removeLeft(paths.state, isLive);
+  await new Engine(deps, place).removeLeft(registryIdOf(deps), isLive);
 }
 
 async function assertCanStart(deps: Deps, paths: Paths, place: CodexContainer["engine"], action: string) {
@@ -191,7 +192,7 @@ async function containerArguments(container: CodexContainer, deps: Deps, action:
   return createArguments({
     name: container.name,
     token: container.token,
-    registry: paths.state,
+    registry: registryIdOf(deps),
     sessionId: container.sessionId,
     workspace,
     config: docker,

@@ -16,7 +16,7 @@ export interface Mount {
 export interface ContainerSpec {
   readonly name: string;
   readonly token: string;
-  /** The registry's state folder. */
+  /** The registry's id, which no other one has. */
   readonly registry: string;
   readonly sessionId: string;
   /** Real path of the workspace on the host. */

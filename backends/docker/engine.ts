@@ -9,6 +9,10 @@ import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { type EnginePlace, PLACE_NAMES } from "./names.ts";
 
 export const TOKEN_LABEL = "dev-sessions.token";
+/**
+ * Names the registry by an id that no other one has: several machines may use one engine, and their state folders have
+ * the same path. What an earlier version made names the path, and is nobody's.
+ */
 export const REGISTRY_LABEL = "dev-sessions.registry";
 
 /** A healthy engine answers in 20 to 400 ms. */

@@ -6,6 +6,7 @@ import { deleteRow, type SessionRef } from "./sessions.ts";
 
 /** Tokens whose rows are gone and whose folders may still be there, one in a line. */
 const FORGETTING = "forgetting";
+const REGISTRY_ID = "registry_id";
 
 export interface UpkeepStore {
   /**
@@ -19,12 +20,17 @@ export interface UpkeepStore {
   forgotten(tokens: readonly string[]): void;
   /** Forgets results by `--key` from before that time (ISO 8601, UTC); never one that is not known yet. */
   forgetKeys(before: string): number;
+  /** Of this registry alone, wherever its folder is: made when it is first asked for, and never another one. */
+  registryId(): string;
   /** Whether it is time to do something, over all processes: true for one of them in so many milliseconds. */
   isDue(name: string, everyMs: number): boolean;
 }
 
-/** @param now milliseconds since the epoch. */
-export function upkeepStore(database: Database, now: () => number): UpkeepStore {
+/** @param options.now milliseconds since the epoch. */
+export function upkeepStore(
+  database: Database,
+  { now, randomUuid }: { readonly now: () => number; readonly randomUuid: () => string },
+): UpkeepStore {
   function leftToForget(): string[] {
     return (getMeta(database, FORGETTING) ?? "").split("\n").filter((token) => token !== "");
   }
@@ -43,6 +49,17 @@ export function upkeepStore(database: Database, now: () => number): UpkeepStore 
     database.mutate(() => {
       const done = new Set(tokens);
       setMeta(database, FORGETTING, leftToForget().filter((token) => !done.has(token)).join("\n"));
+    });
+  }
+
+  function registryId(): string {
+    const known = () => getMeta(database, REGISTRY_ID);
+    return known() ?? database.mutate(() => {
+      const theirs = known();
+      if (theirs !== null) return theirs;
+      const id = randomUuid();
+      setMeta(database, REGISTRY_ID, id);
+      return id;
     });
   }
 
@@ -69,6 +86,7 @@ export function upkeepStore(database: Database, now: () => number): UpkeepStore 
       database.mutate(() =>
         database.run("DELETE FROM keyed WHERE result IS NOT NULL AND created_at < ?", before)
       ),
+    registryId,
     isDue,
   };
 }

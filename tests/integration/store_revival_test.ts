@@ -169,6 +169,17 @@ Deno.test("store.forgetKeys() forgets old results, never an open claim", () => {
   assert.deepEqual(["old", "old and open", "new"].map((key) => claim(key).state), ["new", "open", "done"]);
 });
 
+Deno.test("store.registryId() is one for all openers, and another one for every registry", () => {
+  using home = new StoreHome();
+  using other = new StoreHome();
+  const [one, two] = [home.open(), home.open()];
+  const id = one.registryId();
+  assert.match(id, /^[0-9a-f-]{36}$/);
+  assert.equal(two.registryId(), id);
+  assert.equal(home.open().registryId(), id);
+  assert.notEqual(other.open().registryId(), id);
+});
+
 Deno.test("store.isDue() is true once in so long, over all openers, whatever the clock does", () => {
   using home = new StoreHome();
   let now = Date.parse(NOON);

@@ -21,7 +21,7 @@ import { containerName, enginePlace, projectKey } from "../../../backends/docker
 const SPEC: ContainerSpec = {
   name: "dev-fizz-top-01234567",
   token: "01234567-89ab-cdef-0123-456789abcdef",
-  registry: "/home/u/.dev-sessions",
+  registry: "fedcba98-7654-3210-fedc-ba9876543210",
   sessionId: "fizz-top",
   workspace: "/home/u/api",
   config: {
@@ -47,7 +47,7 @@ Deno.test("a container's arguments: the user's first, ours after them, the comma
     args.join(" "),
     "--network none --rm --interactive --tty --init --pull never --name dev-fizz-top-01234567 --hostname fizz-top " +
       "--label dev-sessions.token=01234567-89ab-cdef-0123-456789abcdef " +
-      "--label dev-sessions.registry=/home/u/.dev-sessions --user 1000:1000 " +
+      "--label dev-sessions.registry=fedcba98-7654-3210-fedc-ba9876543210 --user 1000:1000 " +
       "--mount type=bind,source=/home/u/api,target=/workspace " +
       "--mount type=bind,source=/home/u/state,target=/run/state,readonly --workdir /workspace " +
       "--env HOME=/run/home --env DEV_SESSIONS_ID=fizz-top --env DEV_SESSIONS_SANDBOX=1 " +
