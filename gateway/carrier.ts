@@ -57,3 +57,20 @@ export function interrupted(operation: Operation, asked: boolean): AppError {
       "dev-sessions list --all",
   );
 }
+
+/**
+ * What others may be waiting for as well; whoever has stopped waiting is let go at once.
+ *
+ * @throws AppError (interrupted)
+ */
+export async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const stop = () => stopped.reject(new AppError("interrupted", "Interrupted"));
+  signal?.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted) stop();
+  try {
+    return await Promise.race([stopped.promise, work]);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}

@@ -8,8 +8,9 @@ const SOCKET_WAY = "mount the directory of its socket into the container and set
 
 /**
  * @param said the error of `fetch` with its causes, as one line.
+ * @param wasThere whether it has answered this process before.
  */
-export function connectFailure(address: GatewayAddress, said: string): CarrierError {
+export function connectFailure(address: GatewayAddress, said: string, wasThere = false): CarrierError {
   // Source: hyper's `client error (Connect)`; anything later may have reached the other end.
   const unsent = said.includes("(Connect)");
   const closed = /Requests to port (\d+) are blocked/.exec(said)?.[1];
@@ -24,7 +25,7 @@ export function connectFailure(address: GatewayAddress, said: string): CarrierEr
       said,
     );
   }
-  if (/dns error|failed to lookup address/i.test(said)) return unknownName(address, said);
+  if (/dns error|failed to lookup address/i.test(said)) return unknownName(address, said, wasThere);
   if (/connection refused/i.test(said)) return refused(address);
   if (address.kind === "unix") return noSocket(address, said);
   return failed(address, reasonIn(said), start(address), null);
@@ -36,17 +37,29 @@ function reasonIn(said: string): string {
 
 /** It neither took the connection nor refused it. */
 export function noAnswer(address: GatewayAddress, seconds: number): CarrierError {
+  const firewall = `a firewall drops the packets; else ${SOCKET_WAY}`;
   const hint = address.kind === "unix"
     ? "See what it does with its log on the host"
+    : isNumeric(address.hostname)
+    ? `It may be another address that it listens on, or ${firewall}`
     : `Its name may not be known here (on Linux, start the container with: ${
       addHost(address)
-    }), or a firewall drops ` +
-      `the packets; else ${SOCKET_WAY}`;
+    }), or ${firewall}`;
   return failed(address, `no answer within ${seconds} s`, start(address), hint, true);
 }
 
-function unknownName(address: GatewayAddress, said: string): CarrierError {
+/** It has taken the request and says nothing more. */
+export function silence(address: GatewayAddress, seconds: number): CarrierError {
+  return new CarrierError(
+    `Gateway request failed for ${address.url} (no answer within ${seconds} s). Try again`,
+    { unsent: false, hopeless: true },
+    "See what the gateway does with its log on the host",
+  );
+}
+
+function unknownName(address: GatewayAddress, said: string, wasThere: boolean): CarrierError {
   const name = address.kind === "unix" ? address.path : address.hostname;
+  if (wasThere) return failed(address, `the name ${name} is not known just now`, "Try again", said);
   return failed(
     address,
     `the name ${name} is not known here`,
@@ -122,4 +135,9 @@ function addHost(address: Exclude<GatewayAddress, { kind: "unix" }>): string {
 
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+}
+
+/** An address as a URL has it, and no name. */
+function isNumeric(hostname: string): boolean {
+  return hostname.startsWith("[") || /^[\d.]+$/.test(hostname);
 }

@@ -13,9 +13,9 @@ import type { Store } from "../lib/store.ts";
 import { CarrierError, WAIT_GRACE_MS } from "./carrier.ts";
 import { RemoteError } from "./ssh/carrier.ts";
 import { type Destination, usualRemoteBin } from "./ssh/command.ts";
-import { inFewWords, noAnswer } from "./ssh/failures.ts";
-import { withinTime } from "./within_time.ts";
+import { inFewWords, noAnswer, NoServerError } from "./ssh/failures.ts";
 import type { Hosts, HostService } from "./ssh/hosts.ts";
+import { withinTime } from "./within_time.ts";
 
 /** For the answer of a host that is only one of several. */
 export const BOUND_MS = 5_000;
@@ -238,8 +238,9 @@ function notKnownYet({ id, host }: RemoteSession, cause: AppError): AppError {
   );
 }
 
-export function isUnreachable(error: unknown): error is AppError {
-  return error instanceof AppError && error.code === "transport";
+/** There is no way to its host, or nobody there who would answer. */
+export function cannotBeAsked(error: AppError): boolean {
+  return error.code === "transport" || error instanceof NoServerError;
 }
 
 /** Of ids, those that are sessions of other hosts. */

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import type { GatewayAddress } from "../lib/client_settings.ts";
 import type { Clock } from "../lib/deps.ts";
 import { AppError } from "../lib/errors.ts";
-import type { Operation } from "../lib/wire.ts";
+import { type Operation, OPERATIONS } from "../lib/wire.ts";
 import { decodeError, wireError } from "../lib/wire/errors.ts";
 import { mismatchError, type Peer, US } from "../lib/wire/handshake.ts";
 import {
@@ -22,8 +22,8 @@ import {
   STREAM_TYPE,
   streamLine,
 } from "../lib/wire/http.ts";
-import { type CallOptions, type Carrier, CarrierError, interrupted } from "./carrier.ts";
-import { connectFailure, noAnswer } from "./connect_failure.ts";
+import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "./carrier.ts";
+import { connectFailure, noAnswer, silence } from "./connect_failure.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
 
 /** For the first answer of all: longer than the 5 s after which a resolver gives up. */
@@ -32,7 +32,9 @@ const GREETING_TIMEOUT_MS = 6_000;
 const CANCEL_TIMEOUT_MS = 10_000;
 /** Silence after which a stream counts as broken: a server says something three times as often. */
 const SILENCE_MS = 3 * KEEP_ALIVE_MS;
-/** No operation without a stream takes longer. */
+/** No operation that only looks takes longer. */
+const READ_TIMEOUT_MS = 60_000;
+/** No other operation without a stream does, as one that waits for an agent to be ready. */
 const CALL_TIMEOUT_MS = 1_200_000;
 /** Of one answer, or of one item of a stream. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -76,7 +78,12 @@ export class HttpCarrier implements Carrier {
     const done = new AbortController();
     const stop = () => void this.#cancel(options.key, hangUp, done.signal);
     options.signal?.addEventListener("abort", stop, { once: true });
-    void this.#options.clock.sleep(CALL_TIMEOUT_MS, done.signal).then(() => hangUp.abort());
+    const limitMs = OPERATIONS[operation].repeatable ? READ_TIMEOUT_MS : CALL_TIMEOUT_MS;
+    let isLate = false;
+    void this.#options.clock.sleep(limitMs, done.signal).then(() => {
+      isLate = !done.signal.aborted;
+      hangUp.abort();
+    });
     try {
       if (options.signal?.aborted) throw interrupted(operation, false);
       const answer = await this.#ask(OPERATION_PATH + operation, {
@@ -88,6 +95,7 @@ export class HttpCarrier implements Carrier {
       return this.#resultOf(answer);
     } catch (error) {
       if (hangUp.signal.aborted && options.signal?.aborted) throw interrupted(operation, true);
+      if (isLate) throw silence(this.#options.address, limitMs / 1000);
       throw error;
     } finally {
       options.signal?.removeEventListener("abort", stop);
@@ -140,14 +148,11 @@ export class HttpCarrier implements Carrier {
 
   /** Once for each process that gets an answer: who is there, before anything is asked of it. */
   async #greet(signal: AbortSignal | undefined): Promise<void> {
-    this.#greeting ??= this.#meet();
-    try {
-      await this.#greeting;
-    } catch (error) {
+    this.#greeting ??= this.#meet().catch((error) => {
       this.#greeting = null;
       throw error;
-    }
-    if (signal?.aborted) throw new AppError("interrupted", "Interrupted");
+    });
+    await unlessStopped(this.#greeting, signal);
   }
 
   async #meet(): Promise<void> {
@@ -222,7 +227,7 @@ export class HttpCarrier implements Carrier {
         ...this.#clientInit(),
       });
     } catch (error) {
-      throw connectFailure(this.#options.address, saidOf(error));
+      throw connectFailure(this.#options.address, saidOf(error), this.#peer !== null);
     }
   }
 

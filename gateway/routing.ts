@@ -21,7 +21,14 @@ import type { Store } from "../lib/store.ts";
 import { type Elsewhere, partition } from "./elsewhere.ts";
 import type { Home } from "./home.ts";
 import { mergeWaits } from "./merge_waits.ts";
-import { endedRowsBefore, killElsewhere, pruneElsewhere, unusedSince } from "./remote_ending.ts";
+import {
+  endedRowsBefore,
+  type Ending,
+  killElsewhere,
+  lostError,
+  pruneElsewhere,
+  unusedSince,
+} from "./remote_ending.ts";
 
 export function expandEverywhere(request: ExpandRequest, store: Store): Expanded {
   const here = [...store.listEnded(), ...store.list({ lifecycle: "active" }), ...store.creating()];
@@ -120,12 +127,11 @@ export async function killEverywhere(
     const inScope = store.listRemotes().filter((row) =>
       isLive(row) && (selector.scope === "everyone" || descendsFrom(row, selector.scope.descendantsOf, find))
     );
-    const rows = "all" in selector
-      ? inScope
+    const { rows, known } = "all" in selector
+      ? { rows: inScope, known: new Map() }
       : await unusedSince(there, inScope, deps.clock.now() - selector.olderThanMs);
     const here = await (await home.manager()).kill(selector);
-    const { result, unreachable } = await killElsewhere(there, rows, false);
-    return joinedKill(here, result, unreachable);
+    return joinedKill(here, await killElsewhere(there, rows, false, known));
   }
   const { here, elsewhere } = partition(selector.ids, store);
   const own = here.length === 0
@@ -137,21 +143,18 @@ export async function killEverywhere(
       isLive(row) && !named.has(row.id) && here.some((id) => descendsFrom(row, id, find))
     )
     : [];
-  const { result, unreachable } = await killElsewhere(there, [...elsewhere, ...children], selector.tree);
-  return joinedKill(own, result, unreachable);
+  return joinedKill(own, await killElsewhere(there, [...elsewhere, ...children], selector.tree));
 }
 
-/** @throws AppError (transport) when that is all there is to be told. */
-function joinedKill(here: KillResult, elsewhere: KillResult, unreachable: readonly AppError[]): KillResult {
+/** @throws AppError when there is nothing to be told but why hosts can't be asked. */
+function joinedKill(here: KillResult, { result: elsewhere, lost }: Ending<KillResult>): KillResult {
   const result = {
     killed: [...here.killed, ...elsewhere.killed],
     failed: [...here.failed, ...elsewhere.failed],
     worktrees: [...here.worktrees ?? [], ...elsewhere.worktrees ?? []],
   };
-  const [first] = unreachable;
-  if (first !== undefined && result.killed.length === 0 && result.failed.length === unreachable.length) {
-    throw first;
-  }
+  const error = lostError(lost);
+  if (error !== null && result.killed.length === 0 && result.failed.length === lost.length) throw error;
   return result;
 }
 
@@ -168,11 +171,12 @@ export async function pruneEverywhere(
   const own = "ids" in selector
     ? here.length === 0 ? none : await (await home.manager()).prune({ ids: here })
     : await (await home.manager()).prune(selector);
-  const { result, unreachable } = await pruneElsewhere(there, elsewhere);
+  const isMeant = "ids" in selector && selector.unreachable === true;
+  const { result, lost } = await pruneElsewhere(there, elsewhere, isMeant);
   const forgotten = [...own.forgotten, ...result.forgotten];
   const failed = [...own.failed, ...result.failed];
-  const [first] = unreachable;
-  if (first !== undefined && forgotten.length === 0 && failed.length === unreachable.length) throw first;
+  const error = lostError(lost);
+  if (error !== null && forgotten.length === 0 && failed.length === lost.length) throw error;
   return { forgotten, failed, keys: own.keys };
 }
 

@@ -216,10 +216,18 @@ export interface SessionUsage {
   readonly usage: TokenUsage | null;
 }
 
+/** What could not be done to one of several sessions. */
+export interface Failure {
+  readonly id: SessionId;
+  /** A whole message, as of an error. */
+  readonly reason: string;
+  /** It may have been done. */
+  readonly unproven?: boolean;
+}
+
 export interface KillResult {
   readonly killed: readonly SessionId[];
-  /** `reason` is a whole message, as of an error. */
-  readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
+  readonly failed: readonly Failure[];
   /** Of the sessions that had one. */
   readonly worktrees?: readonly WorktreeRemoval[];
 }
@@ -240,16 +248,23 @@ export interface RespondResult extends AnswerProof {
   readonly answer: FittingAnswer;
 }
 
-export type PruneSelector = { readonly ids: readonly SessionId[] } | { readonly olderThanMs: number };
+export type PruneSelector =
+  | {
+    readonly ids: readonly SessionId[];
+    /** Those whose host can't be asked are forgotten here alone. */
+    readonly unreachable?: boolean;
+  }
+  | { readonly olderThanMs: number };
 
 export interface PruneResult {
   readonly forgotten: readonly {
     readonly id: SessionId;
     /** Path of the git worktree that was made for it and is still there. */
     readonly worktree: string | null;
+    /** Its host, which could not be asked and may still have it. */
+    readonly leftOn?: string;
   }[];
-  /** `reason` is a whole message, as of an error. */
-  readonly failed: readonly { readonly id: SessionId; readonly reason: string }[];
+  readonly failed: readonly Failure[];
   /** Stored results by `--key` that were forgotten. */
   readonly keys: number;
 }

@@ -7,9 +7,9 @@ import { AppError, type ErrorCode } from "../../lib/errors.ts";
 import type { Clock } from "../../lib/deps.ts";
 import type { Operation } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
-import { type CallOptions, type Carrier, CarrierError } from "../carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, unlessStopped } from "../carrier.ts";
 import type { Destination } from "./command.ts";
-import { brokenConnection, connectFailure, inFewWords, noSsh } from "./failures.ts";
+import { brokenConnection, connectFailure, inFewWords, NoServerError, noSsh } from "./failures.ts";
 import { type SshLink, startSsh } from "./link.ts";
 import type { EarlyStarts } from "./process.ts";
 
@@ -75,7 +75,8 @@ export class SshCarrier implements Carrier {
     try {
       link = await this.#connected(options.signal);
     } catch (error) {
-      throw error instanceof CarrierError && !wasOpen ? hopeless(error) : error;
+      if (!wasOpen) throw error instanceof CarrierError ? hopeless(error) : error;
+      throw error instanceof NoServerError ? passing(error) : error;
     }
     if (this.#lost) {
       this.#lost = false;
@@ -116,15 +117,7 @@ export class SshCarrier implements Carrier {
 
   async #connected(signal: AbortSignal | undefined): Promise<SshLink> {
     if (signal?.aborted) throw new AppError("interrupted", "Interrupted");
-    const connecting = this.#link ??= this.#connect();
-    const stopped = Promise.withResolvers<never>();
-    const stop = () => stopped.reject(new AppError("interrupted", "Interrupted"));
-    signal?.addEventListener("abort", stop, { once: true });
-    try {
-      return await Promise.race([connecting, stopped.promise]);
-    } finally {
-      signal?.removeEventListener("abort", stop);
-    }
+    return await unlessStopped(this.#link ??= this.#connect(), signal);
   }
 
   async #connect(): Promise<SshLink> {
@@ -215,6 +208,11 @@ export function verbOf(operation: Operation): string {
     default:
       return operation;
   }
+}
+
+/** It was there a moment ago: it may be about to be upgraded, or its home to be mounted. */
+function passing(error: AppError): CarrierError {
+  return new CarrierError(error.message, { unsent: true }, error.detail, { cause: error });
 }
 
 function hopeless(error: CarrierError): CarrierError {

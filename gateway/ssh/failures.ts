@@ -2,7 +2,7 @@
 
 import { AppError } from "../../lib/errors.ts";
 import { CarrierError } from "../carrier.ts";
-import { type Destination, USUAL_REMOTE_BIN } from "./command.ts";
+import { type Destination, quote, USUAL_REMOTE_BIN } from "./command.ts";
 
 /** What ssh exits with when the connection failed, whatever the reason. */
 const SSH_FAILED = 255;
@@ -25,8 +25,8 @@ const NOISE = [
 interface Reason {
   readonly said: RegExp;
   /** What helps. */
-  readonly way: (host: string) => string;
-  /** May be over in a moment: the network, not the configuration. */
+  readonly way: (host: string, lines: readonly string[]) => string;
+  /** May be over before long, for who waits on a host that had let him in; a person must help with the rest. */
   readonly passing: boolean;
 }
 
@@ -34,20 +34,20 @@ interface Reason {
 const REASONS: readonly Reason[] = [
   {
     said: /REMOTE HOST IDENTIFICATION HAS CHANGED|^Host key for .* has changed/,
-    way: (host) =>
+    way: (host, lines) =>
       `The host has another key than the one that is known. If it was set up anew, forget the old key with: ` +
-      `ssh-keygen -R ${nameOf(host)}; else someone may be in between`,
+      `${forgetKey(host, lines)}; else someone may be in between`,
     passing: false,
   },
   {
     said: /^Host key verification failed|^No .* host key is known for/,
     way: (host) => `Look at its key and accept it by hand, with: ssh ${host}`,
-    passing: false,
+    passing: true,
   },
   {
     said: /Permission denied|Too many authentication failures|no mutual signature/,
     way: (host) => `It must let you in without a question; see with: ssh -o BatchMode=yes ${host} true`,
-    passing: false,
+    passing: true,
   },
   {
     said: /Could not resolve hostname/,
@@ -60,7 +60,7 @@ const REASONS: readonly Reason[] = [
     passing: true,
   },
   {
-    said: /timed out|No route to host|Network is unreachable|Host is down|not responding/i,
+    said: /timed out|No route to host|Network is (?:unreachable|down)|Host is down|not responding/i,
     way: () => "Is it up, and reachable from here?",
     passing: true,
   },
@@ -90,6 +90,13 @@ export interface Ended {
   readonly printed: string | null;
 }
 
+/** The host answers, and dev-sessions there can't be started. */
+export class NoServerError extends AppError {
+  constructor(message: string, detail: string | null) {
+    super("failure", message, detail);
+  }
+}
+
 /** Why dev-sessions over there did not answer. */
 export function connectFailure(destination: Destination, ended: Ended): AppError {
   const { host, remoteBin } = destination;
@@ -103,15 +110,13 @@ export function connectFailure(destination: Destination, ended: Ended): AppError
     case SSH_FAILED:
       return sshFailure(host, lines, { unsent: true });
     case NOT_FOUND:
-      return new AppError(
-        "failure",
+      return new NoServerError(
         `dev-sessions not found on ${host} (tried '${bin}' via a login shell). Install it there, ` +
           "or set DEV_SESSIONS_REMOTE_BIN to the command that starts it there",
         detail,
       );
     case NOT_EXECUTABLE:
-      return new AppError(
-        "failure",
+      return new NoServerError(
         `Cannot start dev-sessions on ${host}: '${bin}' can't be executed there. Make it executable, ` +
           "or set DEV_SESSIONS_REMOTE_BIN to the command that starts it there",
         detail,
@@ -121,8 +126,7 @@ export function connectFailure(destination: Destination, ended: Ended): AppError
       const way = isOld
         ? "It is an earlier version of dev-sessions. Upgrade it there"
         : `See what it says with: ssh ${host} ${bin} --version`;
-      return new AppError(
-        "failure",
+      return new NoServerError(
         `Cannot talk to dev-sessions on ${host}: '${bin} rpc' ended with exit code ${code} before it had said ` +
           `that it is dev-sessions. ${way}`,
         detail,
@@ -161,12 +165,12 @@ export function inFewWords(error: AppError): string {
 function sshFailure(host: string, lines: readonly string[], told: { unsent: boolean }): CarrierError {
   const reason = REASONS.find(({ said }) => lines.some((line) => said.test(line)));
   const what = reason === undefined ? lines.at(-1) ?? "ssh gave no reason" : firstSaid(lines, reason);
-  const way = reason?.way(host) ?? `See with: ssh ${host} true`;
+  const way = reason?.way(host, lines) ?? `See with: ssh ${host} true`;
   const rest = lines.filter((line) => !line.includes(what));
   return transportFailure(
     host,
     `${what.replace(/[.!]+$/, "")}. ${way}`,
-    { ...told, hopeless: !(reason?.passing ?? false) },
+    { ...told, hopeless: reason !== undefined && !reason.passing },
     rest.length === 0 ? null : rest.slice(-SHOWN_LINES).join("\n"),
   );
 }
@@ -184,7 +188,16 @@ function transportFailure(
   return new CarrierError(`SSH transport failure talking to ${host}: ${what}`, told, detail);
 }
 
-/** Of `me@box` the name that its key is known by. */
+/** The command that forgets the key which ssh has complained about, by ssh's own words of where and how it is known. */
+function forgetKey(host: string, lines: readonly string[]): string {
+  const said = (pattern: RegExp) =>
+    lines.map((line) => pattern.exec(line)?.[1]).find((one) => one !== undefined);
+  const file = said(/^Offending \S+ key in (.+):\d+$/);
+  const name = said(/^Host key for (\S+) has changed/) ?? nameOf(host);
+  return `ssh-keygen${file === undefined ? "" : ` -f ${quote(file)}`} -R ${quote(name)}`;
+}
+
+/** Of `me@box` the name that its key is usually known by. */
 function nameOf(host: string): string {
   return host.slice(host.lastIndexOf("@") + 1);
 }

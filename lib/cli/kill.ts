@@ -1,11 +1,11 @@
 /** `kill`: ends sessions; one that had ended already is a success, since that is what was asked for. */
 
 import { buildCommand } from "@stricli/core";
-import { AppError } from "../errors.ts";
 import type { Target } from "../groups.ts";
 import type { KillResult, KillSelector } from "../service.ts";
 import type { SessionId } from "../session.ts";
 import { keptNote } from "../worktree_decision.ts";
+import { failureOf } from "./failures.ts";
 import type { Result } from "./output.ts";
 import { age, callingSession, target } from "./parsers.ts";
 import { namedIds, namesGroup, sessionsOf } from "./targets.ts";
@@ -102,14 +102,8 @@ function killResult(
       worktrees: worktrees.map(({ id, path, removed, reason }) => ({ id, path, removed, reason })),
     },
     notes: worktrees.filter(({ removed }) => !removed).map((kept) => `[dev-sessions] ${keptNote(kept)}`),
-    failure: killFailure(failed),
+    failure: failureOf(failed),
   };
-}
-
-function killFailure(failed: KillResult["failed"]): AppError | null {
-  const [first, ...others] = failed.map(({ reason }) => reason);
-  if (first === undefined) return null;
-  return new AppError("failure", first, others.length === 0 ? null : others.join("\n"));
 }
 
 export const command = buildCommand<Flags, Target[], ParseContext>({

@@ -217,7 +217,7 @@ export const killRequest = v.pipe(
   ),
 );
 
-const pruneIds = v.object({ ids });
+const pruneIds = v.object({ ids, unreachable: v.exactOptional(v.boolean()) });
 const pruneOlder = v.object({ olderThanMs: v.pipe(finite, v.minValue(0), v.maxValue(MAX_AGE_MS)) });
 
 export const pruneRequest = v.pipe(

@@ -72,7 +72,7 @@ export const goalResult = v.object({
 
 export const sessionUsage = v.object({ id: text, usage: orNull(tokenUsage) });
 
-const failed = v.array(v.object({ id: text, reason: text }));
+const failed = v.array(v.object({ id: text, reason: text, unproven: v.exactOptional(v.boolean()) }));
 
 export const killResult = v.object({
   killed: texts,
@@ -89,7 +89,7 @@ export const killResult = v.object({
 export const resumeResult = v.object({ session, readyProven: v.boolean() });
 
 export const pruneResult = v.object({
-  forgotten: v.array(v.object({ id: text, worktree: maybeText })),
+  forgotten: v.array(v.object({ id: text, worktree: maybeText, leftOn: v.exactOptional(text) })),
   failed,
   keys: v.number(),
 });

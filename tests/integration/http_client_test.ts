@@ -2,6 +2,8 @@
 
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { AppError } from "../../lib/errors.ts";
+import { US } from "../../lib/wire/handshake.ts";
 import { openService } from "../../lib/manager.ts";
 import { realClock, realDeps } from "../../lib/real_deps.ts";
 import { Calls } from "../../gateway/calls.ts";
@@ -226,6 +228,61 @@ Deno.test("Ctrl-C ends a wait, and rolls a create back", async () => {
   const { code, stdout } = await creating.doneWithin(SOON_MS, "create");
   deepStrictEqual([code, stdout], [130, ""]);
   deepStrictEqual(await world.service.list({ all: true, group: null }), []);
+});
+
+Deno.test("a gateway that takes the connection and says nothing holds up nobody who has stopped waiting", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using world = await World.open(sandbox);
+  using silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const env = { DEV_SESSIONS_GATEWAY_URL: `http://127.0.0.1:${silent.addr.port}` };
+  for (const args of [["wait", "fizz-top"], ["send", "fizz-top", "hello"], ["events", "--follow"]]) {
+    const running = world.start(args, { env });
+    using _ = await silent.accept();
+    running.kill("SIGINT");
+    const { code, stderr } = await running.doneWithin(SOON_MS, args.join(" "));
+    strictEqual(code, 130, stderr);
+  }
+});
+
+Deno.test("what only looks waits for a minute, what may have been done for longer, and neither is asked again", async () => {
+  const asked: string[] = [];
+  const limits: number[] = [];
+  let arrived = Promise.withResolvers<void>();
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, ({ url, signal }) => {
+    const { pathname } = new URL(url);
+    if (pathname === "/health") return Response.json({ status: "healthy", ...US });
+    asked.push(pathname);
+    arrived.resolve();
+    return new Promise<Response>((resolve) => {
+      signal.addEventListener("abort", () => resolve(new Response(null)), { once: true });
+    });
+  });
+  const clock = {
+    ...realClock,
+    sleep: (ms: number, signal?: AbortSignal) => {
+      if (ms < 30_000) return realClock.sleep(ms, signal);
+      limits.push(ms);
+      arrived = Promise.withResolvers<void>();
+      return arrived.promise;
+    },
+  };
+  const client = await openClient({
+    ...realDeps(),
+    clock,
+    env: { DEV_SESSIONS_GATEWAY_URL: `http://127.0.0.1:${server.addr.port}` },
+  });
+  const fails = (work: Promise<unknown>, code: string, said: RegExp) =>
+    rejects(work, (error) => {
+      ok(error instanceof AppError);
+      strictEqual(error.code, code);
+      match(`${error.message}\n${error.detail}`, said);
+      return true;
+    });
+  await fails(client.list({ all: false, group: null }), "transport", /\(no answer within 60 s\)/);
+  const kill = client.kill({ ids: ["fizz-top"], tree: false, everyone: true, caller: null });
+  await fails(kill, "unproven", /^Cannot tell what became of kill: [^]*no answer within 1200 s/);
+  deepStrictEqual([asked, limits], [["/v1/list", "/v1/kill"], [60_000, 1_200_000]]);
+  await client.close();
 });
 
 interface Trouble {

@@ -1,7 +1,9 @@
 /** Commands about sessions of another host that can't be asked as it should be: nobody waits for longer than he likes. */
 
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { createSandbox } from "../support/harness.ts";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { join } from "node:path";
+import { createSandbox, type RunningCommand } from "../support/harness.ts";
+import { sql } from "../support/sandbox_state.ts";
 import { OtherHost } from "../support/other_host.ts";
 
 /** Far less than the host that says nothing would take. */
@@ -49,4 +51,192 @@ Deno.test("a host that takes the connection and says nothing holds up nobody who
     deepStrictEqual([code, stdout], [255, ""]);
     match(stderr, /^SSH transport failure talking to box: no answer within 6 s\. Try again/);
   });
+});
+
+Deno.test("sessions of a host that is gone can be forgotten here, and it is asked once for all of them", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const ids = [await host.create(), await host.create(), await host.create()];
+  const [one, two, three] = ids as [string, string, string];
+  sql(sandbox, "UPDATE remote_sessions SET last_used_at = ?", "2026-01-01T00:00:00.000Z");
+  await host.down("ssh: connect to host box port 22: Connection refused");
+
+  for (
+    const args of [
+      ["kill", ...ids],
+      ["prune", ...ids],
+      ["kill", "--all"],
+      ["kill", "--older-than", "1m"],
+    ]
+  ) {
+    await t.step(args.join(" "), async () => {
+      const before = await host.tries();
+      const { code, stdout, stderr } = await sandbox.run(args);
+      deepStrictEqual([code, stdout], [255, ""]);
+      match(stderr, /^SSH transport failure talking to box: .*Connection refused\./);
+      match(
+        stderr,
+        new RegExp(`forget the sessions here only, with: .* prune --unreachable ${ids.join(" ")}$`, "m"),
+      );
+      strictEqual(await host.tries() - before, 1);
+    });
+  }
+
+  await t.step("beside one that was killed, each failure says so", async () => {
+    const here = (await sandbox.run(["create", "-q"])).stdout.trim();
+    const { code, stdout, stderr } = await sandbox.run(["kill", here, one]);
+    deepStrictEqual([code, stdout], [1, `Killed session ${here}\n`]);
+    match(stderr, new RegExp(`prune --unreachable ${one}$`, "m"));
+  });
+
+  await t.step("prune --unreachable needs a name", async () => {
+    const { code, stderr } = await sandbox.run(["prune", "--unreachable"]);
+    strictEqual(code, 2);
+    match(stderr, /^--unreachable belongs to <id>/);
+  });
+
+  await t.step("it is forgotten here, and lives on there", async () => {
+    const { code, stdout, stderr } = await sandbox.run(["prune", "--unreachable", one]);
+    deepStrictEqual(
+      [code, stdout],
+      [0, `Forgot session ${one} here only; it may still live on box\n`],
+      stderr,
+    );
+    strictEqual((await sandbox.run(["status", one])).code, 3);
+    strictEqual((await host.run("status", one)).stdout, "idle\n");
+  });
+
+  await t.step("also where dev-sessions is gone", async () => {
+    await host.ssh("exit 127");
+    const killed = await sandbox.run(["kill", two]);
+    strictEqual(killed.code, 1);
+    match(killed.stderr, new RegExp(`^dev-sessions not found on box .*prune --unreachable ${two}$`, "m"));
+    const { stdout } = await sandbox.run(["prune", "--unreachable", "--json", two]);
+    deepStrictEqual(JSON.parse(stdout).forgotten, [{ id: two, worktree: null, leftOn: "box" }]);
+  });
+
+  await t.step("one that can be asked after is no such session", async () => {
+    await host.up();
+    const { code, stderr } = await sandbox.run(["prune", "--unreachable", three]);
+    strictEqual(code, 1);
+    match(stderr, /^Remote prune on box failed: Cannot forget .* it has not ended/);
+    strictEqual((await sandbox.run(["status", three])).stdout, "idle\n");
+  });
+});
+
+Deno.test("kill --tree tells what it could not end over there, and the worktrees that it kept", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const repository = join(host.home, "repo");
+  const git = async (...args: string[]) => {
+    const done = await sandbox.spawn("git", ["-C", repository, ...args]).done();
+    strictEqual(done.code, 0, done.stderr);
+  };
+  await Deno.mkdir(repository);
+  await git("init", "-q");
+  await git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "one");
+  const parent = await host.create();
+  const args = ["create", "-q", "--worktree", "-p", repository];
+  const made = await sandbox.run(args, { env: { HOME: host.home, DEV_SESSIONS_ID: parent } });
+  strictEqual(made.code, 0, made.stderr);
+  const child = made.stdout.trim();
+  const { worktree } = JSON.parse((await host.run("inspect", child)).stdout);
+  await Deno.writeTextFile(join(worktree.path, "draft"), "");
+
+  await host.fails("kill", { id: "zyra-top", reason: 'Cannot end "zyra-top": tmux did not answer' });
+  const { code, stdout, stderr } = await sandbox.run(["kill", "--tree", parent]);
+  strictEqual(code, 1);
+  match(stdout, new RegExp(`^Killed session ${parent}$`, "m"));
+  match(stderr, /Remote kill on box failed: Cannot end "zyra-top": tmux did not answer/);
+  match(stderr, new RegExp(`box:${worktree.path}.*`));
+  strictEqual((await host.run("status", child)).stdout, "gone\n");
+});
+
+Deno.test("a kill or prune whose answer was lost is looked after", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const id = await host.create();
+  const said = async (...args: string[]) => {
+    const { code, stdout, stderr } = await sandbox.run(args);
+    deepStrictEqual([code, stderr], [0, ""], args.join(" "));
+    return stdout;
+  };
+
+  await t.step("it was killed", async () => {
+    await host.loses("kill");
+    strictEqual(await said("kill", id), `Killed session ${id}\n`);
+    strictEqual((await host.run("status", id)).stdout, "gone\n");
+  });
+  await t.step("it was forgotten", async () => {
+    await host.loses("prune");
+    strictEqual(await said("prune", id), `Forgot session ${id}\n`);
+    strictEqual(await said("list", "--all"), "No sessions\n");
+  });
+  for (const verb of ["kill", "prune"]) {
+    await t.step(`${verb}: what can't be seen is not known`, async () => {
+      await host.up();
+      const other = await host.create();
+      if (verb === "prune") await said("kill", other);
+      await host.loses(verb, 'echo "ssh: connect to host box port 22: Connection refused" >&2; exit 255');
+      const { code, stdout, stderr } = await sandbox.run([verb, other]);
+      deepStrictEqual([code, stdout], [9, ""]);
+      match(stderr, new RegExp(`^Cannot tell what became of ${verb}: box was asked`));
+    });
+  }
+});
+
+Deno.test("a wait outlasts every way in which its host may be away for a while", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const [idle, busy] = [await host.create(), await host.create()];
+  const ssh = (words: string) => `echo '${words}' >&2; exit 255`;
+  const waits = async (script: string, during: (running: RunningCommand, gate: string) => Promise<void>) => {
+    await host.up();
+    const gate = sandbox.root + `/gate-${crypto.randomUUID()}`;
+    strictEqual((await sandbox.run(["send", busy, `SCRIPT:gate ${gate}`])).code, 0);
+    await host.breaks(script);
+    const running = sandbox.start(["wait", "--timeout", "60", idle, busy]);
+    await sandbox.eventually(() => running.stdout.startsWith(`${idle}\t`), { what: "the wait is under way" });
+    await Deno.writeTextFile(host.file("cut"), "");
+    await during(running, gate);
+    await Deno.writeTextFile(gate, "");
+    await host.up();
+    strictEqual((await sandbox.run(["wait", busy])).stdout, "completed\n");
+  };
+
+  for (
+    const script of [
+      ssh("ssh: connect to host box port 22: Network is down"),
+      ssh("ssh: Could not resolve hostname box: Temporary failure in name resolution"),
+      ssh("me@box: Permission denied (publickey)."),
+      ssh("ssh: something that nobody foresaw"),
+      "exit 255",
+      "exit 127",
+    ]
+  ) {
+    await t.step(script, () =>
+      waits(script, async (running, gate) => {
+        await sandbox.eventually(async () => await host.tries() > 1, { what: "it has tried again" });
+        await Deno.remove(host.file("out"));
+        await Deno.writeTextFile(gate, "");
+        const { code, stdout, stderr } = await running.doneWithin(SOON_MS, "wait");
+        strictEqual(code, 0, stderr);
+        match(stdout, new RegExp(`^${busy}\tcompleted$`, "m"));
+        match(stderr, /box can be reached again$/m);
+      }));
+  }
+
+  for (
+    const words of [
+      "Host key for box has changed and you have requested strict checking.",
+      "terminating, 1 bad configuration options",
+    ]
+  ) {
+    await t.step(`but not: ${words}`, () =>
+      waits(ssh(words), async (running) => {
+        const { code, stderr } = await running.doneWithin(SOON_MS, "wait");
+        strictEqual(code, 255, stderr);
+        strictEqual(await host.tries(), 1);
+      }));
+  }
 });

@@ -75,6 +75,48 @@ export class OtherHost {
     await Deno.rename(next, path);
   }
 
+  /**
+   * The connection after this breaks once `cut` is there; further attempts, which `tries` counts, come to what `script`
+   * says for as long as `out` is there.
+   */
+  async breaks(script: string): Promise<void> {
+    for (const name of ["cut", "tries", "first"]) await Deno.remove(this.file(name)).catch(() => {});
+    await Deno.writeTextFile(this.file("out"), "");
+    await this.ssh(`
+if mkdir '${this.file("first")}' 2>/dev/null; then
+  enter
+  exec 3<&0
+  sh -c "$last" <&3 & child=$!
+  exec <&- 3<&-
+  until [ -e '${this.file("cut")}' ]; do kill -0 $child 2>/dev/null || exit 255; sleep 0.05; done
+  kill $child
+  echo "client_loop: send disconnect: Broken pipe" >&2
+  exit 255
+fi
+if [ -e '${this.file("out")}' ]; then
+  echo try >>'${this.file("tries")}'
+  ${script}
+fi`);
+  }
+
+  /** The first answer to an operation is lost after it has been carried out, then `next` comes before everything else. */
+  async loses(operation: string, next = ""): Promise<void> {
+    await Deno.remove(this.file("lost")).catch(() => {});
+    const lost = `'${this.file("lost")}'`;
+    const filter = this.#filter(operation, "lose");
+    await this.ssh(`if [ ! -e ${lost} ]; then touch ${lost}; enter; exec ${filter}; fi\n${next}`);
+  }
+
+  /** Every result of an operation has one more failure. */
+  async fails(operation: string, failure: { readonly id: string; readonly reason: string }): Promise<void> {
+    await this.ssh(`enter; exec ${this.#filter(operation, "add")} '${JSON.stringify(failure)}'`);
+  }
+
+  #filter(operation: string, what: string): string {
+    const program = join(import.meta.dirname ?? "", "frame_filter.ts");
+    return `'${Deno.execPath()}' run -A --quiet --no-check '${program}' "$last" ${operation} ${what}`;
+  }
+
   /** A session there. */
   async create(...args: string[]): Promise<string> {
     const made = await this.sandbox.run(["create", "-q", "--host", "box", ...args]);

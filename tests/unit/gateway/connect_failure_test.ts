@@ -1,6 +1,6 @@
 /** Every way in which a gateway can't be reached names its address, why, and what helps there. Texts: Deno 2.9.6. */
 
-import { match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { gatewayAddress } from "../../../lib/client_settings.ts";
 import { connectFailure, noAnswer } from "../../../gateway/connect_failure.ts";
 
@@ -108,4 +108,17 @@ Deno.test("noAnswer() thinks of the name that a container does not know", () => 
   match(error.message, /\(no answer within 6 s\)/);
   match(error.detail ?? "", /--add-host=host\.docker\.internal:host-gateway/);
   ok(error.told.unsent && error.told.hopeless);
+});
+
+Deno.test("noAnswer() of an address says nothing of names", () => {
+  for (const url of ["http://10.0.0.1:6767", "http://[fd00::1]:6767"]) {
+    const { detail } = noAnswer(gatewayAddress({ DEV_SESSIONS_GATEWAY_URL: url }), 6);
+    match(detail ?? "", /^It may be another address .* or a firewall drops the packets/);
+  }
+});
+
+Deno.test("a name that was known before may be known again", () => {
+  const error = connectFailure(gatewayAddress({}), NO_NAME, true);
+  match(error.message, /\(the name host\.docker\.internal is not known just now\)\. Try again$/);
+  deepStrictEqual(error.told, { unsent: true, hopeless: false });
 });

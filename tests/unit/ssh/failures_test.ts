@@ -54,19 +54,39 @@ const ROWS: readonly Row[] = [
     stderr: "me@box: Permission denied (publickey).",
     message:
       /: me@box: Permission denied \(publickey\)\. It must let you in without a question; see with: ssh -o BatchMode=yes me@box true$/,
-    hopeless: true,
+    hopeless: false,
   },
   {
     stderr: CHANGED,
     message:
-      /REMOTE HOST IDENTIFICATION HAS CHANGED\. The host has another key .* ssh-keygen -R box; else someone/,
+      /REMOTE HOST IDENTIFICATION HAS CHANGED\. The host has another key .* ssh-keygen -f '\/root\/\.ssh\/known_hosts' -R 'box'; else someone/,
     hopeless: true,
+  },
+  {
+    stderr: CHANGED.replace("for box has", "for [10.0.0.1]:2222 has").replace("/root/.ssh/", "/my keys/"),
+    message: /with: ssh-keygen -f '\/my keys\/known_hosts' -R '\[10\.0\.0\.1\]:2222'; else/,
+    hopeless: true,
+  },
+  {
+    stderr: "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @",
+    message: /with: ssh-keygen -R 'box'; else/,
+    hopeless: true,
+  },
+  {
+    stderr: "ssh: connect to host 10.0.0.1 port 22: Network is down",
+    message: /Network is down\. Is it up/,
+    hopeless: false,
+  },
+  {
+    stderr: "ssh: something that nobody foresaw",
+    message: /something that nobody foresaw\. See with: ssh me@box true/,
+    hopeless: false,
   },
   {
     stderr:
       "No ED25519 host key is known for box and you have requested strict checking.\nHost key verification failed.",
     message: /No ED25519 host key is known for box .*accept it by hand, with: ssh me@box$/,
-    hopeless: true,
+    hopeless: false,
   },
   {
     stderr:
@@ -80,7 +100,7 @@ const ROWS: readonly Row[] = [
     message: /kex_exchange_identification: Connection closed by remote host\. Try again/,
     hopeless: false,
   },
-  { stderr: "", message: /ssh gave no reason\. See with: ssh me@box true/, hopeless: true },
+  { stderr: "", message: /ssh gave no reason\. See with: ssh me@box true/, hopeless: false },
 ];
 
 Deno.test("every way in which ssh fails names the host, ssh's words and what helps", () => {
