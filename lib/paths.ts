@@ -68,11 +68,16 @@ export function pathsFrom(env: Env): Paths {
 /** As 0.4.4 had it, which its clients still ask. */
 const GATEWAY_PORT = 6767;
 
-/** Where the gateway listens unless it is told otherwise; a value that is no port counts as none. */
+/** Where the gateway listens unless it is told otherwise. */
 export function gatewayPort(env: Env): number {
+  return gatewayPortSet(env) ?? GATEWAY_PORT;
+}
+
+/** Null where the environment names none; a value that is no port counts as none. */
+export function gatewayPortSet(env: Env): number | null {
   const configured = env["DEV_SESSIONS_GATEWAY_PORT"] ?? "";
   const port = /^\d{1,5}$/.test(configured) ? Number(configured) : 0;
-  return port >= 1 && port <= 65_535 ? port : GATEWAY_PORT;
+  return port >= 1 && port <= 65_535 ? port : null;
 }
 
 /** Claude's configuration folder as Claude itself resolves it. */

@@ -29,11 +29,11 @@ export function gatewayArguments({ args, port, options }: ServiceSpec): string[]
   return [...args, "gateway", "--port", String(port), ...options];
 }
 
-/** The port in a definition that we or 0.4.4 wrote; null where someone has changed it. */
-export function portIn(definition: string): number | null {
-  const words = definition.replaceAll(/<\/?(?:string|array|key)>|["\s]+/g, " ").replaceAll(/ +/g, " ");
-  const match = / gateway --port (\d{1,5})(?!\d)/.exec(words);
-  return match === null ? null : Number(match[1]);
+/** What a definition says, read back. */
+export interface Written {
+  /** The program and its arguments. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Variables that decide where a gateway finds programs, sessions and agents; taken from whoever installs it. */
@@ -52,19 +52,29 @@ const CAPTURED = [
 
 /**
  * @param names of further variables that the user wants to be passed on.
- * @returns what the gateway's environment is to have; names that are not set are in `missing`.
+ * @param earlier of the service that is replaced: what is not taken from here stays as it is there.
+ * @returns what the gateway's environment is to have; names that are not set are in `missing`, those of what stays in
+ *   `kept`.
  */
 export function capturedEnvironment(
   env: Readonly<Record<string, string>>,
   names: readonly string[],
   port: number,
-): { readonly env: Record<string, string>; readonly missing: readonly string[] } {
+  earlier: Readonly<Record<string, string>>,
+): {
+  readonly env: Record<string, string>;
+  readonly missing: readonly string[];
+  readonly kept: readonly string[];
+} {
   const captured: Record<string, string> = { DEV_SESSIONS_GATEWAY_PORT: String(port) };
   for (const name of [...CAPTURED, ...names]) {
     const value = env[name];
     if (value !== undefined && value !== "") captured[name] = value;
   }
-  return { env: captured, missing: names.filter((name) => captured[name] === undefined) };
+  const missing = names.filter((name) => captured[name] === undefined);
+  const kept = Object.keys(earlier).filter((name) => captured[name] === undefined);
+  for (const name of kept) captured[name] = earlier[name]!;
+  return { env: captured, missing, kept };
 }
 
 /** A text that no definition can carry: it would end its line. */

@@ -6,18 +6,18 @@
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { LOOPBACK } from "../bind.ts";
 import { LOG_LIMIT_BYTES } from "../log_file.ts";
-import { capturedEnvironment, hasControlCharacter, portIn, type ServiceSpec } from "./definition.ts";
+import { capturedEnvironment, hasControlCharacter, type ServiceSpec } from "./definition.ts";
 import { parentOf, readOrNull, removeIfThere, writeAtomically } from "./files.ts";
 import { askHealth, type Health } from "./health.ts";
 import type { Lack, Standing } from "./manager.ts";
+import { type Settings, settingsIn, settle, type Wanted } from "./settings.ts";
 import { lockService, type ServiceWorld, withoutFullStop } from "./world.ts";
 
-export interface InstallRequest {
-  readonly port: number;
-  /** Further options of `gateway`, as it takes them. */
-  readonly options: readonly string[];
+export interface InstallRequest extends Wanted {
   /** Names of variables that the gateway is to get beside the usual ones. */
   readonly env: readonly string[];
+  /** Nothing of an earlier service stays. */
+  readonly reset: boolean;
 }
 
 export interface Installed {
@@ -25,6 +25,8 @@ export interface Installed {
   readonly port: number;
   /** Whether an earlier one was replaced. */
   readonly replaced: boolean;
+  /** What was taken over from it, as options of `gateway install`. */
+  readonly kept: readonly string[];
   /** What the user should know, one sentence each. */
   readonly notes: readonly string[];
 }
@@ -40,6 +42,10 @@ interface Plan {
   readonly spec: ServiceSpec;
   /** Null: there is no definition. */
   readonly before: string | null;
+  /** Where the earlier one listens; null where its definition does not tell, or there is none. */
+  readonly portBefore: number | null;
+  readonly kept: readonly string[];
+  readonly notes: readonly string[];
   readonly stood: Standing;
 }
 
@@ -62,7 +68,8 @@ export async function installService(
     file: plan.file,
     port: plan.spec.port,
     replaced: plan.before !== null,
-    notes: await world.manager.notes(),
+    kept: plan.kept,
+    notes: [...plan.notes, ...await world.manager.notes()],
   };
 }
 
@@ -73,17 +80,25 @@ async function planned(request: InstallRequest, world: ServiceWorld): Promise<Pl
   if (lack !== null) throw cannotInstall(lackText(lack));
   const file = await manager.place();
   const before = await readOrNull(file);
-  const spec = specOf(request, world);
+  const earlier = before === null ? null : settingsIn(manager.read(before));
+  if (!request.reset && earlier !== null && earlier.unknown.length > 0) {
+    throw cannotInstall(
+      `the installed one has an option that is not known, ${JSON.stringify(earlier.unknown[0])} (${file}). ` +
+        "Add --reset, and give anew what it should have",
+    );
+  }
+  const { spec, kept } = specOf(request, request.reset ? null : earlier, world);
   const stood = await manager.standing();
   if (before === null && stood.runs) {
     throw cannotInstall(
       "its definition is gone, but it still runs. Remove the rest of it first: dev-sessions gateway uninstall",
     );
   }
-  const isOurs = before !== null && portIn(before) === spec.port &&
-    (await manager.state()).state === "running";
+  const portBefore = earlier?.port ?? null;
+  const isOurs = portBefore === spec.port && (await manager.state()).state === "running";
   if (!isOurs) await assertPortFree(spec.port);
-  return { file, spec, before, stood };
+  const isUnread = before !== null && earlier === null && !request.reset;
+  return { file, spec, before, portBefore, kept, notes: notesOn(kept, isUnread, file), stood };
 }
 
 async function carryOut(plan: Plan, world: ServiceWorld, signal: AbortSignal): Promise<void> {
@@ -109,10 +124,17 @@ async function carryOut(plan: Plan, world: ServiceWorld, signal: AbortSignal): P
 }
 
 function specOf(
-  { port, options, env: names }: InstallRequest,
+  request: InstallRequest,
+  earlier: Settings | null,
   { deps, paths, self }: ServiceWorld,
-): ServiceSpec {
-  const { env, missing } = capturedEnvironment(deps.env, names, port);
+): { readonly spec: ServiceSpec; readonly kept: readonly string[] } {
+  const { port, options, kept } = settle(request, earlier);
+  const { env, missing, kept: keptEnv } = capturedEnvironment(
+    deps.env,
+    request.env,
+    port,
+    earlier?.env ?? {},
+  );
   if (missing.length > 0) {
     throw cannotInstall(`the variable ${missing.join(", ")} is not set here. Set it, or leave --env out`);
   }
@@ -124,7 +146,13 @@ function specOf(
       `${JSON.stringify(unfit)} has a line break or another control character. Change it, and try again`,
     );
   }
-  return spec;
+  return { spec, kept: [...kept, ...keptEnv.flatMap((name) => ["--env", name])] };
+}
+
+function notesOn(kept: readonly string[], isUnread: boolean, file: string): string[] {
+  if (isUnread) return [`The service before could not be read (${file}): none of its options were kept`];
+  if (kept.length === 0) return [];
+  return [`Kept from the service before: ${kept.join(" ")}. To install it without them, add --reset`];
 }
 
 /** Another program on the port would answer in place of ours, or keep ours from starting. */
@@ -200,7 +228,7 @@ async function watch(
 }
 
 /** @returns what is true now, as a sentence. */
-async function undo({ file, before, stood }: Plan, world: ServiceWorld): Promise<string> {
+async function undo({ file, before, portBefore, stood }: Plan, world: ServiceWorld): Promise<string> {
   const { manager } = world;
   try {
     if (before === null) {
@@ -215,11 +243,10 @@ async function undo({ file, before, stood }: Plan, world: ServiceWorld): Promise
     return `It could not be undone (${withoutFullStop(messageOf(error))}): look at ${file}`;
   }
   if (!stood.runs) return "The earlier definition is there again";
-  const port = portIn(before);
-  if (port === null) {
+  if (portBefore === null) {
     return "The earlier service was started again; whether it answers can't be told, since it names no port";
   }
-  const seen = await watch(port, world, () => true, new AbortController().signal);
+  const seen = await watch(portBefore, world, () => true, new AbortController().signal);
   return seen.kind === "answers"
     ? "The earlier service runs again"
     : "The earlier definition is there again, but does not run either";

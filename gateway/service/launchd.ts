@@ -2,7 +2,7 @@
 
 import type { Deps, RunResult } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
-import { type ServiceSpec, STOP_SECONDS } from "./definition.ts";
+import { type ServiceSpec, STOP_SECONDS, type Written } from "./definition.ts";
 import {
   CALL_TIMEOUT_MS,
   type Lack,
@@ -11,7 +11,7 @@ import {
   type ServiceState,
   type Standing,
 } from "./manager.ts";
-import { LABEL, plist } from "./plist.ts";
+import { LABEL, plist, readPlist } from "./plist.ts";
 
 /** After a `bootout` the old one is still going for so long, and `launchctl bootstrap` fails. */
 const STOP_PATIENCE_MS = (STOP_SECONDS + 5) * 1000;
@@ -44,6 +44,10 @@ export class Launchd implements ServiceManager {
 
   define(spec: ServiceSpec): string {
     return plist(spec);
+  }
+
+  read(definition: string): Written {
+    return readPlist(definition);
   }
 
   async start(signal: AbortSignal): Promise<void> {

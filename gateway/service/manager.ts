@@ -1,6 +1,6 @@
 /** What a service manager of the system offers for the gateway. */
 
-import { type ServiceSpec, STOP_SECONDS } from "./definition.ts";
+import { type ServiceSpec, STOP_SECONDS, type Written } from "./definition.ts";
 
 /** Of one call of its command, which may wait until a gateway has ended. */
 export const CALL_TIMEOUT_MS = (STOP_SECONDS + 15) * 1000;
@@ -41,6 +41,8 @@ export interface ServiceManager {
   /** Null when services can be managed here. */
   lack(): Promise<Lack | null>;
   define(spec: ServiceSpec): string;
+  /** Reads a definition that may be of an earlier version, or changed by hand. */
+  read(definition: string): Written;
   /** Starts what the definition on disk says, in place of what runs; also at the next login or boot. */
   start(signal: AbortSignal): Promise<void>;
   /** Stops it, and lets it not start again; an absent service is no error. @throws AppError when it goes on. */

@@ -1,6 +1,12 @@
 /** The launchd agent of the gateway as a property list, and the check that launchd itself does not make. Pure. */
 
-import { gatewayArguments, RESTART_PAUSE_SECONDS, type ServiceSpec, STOP_SECONDS } from "./definition.ts";
+import {
+  gatewayArguments,
+  RESTART_PAUSE_SECONDS,
+  type ServiceSpec,
+  STOP_SECONDS,
+  type Written,
+} from "./definition.ts";
 
 export const LABEL = "com.dev-sessions.gateway";
 
@@ -33,6 +39,19 @@ export function plist(spec: ServiceSpec): string {
   ].join("\n");
 }
 
+/** Reads the command and the variables of a property list in XML. */
+export function readPlist(text: string): Written {
+  const arrayOf = /<key>ProgramArguments<\/key>\s*<array>(.*?)<\/array>/s.exec(text)?.[1] ?? "";
+  const dict = /<key>EnvironmentVariables<\/key>\s*<dict>(.*?)<\/dict>/s.exec(text)?.[1] ?? "";
+  const entries = dict.matchAll(/<key>(.*?)<\/key>\s*(?:<string>(.*?)<\/string>|<string\s*\/>)/gs);
+  return {
+    command: [...arrayOf.matchAll(/<string>(.*?)<\/string>/gs)].map(([, word = ""]) => unescaped(word)),
+    env: Object.fromEntries(
+      [...entries].map(([, key = "", value = ""]) => [unescaped(key), unescaped(value)]),
+    ),
+  };
+}
+
 function element(value: Value | Readonly<Record<string, Value>>, indent: string): string {
   const inner = `${indent}  `;
   if (typeof value === "string") return `${indent}<string>${escaped(value)}</string>`;
@@ -54,4 +73,10 @@ function isList(value: Value | Readonly<Record<string, Value>>): value is readon
 
 function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+
+function unescaped(text: string): string {
+  return text.replaceAll(/&(\w+);/g, (whole, name) => ENTITIES[name] ?? whole);
 }

@@ -1,10 +1,10 @@
 /** Describes the gateway's service: what its manager says, and what the gateway itself says. */
 
 import { LOOPBACK } from "../bind.ts";
-import { portIn } from "./definition.ts";
 import { readOrNull } from "./files.ts";
 import { askHealth, type Health } from "./health.ts";
 import type { ServiceState } from "./manager.ts";
+import { settingsIn } from "./settings.ts";
 import type { ServiceWorld } from "./world.ts";
 
 export interface ServiceStatus extends ServiceState {
@@ -23,7 +23,7 @@ export async function serviceStatus(
 ): Promise<ServiceStatus> {
   const file = await manager.place();
   const definition = await readOrNull(file);
-  const port = (definition === null ? null : portIn(definition)) ?? usualPort;
+  const port = (definition === null ? null : settingsIn(manager.read(definition))?.port) ?? usualPort;
   const known = await manager.lack() === null;
   const state: ServiceState = known
     ? await manager.state()

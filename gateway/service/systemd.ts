@@ -2,7 +2,7 @@
 
 import type { Deps, RunResult } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { ServiceSpec } from "./definition.ts";
+import type { ServiceSpec, Written } from "./definition.ts";
 import { isThere, parentOf, removeIfThere } from "./files.ts";
 import {
   CALL_TIMEOUT_MS,
@@ -12,7 +12,7 @@ import {
   type ServiceState,
   type Standing,
 } from "./manager.ts";
-import { unitFile, wordsOf } from "./unit_file.ts";
+import { readUnit, unitFile, wordsOf } from "./unit_file.ts";
 
 export const UNIT = "dev-sessions-gateway.service";
 
@@ -82,6 +82,10 @@ export class Systemd implements ServiceManager {
 
   define(spec: ServiceSpec): string {
     return unitFile(spec);
+  }
+
+  read(definition: string): Written {
+    return readUnit(definition);
   }
 
   async start(): Promise<void> {

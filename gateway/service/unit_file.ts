@@ -1,6 +1,12 @@
 /** The systemd unit of the gateway: whatever stands in paths and variables arrives as it is. Pure. */
 
-import { gatewayArguments, RESTART_PAUSE_SECONDS, type ServiceSpec, STOP_SECONDS } from "./definition.ts";
+import {
+  gatewayArguments,
+  RESTART_PAUSE_SECONDS,
+  type ServiceSpec,
+  STOP_SECONDS,
+  type Written,
+} from "./definition.ts";
 
 /** More starts than this within the time, and systemd gives up. */
 const START_LIMIT = 5;
@@ -37,6 +43,20 @@ export function unitFile(spec: ServiceSpec): string {
     "WantedBy=default.target",
     "",
   ].join("\n");
+}
+
+/** Reads a unit's command and variables. */
+export function readUnit(text: string): Written {
+  const values = (key: string) =>
+    text.replaceAll("\\\n", " ").split("\n").flatMap((line) => {
+      const match = /^\s*(\w+)\s*=(.*)$/.exec(line);
+      return match?.[1] === key ? [wordsOf(match[2]!).map((word) => word.replaceAll("%%", "%"))] : [];
+    });
+  const variables = values("Environment").flat().map((word) => /^(\w+)=(.*)$/s.exec(word));
+  return {
+    command: (values("ExecStart")[0] ?? []).map((word) => word.replaceAll("$$", "$")),
+    env: Object.fromEntries(variables.flatMap((match) => match === null ? [] : [[match[1]!, match[2]!]])),
+  };
 }
 
 /** An argument of a command line, where `$` names a variable. Only the program itself is taken without that. */

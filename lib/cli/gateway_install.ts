@@ -3,13 +3,14 @@
 import { buildCommand } from "@stricli/core";
 import type { Bind } from "../../gateway/bind.ts";
 import type { InstallRequest } from "../../gateway/service/install.ts";
-import { gatewayPort } from "../paths.ts";
+import { gatewayPort, gatewayPortSet } from "../paths.ts";
 import { GATEWAY_FLAGS, type GatewayFlags, gatewayOptions } from "./gateway.ts";
 import type { Result } from "./output.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
 interface Flags extends Omit<GatewayFlags, "socketDir"> {
   readonly env: readonly string[] | undefined;
+  readonly reset: boolean;
   readonly json: boolean;
 }
 
@@ -20,11 +21,11 @@ export async function run(request: InstallRequest, { deps, signal }: CliContext)
     import("../../gateway/service/install.ts"),
     import("../../gateway/service/open.ts"),
   ]);
-  const { file, port, replaced, notes } = await installService(request, serviceWorld(deps), signal);
+  const { file, port, replaced, kept, notes } = await installService(request, serviceWorld(deps), signal);
   return {
     notes: notes.map((line) => `[dev-sessions] ${line}`),
     text: `[gateway] daemon installed at ${file}\nGateway daemon installed and started on port ${port}`,
-    json: { file, port, replaced },
+    json: { file, port, replaced, kept },
   };
 }
 
@@ -34,15 +35,15 @@ function installRequest(flags: Flags, context: Pick<ParseContext, "env" | "cwd">
   if (flags.port === 0) {
     throw usageError("--port must be a positive integer", "A service needs a port that stays");
   }
-  const { bind = [], allowHost = [], insecureBind, env = [] } = flags;
+  const { bind, allowHost, insecureBind, env = [], reset } = flags;
   return {
-    port: flags.port ?? gatewayPort(context.env),
-    options: [
-      ...bind.flatMap((one) => ["--bind", textOf(one)]),
-      ...allowHost.flatMap((name) => ["--allow-host", name]),
-      ...(insecureBind ? ["--insecure-bind"] : []),
-    ],
+    port: flags.port ?? gatewayPortSet(context.env),
+    usualPort: gatewayPort({}),
+    binds: bind?.map(textOf) ?? null,
+    insecureBind,
+    allowHosts: allowHost ?? null,
     env,
+    reset,
   };
 }
 
@@ -66,15 +67,19 @@ export const command = buildCommand<Flags, [], ParseContext>({
     fullDescription:
       `Run the gateway as a service of this user: a systemd user unit, on macOS a launchd agent. It starts by itself
 when you log in, and again when it fails. Sessions live on when it stops, restarts or is upgraded. Installing again
-replaces it. It is reported as installed only when it answers; if it does not, or if you interrupt it, everything is as it
+replaces it, with the options that it has: each that you give replaces those of its kind. It is reported as installed only when it answers; if it does not, or if you interrupt it, everything is as it
 was before.
 
 The service gets PATH and the places of tmux, Claude Code, Codex and the container engine from here. What else your agents need from the
-environment, name with --env: its value is written to the service's file, which only you can read.
+environment, name with --env: its value is written to the service's file, which only you can read, and stays until
+you name it again.
 
 Examples:
   dev-sessions gateway install
-  dev-sessions gateway install --bind docker --env ANTHROPIC_API_KEY`,
+  dev-sessions gateway install --bind docker --env ANTHROPIC_API_KEY
+
+  # After an upgrade: the new version, with the same options
+  dev-sessions gateway install`,
   },
   parameters: {
     flags: {
@@ -89,6 +94,12 @@ Examples:
         variadic: true,
         brief: "Variable to pass on to the service; repeatable",
         placeholder: "name",
+      },
+      reset: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "Keep nothing of the service before",
       },
       json: {
         kind: "boolean",

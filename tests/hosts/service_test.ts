@@ -214,6 +214,40 @@ test("an installation that fails is undone, and shows why", async (host) => {
   ok(after.answers && after.pid !== before.pid, "it is said only when it is so");
 });
 
+test("an upgrade keeps port, addresses, names and variables, says so, and drops them when it is told to", async (host) => {
+  await sh(
+    host,
+    "FOO='a $b 5% \"c\"' dev-sessions gateway install --port 7100 --bind 127.0.0.2 --allow-host box.example --env FOO",
+  );
+  const upgrade = await host.shell("dev-sessions gateway install");
+  match(upgrade.stdout, /started on port 7100$/m);
+  strictEqual(
+    upgrade.stderr,
+    "[dev-sessions] Kept from the service before: --port 7100 --bind 127.0.0.2 --allow-host box.example --env FOO. " +
+      "To install it without them, add --reset\n",
+  );
+  const { pid, port } = await status(host);
+  strictEqual(port, 7100);
+  const environment = await sh(host, `tr '\\0' '\\n' </proc/${pid}/environ`);
+  match(environment, /^FOO=a \$b 5% "c"$/m);
+  strictEqual(await sh(host, "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.2:7100/health"), "200");
+  const asked = "curl -s -o /dev/null -w '%{http_code}' -H 'Host: box.example' http://127.0.0.1:7100/health";
+  strictEqual(await sh(host, asked), "200");
+
+  const changed = await sh(host, "dev-sessions gateway install --port 7200 --json");
+  deepStrictEqual((JSON.parse(changed) as { kept: string[] }).kept, [
+    "--bind",
+    "127.0.0.2",
+    "--allow-host",
+    "box.example",
+    "--env",
+    "FOO",
+  ]);
+  const fresh = await host.shell("dev-sessions gateway install --reset");
+  deepStrictEqual([fresh.code, fresh.stderr], [0, ""]);
+  doesNotMatch(await sh(host, `cat ${UNIT_FILE}`), /FOO|box\.example|127\.0\.0\.2|7[12]00/);
+});
+
 test("an upgrade that fails leaves the service enabled or not, and running or not, as it was", async (host) => {
   await instead(host, "dev-sessions-broken", "exit 3");
   await sh(host, "dev-sessions gateway install");

@@ -42,8 +42,22 @@ async function worldOf(sandbox: Sandbox, version: string | null): Promise<Servic
   };
 }
 
-function install(request: InstallRequest, world: ServiceWorld, signal = new AbortController().signal) {
-  return installService(request, world, signal);
+const NOTHING_GIVEN: InstallRequest = {
+  port: null,
+  usualPort: 6767,
+  binds: null,
+  insecureBind: false,
+  allowHosts: null,
+  env: [],
+  reset: false,
+};
+
+function install(
+  request: Partial<InstallRequest>,
+  world: ServiceWorld,
+  signal = new AbortController().signal,
+) {
+  return installService({ ...NOTHING_GIVEN, ...request }, world, signal);
 }
 
 const read = (path: string) => Deno.readTextFile(path).catch(() => "");
@@ -90,7 +104,7 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   const port = freePort();
   const world = await worldOf(sandbox, "1.2.3");
   const began = Date.now();
-  const installed = await install({ port, options: [], env: [] }, world);
+  const installed = await install({ port }, world);
   strictEqual(installed.replaced, false);
   strictEqual((await Deno.stat(installed.file)).mode! & 0o777, 0o600);
   strictEqual((await Deno.stat(world.paths.gatewayLog)).mode! & 0o777, 0o600);
@@ -100,7 +114,7 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   const since = Date.parse(status.since ?? "");
   ok(since >= began - 2_000 && since <= Date.now() + 1_000, `${status.since}`);
 
-  strictEqual((await install({ port, options: [], env: [] }, world)).replaced, true);
+  strictEqual((await install({ port }, world)).replaced, true);
   const after = await serviceStatus(world, 1);
   strictEqual(after.state, "running");
   strictEqual(after.pid === status.pid, false);
@@ -113,18 +127,48 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   deepStrictEqual(await uninstallService(world), { kind: "not_installed" });
 });
 
+Deno.test("what is installed again keeps what it was installed with, unless it is told not to", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const world = await worldOf(sandbox, "1.2.3");
+  const [port, usualPort] = [freePort(), freePort()];
+  const withKey = { ...world, deps: { ...world.deps, env: { ...world.deps.env, KEY: "<a> & 'b'" } } };
+  await install({ port, usualPort, allowHosts: ["box.example"], env: ["KEY"] }, withKey);
+  const again = await install({ usualPort }, world);
+  deepStrictEqual(again.kept, ["--port", `${port}`, "--allow-host", "box.example", "--env", "KEY"]);
+  match(
+    again.notes[0] ?? "",
+    /^Kept from the service before: --port \d+ --allow-host box\.example --env KEY\. .* --reset$/,
+  );
+  const { command, env } = world.manager.read(await read(again.file));
+  deepStrictEqual(command.slice(-2), ["--allow-host", "box.example"]);
+  strictEqual(env["KEY"], "<a> & 'b'");
+
+  const definition = await read(again.file);
+  await Deno.writeTextFile(again.file, definition.replace("--allow-host", "--later-option"));
+  await rejects(
+    install({ usualPort }, world),
+    /has an option that is not known, "--later-option" .* Add --reset/,
+  );
+
+  const fresh = await install({ usualPort, reset: true }, world);
+  deepStrictEqual([fresh.port, fresh.kept], [usualPort, []]);
+  const after = world.manager.read(await read(fresh.file));
+  deepStrictEqual([after.command.at(-1), after.env["KEY"]], [`${usualPort}`, undefined]);
+  await uninstallService(world);
+});
+
 Deno.test("an installation that does not come to life shows the log, and the earlier one runs again", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const good = await worldOf(sandbox, "1.2.3");
-  await install({ port, options: [], env: [] }, good);
+  await install({ port }, good);
   const definition = await Deno.readTextFile(await good.manager.place());
   const broken = {
     ...good,
     self: { command: "/bin/sh", args: ["-c", "echo cannot listen >&2; exit 3", "sh"] },
   };
   await rejects(
-    install({ port, options: [], env: [] }, broken),
+    install({ port }, broken),
     (error: Error & { detail?: string }) => {
       match(error.message, /ended at once \(exit 3\)\. The earlier service runs again$/);
       match(error.detail ?? "", /cannot listen/);
@@ -140,13 +184,13 @@ Deno.test("an agent that is disabled or does not run is so again after an upgrad
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const good = await worldOf(sandbox, "1.2.3");
-  await install({ port, options: [], env: [] }, good);
+  await install({ port }, good);
   const broken = { ...good, self: { command: "/bin/sh", args: ["-c", "exit 3", "sh"] } };
   for (const stood of [{ runs: true, startsByItself: false }, { runs: false, startsByItself: true }]) {
     await good.manager.restore(stood);
     deepStrictEqual(await good.manager.standing(), stood);
     await rejects(
-      install({ port, options: [], env: [] }, broken),
+      install({ port }, broken),
       stood.runs ? /The earlier service runs again$/ : /The earlier definition is there again$/,
     );
     deepStrictEqual(await good.manager.standing(), stood);
@@ -161,7 +205,7 @@ Deno.test("an interrupted installation is undone, and one that was interrupted b
   const silent = { ...good, self: { command: "/bin/sh", args: ["-c", "exec sleep 300", "sh"] } };
   const interrupted = async (expected: RegExp) => {
     const stop = new AbortController();
-    const installing = install({ port, options: [], env: [] }, silent, stop.signal);
+    const installing = install({ port }, silent, stop.signal);
     const ended = rejects(installing, (error: AppError) => {
       strictEqual(error.code, "interrupted");
       match(error.message, expected);
@@ -176,11 +220,11 @@ Deno.test("an interrupted installation is undone, and one that was interrupted b
   await interrupted(/was not installed\. Nothing of it was left$/);
   await rejects(Deno.stat(await good.manager.place()), Deno.errors.NotFound);
 
-  await install({ port, options: [], env: [] }, good);
+  await install({ port }, good);
   const definition = await read(await good.manager.place());
   await interrupted(/was not installed\. The earlier service runs again$/);
   await rejects(
-    install({ port, options: [], env: [] }, silent, AbortSignal.abort()),
+    install({ port }, silent, AbortSignal.abort()),
     /was not installed\. Nothing has changed$/,
   );
   strictEqual(await read(await good.manager.place()), definition);
@@ -191,7 +235,7 @@ Deno.test("an agent whose definition is gone is stopped by its removal", async (
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const world = await worldOf(sandbox, "1.2.3");
-  const { file } = await install({ port, options: [], env: [] }, world);
+  const { file } = await install({ port }, world);
   await Deno.remove(file);
   deepStrictEqual(await uninstallService(world), { kind: "rest_removed", file });
   deepStrictEqual([(await serviceStatus(world, port)).state, (await serviceStatus(world, port)).health], [
@@ -224,7 +268,7 @@ Deno.test("where there is no systemd, the unit and its link are removed, and nob
 Deno.test("a first installation that fails leaves nothing", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const world = await worldOf(sandbox, null);
-  await rejects(install({ port: freePort(), options: [], env: [] }, world), /Nothing of it was left$/);
+  await rejects(install({ port: freePort() }, world), /Nothing of it was left$/);
   await rejects(Deno.stat(await world.manager.place()), Deno.errors.NotFound);
 });
 
@@ -234,14 +278,14 @@ Deno.test("a port that someone has, a variable that is not set and a line break 
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   await rejects(
-    install({ port, options: [], env: [] }, world),
+    install({ port }, world),
     new RegExp(`port ${port} is taken by another program`),
   );
   await rejects(
-    install({ port: freePort(), options: [], env: ["NOT_SET"] }, world),
+    install({ port: freePort(), env: ["NOT_SET"] }, world),
     /NOT_SET is not set here/,
   );
   const odd = { ...world, self: { command: "/a\nb", args: [] } };
-  await rejects(install({ port: freePort(), options: [], env: [] }, odd), /line break/);
+  await rejects(install({ port: freePort() }, odd), /line break/);
   await rejects(Deno.stat(await world.manager.place()), Deno.errors.NotFound);
 });

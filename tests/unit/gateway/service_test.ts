@@ -2,7 +2,6 @@ import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import {
   capturedEnvironment,
   hasControlCharacter,
-  portIn,
   type ServiceSpec,
 } from "../../../gateway/service/definition.ts";
 import { DRAIN_MS, ROLL_BACK_MS } from "../../../gateway/drain_times.ts";
@@ -12,9 +11,10 @@ import {
   startFrom,
   stateFrom as launchdState,
 } from "../../../gateway/service/launchd.ts";
-import { plist } from "../../../gateway/service/plist.ts";
+import { plist, readPlist } from "../../../gateway/service/plist.ts";
+import { settingsIn, settle } from "../../../gateway/service/settings.ts";
 import { shownIn, stateFrom as stateShown, unitFolderIn } from "../../../gateway/service/systemd.ts";
-import { unitFile, wordsOf } from "../../../gateway/service/unit_file.ts";
+import { readUnit, unitFile, wordsOf } from "../../../gateway/service/unit_file.ts";
 import type { Deps, RunResult } from "../../../lib/deps.ts";
 import { realDeps } from "../../../lib/real_deps.ts";
 
@@ -76,22 +76,84 @@ Deno.test("unitFile() escapes as each place of the file wants it", async (t) => 
   });
 });
 
-Deno.test("portIn() reads back what unitFile() and plist() wrote, and 0.4.4's unit, and nothing else", () => {
-  for (
-    const [port, options] of [[6767, []], [7001, ["--bind", "docker"]], [80, [
-      "--allow-host",
-      "box",
-    ]]] as const
-  ) {
-    const spec = { ...SPEC, command: ODD, port, options };
-    strictEqual(portIn(unitFile(spec)), port);
-    strictEqual(portIn(plist(spec)), port);
-  }
-  strictEqual(portIn("[Service]\nExecStart=/usr/bin/node /x/cli.js gateway --port 7000\n"), 7000);
-  strictEqual(portIn("[Service]\nExecStart=/usr/bin/nginx\n"), null);
+Deno.test("settingsIn() reads back what unitFile() and plist() wrote, whatever the characters", () => {
+  const spec: ServiceSpec = {
+    ...SPEC,
+    command: ODD,
+    args: ["run", `a $b 100% 'c'`],
+    port: 7001,
+    options: ["--bind", "docker", "--bind", "10.0.0.1", "--allow-host", "gateway", "--insecure-bind"],
+    env: { PATH: ODD, EMPTY: "", X: `%h $HOME "q" 'q' \\ \\n &amp;` },
+  };
+  const expected = {
+    port: 7001,
+    binds: ["docker", "10.0.0.1"],
+    insecureBind: true,
+    allowHosts: ["gateway"],
+    env: spec.env,
+    unknown: [],
+  };
+  deepStrictEqual(settingsIn(readUnit(unitFile(spec))), expected);
+  deepStrictEqual(settingsIn(readPlist(plist(spec))), expected);
+  deepStrictEqual(settingsIn(readUnit(unitFile({ ...spec, command: "/bin/x" }))), expected);
 });
 
-Deno.test("capturedEnvironment() takes what decides where things are, what is asked for, and names what is missing", () => {
+Deno.test("settingsIn() reads definitions of others: 0.4.4's unit, one changed by hand, and none of a gateway", () => {
+  const none = { port: null, binds: [], insecureBind: false, allowHosts: [], env: {}, unknown: [] };
+  deepStrictEqual(
+    settingsIn(readUnit(
+      "[Service]\nEnvironment=PATH=/usr/bin LANG=C\nExecStart=/usr/bin/node /x/cli.js gateway --port 7000\n",
+    )),
+    { ...none, port: 7000, env: { PATH: "/usr/bin", LANG: "C" } },
+  );
+  deepStrictEqual(
+    settingsIn(readUnit("[Service]\nExecStart = /x gateway \\\n  --bind=docker --port=7000 --new x\n")),
+    { ...none, port: 7000, binds: ["docker"], unknown: ["--new", "x"] },
+  );
+  strictEqual(settingsIn(readUnit("[Service]\nExecStart=/usr/bin/nginx\n")), null);
+  strictEqual(settingsIn(readPlist("bplist00")), null);
+});
+
+Deno.test("settle() keeps what is not given, and each option that is given replaces those of its kind", async (t) => {
+  const wanted = { port: null, usualPort: 6767, binds: null, insecureBind: false, allowHosts: null };
+  const earlier = {
+    port: 7100,
+    binds: ["0.0.0.0"],
+    insecureBind: true,
+    allowHosts: ["box"],
+    env: {},
+    unknown: [],
+  };
+  await t.step("a first one", () => {
+    deepStrictEqual(settle(wanted, null), { port: 6767, options: [], kept: [] });
+  });
+  await t.step("nothing given", () => {
+    deepStrictEqual(settle(wanted, earlier), {
+      port: 7100,
+      options: ["--bind", "0.0.0.0", "--allow-host", "box", "--insecure-bind"],
+      kept: ["--port", "7100", "--bind", "0.0.0.0", "--insecure-bind", "--allow-host", "box"],
+    });
+  });
+  await t.step("a bind given: what permitted the earlier ones goes with them", () => {
+    deepStrictEqual(settle({ ...wanted, port: 7200, binds: ["docker"] }, earlier), {
+      port: 7200,
+      options: ["--bind", "docker", "--allow-host", "box"],
+      kept: ["--allow-host", "box"],
+    });
+  });
+  await t.step("the usual port is nothing to speak of", () => {
+    deepStrictEqual(
+      settle(wanted, { ...earlier, port: 6767, binds: [], insecureBind: false, allowHosts: [] }),
+      {
+        port: 6767,
+        options: [],
+        kept: [],
+      },
+    );
+  });
+});
+
+Deno.test("capturedEnvironment() takes what decides where things are and what is asked for, keeps the rest, and names what is missing", () => {
   const env = {
     PATH: "/bin",
     HOME: "/home/me",
@@ -102,17 +164,27 @@ Deno.test("capturedEnvironment() takes what decides where things are, what is as
     ANTHROPIC_API_KEY: "k",
     SECRET: "s",
   };
-  deepStrictEqual(capturedEnvironment(env, ["ANTHROPIC_API_KEY", "NOT_SET"], 7001), {
-    env: {
-      DEV_SESSIONS_GATEWAY_PORT: "7001",
-      PATH: "/bin",
-      CODEX_HOME: "/c",
-      DOCKER_HOST: "unix:///run/user/1000/docker.sock",
-      DOCKER_CONTEXT: "rootless",
-      ANTHROPIC_API_KEY: "k",
+  deepStrictEqual(
+    capturedEnvironment(env, ["ANTHROPIC_API_KEY", "NOT_SET"], 7001, {
+      CODEX_HOME: "/earlier",
+      TMUX_TMPDIR: "/t",
+      MINE: "m",
+    }),
+    {
+      env: {
+        DEV_SESSIONS_GATEWAY_PORT: "7001",
+        PATH: "/bin",
+        CODEX_HOME: "/c",
+        DOCKER_HOST: "unix:///run/user/1000/docker.sock",
+        DOCKER_CONTEXT: "rootless",
+        ANTHROPIC_API_KEY: "k",
+        TMUX_TMPDIR: "/t",
+        MINE: "m",
+      },
+      missing: ["NOT_SET"],
+      kept: ["TMUX_TMPDIR", "MINE"],
     },
-    missing: ["NOT_SET"],
-  });
+  );
 });
 
 Deno.test("hasControlCharacter() finds what would end a line", () => {
