@@ -15,7 +15,9 @@ import {
   FrameWriter,
   MARKER,
   MAX_FRAME_BYTES,
+  NO_PLACE,
   parseFrame,
+  type Place,
   type ServerFrame,
   serverFrame,
   WINDOW_ITEMS,
@@ -83,7 +85,7 @@ export class StdioCarrier implements Carrier {
   readonly #reading: Promise<void>;
   #lastId = 0;
   #peer: Peer | null = null;
-  #home: string | null = null;
+  #place: Place = NO_PLACE;
   /** Why nothing more is carried. */
   #over: AppError | null = null;
 
@@ -102,9 +104,9 @@ export class StdioCarrier implements Carrier {
     return this.#peer;
   }
 
-  /** The home folder of the user at the other end, once it has said so. */
-  home(): string | null {
-    return this.#home;
+  /** What the sessions at the other end live in, once it has said so. */
+  place(): Place {
+    return this.#place;
   }
 
   /** Resolves once the other end has said who it is. @throws CarrierError, or AppError for another protocol. */
@@ -245,10 +247,10 @@ export class StdioCarrier implements Carrier {
       case "hello": {
         const us = this.#options.us ?? US;
         this.#peer = { protocol: frame.protocol, version: frame.version };
-        this.#home = frame.home;
+        this.#place = { home: frame.home, registry: frame.registry };
         this.#over = mismatchError(us, this.#peer, this.where);
         // Also to one of another protocol, so that it knows, too.
-        await this.#say({ type: "hello", ...us, home: null });
+        await this.#say({ type: "hello", ...us, ...NO_PLACE });
         if (this.#over !== null) return false;
         greeting.resolve();
         return true;

@@ -240,3 +240,17 @@ Deno.test("a wait outlasts every way in which its host may be away for a while",
       }));
   }
 });
+
+Deno.test("a host that shares the registry is refused, and nothing is left of the attempt", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  await Deno.copyFile(join(host.home, ".profile"), join(sandbox.home, ".profile"));
+  await host.ssh(`export HOME='${sandbox.home}' SHELL=/bin/sh; cd; exec sh -c "$last"`);
+  const { code, stdout, stderr } = await sandbox.run(["create", "--host", "localhost"]);
+  deepStrictEqual([code, stdout], [2, ""]);
+  match(
+    stderr,
+    /^Cannot create a session on localhost: it shares this machine's registry, .* without --host/,
+  );
+  strictEqual((await sandbox.run(["list", "--all"])).stdout, "No sessions\n");
+});
