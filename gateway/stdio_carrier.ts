@@ -22,7 +22,7 @@ import {
   serverFrame,
   WINDOW_ITEMS,
 } from "./frames.ts";
-import { linesOf } from "./lines.ts";
+import { linesOf, LineTooLongError } from "./lines.ts";
 import type { ByteStreams } from "./stdio.ts";
 
 /** From the start of the program at the other end to its first frame: a login profile may be slow. */
@@ -42,6 +42,18 @@ export interface StdioCarrierOptions {
   readonly clock: Pick<Clock, "sleep">;
   readonly us?: Peer;
   readonly greetingTimeoutMs?: number;
+}
+
+/** Too much came before the marker: it will not come any more. */
+export class NoiseError extends CarrierError {
+  /** @param what it was, for people. */
+  constructor(where: string, readonly what: string, lines: readonly string[]) {
+    super(
+      `Cannot talk to ${where}: it printed ${what} before it said that it is dev-sessions`,
+      { unsent: true },
+      lines.length === 0 ? null : lines.join("\n"),
+    );
+  }
 }
 
 type Answer = Extract<ServerFrame, { type: "item" | "result" | "end" | "error" }>;
@@ -219,15 +231,17 @@ export class StdioCarrier implements Carrier {
 
   async #read(greeting: PromiseWithResolvers<void>): Promise<void> {
     const noise: string[] = [];
+    let marked = false;
     try {
       const lines = linesOf(this.#readable, MAX_FRAME_BYTES);
       let seen = 0;
-      let marked = false;
       for await (const line of lines) {
         if (!marked) {
           marked = line.replace(/\r$/, "") === MARKER;
           if (!marked && line.trim() !== "" && noise.push(line.slice(0, 300)) > NOISE_LINES) noise.shift();
-          if (++seen > MAX_NOISE_LINES) throw new Error(`it printed ${seen} lines and no marker`);
+          if (++seen > MAX_NOISE_LINES) {
+            throw new NoiseError(this.where, `more than ${MAX_NOISE_LINES} lines`, noise);
+          }
           continue;
         }
         if (line.trim() === "") continue;
@@ -237,7 +251,13 @@ export class StdioCarrier implements Carrier {
       }
       this.#end(this.#over ?? this.#unexpectedEnd(noise), greeting);
     } catch (error) {
-      this.#end(this.#over ?? this.#broken("go on", error), greeting);
+      const isNoise = !marked && error instanceof LineTooLongError;
+      const why = error instanceof NoiseError
+        ? error
+        : isNoise
+        ? new NoiseError(this.where, "a line without an end", noise)
+        : this.#broken("go on", error);
+      this.#end(this.#over ?? why, greeting);
     }
   }
 

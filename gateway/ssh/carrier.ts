@@ -9,8 +9,16 @@ import type { Operation } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
 import { type CallOptions, type Carrier, CarrierError, unlessStopped } from "../carrier.ts";
 import type { Place } from "../frames.ts";
+import { NoiseError } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
-import { brokenConnection, connectFailure, inFewWords, NoServerError, noSsh } from "./failures.ts";
+import {
+  brokenConnection,
+  connectFailure,
+  inFewWords,
+  noiseFailure,
+  NoServerError,
+  noSsh,
+} from "./failures.ts";
 import { type SshLink, startSsh } from "./link.ts";
 import type { EarlyStarts } from "./process.ts";
 
@@ -129,6 +137,10 @@ export class SshCarrier implements Carrier {
       try {
         await link.carrier.greeted();
       } catch (error) {
+        if (error instanceof NoiseError) {
+          link.kill();
+          throw noiseFailure(this.destination, error.what, error.detail);
+        }
         const ended = await link.ended();
         link.kill();
         if (!(error instanceof CarrierError)) throw error;
