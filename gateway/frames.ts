@@ -21,6 +21,8 @@ const hello = v.object({
   ...peer.entries,
   /** A server's: the home folder of its user, from which paths are meant. */
   home: v.optional(v.nullable(v.string()), null),
+  /** A server's: the id of the registry that its sessions are in. */
+  registry: v.optional(v.nullable(v.string()), null),
 });
 
 /** What a client says. */
@@ -46,6 +48,11 @@ export const serverFrame = v.variant("type", [
   v.object({ type: v.literal("end"), id }),
   v.object({ type: v.literal("error"), id: v.optional(v.nullable(id), null), error: wireError }),
 ]);
+
+/** What a server's sessions live in. */
+export type Place = Pick<v.InferOutput<typeof hello>, "home" | "registry">;
+
+export const NO_PLACE: Place = { home: null, registry: null };
 
 export type ClientFrame = v.InferOutput<typeof clientFrame>;
 export type ServerFrame = v.InferOutput<typeof serverFrame>;

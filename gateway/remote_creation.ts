@@ -50,7 +50,8 @@ export class RemoteCreation {
     const { store, deps, hosts, inHand } = this.elsewhere.world;
     const service = hosts.at(destination);
     // Before there is anything to undo.
-    const home = await service.home(signal);
+    const { home, registry } = await service.place(signal);
+    if (registry === store.registryId()) throw sameRegistry(destination);
     const path = pathThere(request.path, home);
     const creator = await deps.identify(Deno.pid);
     const exclude = new Set<SessionId>();
@@ -155,6 +156,15 @@ export class RemoteCreation {
     deliveries.release(claimed.ref);
     throw new AppError("not_found", "Cannot repeat create: no session was made with this key. Create one");
   }
+}
+
+/** Each session would take its own name. */
+function sameRegistry({ host }: Destination): AppError {
+  return new AppError(
+    "usage",
+    `Cannot create a session on ${host}: it shares this machine's registry, so that its sessions are those of here. ` +
+      "Create it without --host, or name another user there",
+  );
 }
 
 /** It may have come to be. */

@@ -19,7 +19,9 @@ import {
   HangUpError,
   MARKER,
   MAX_FRAME_BYTES,
+  NO_PLACE,
   parseFrame,
+  type Place,
   WINDOW_ITEMS,
 } from "./frames.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
@@ -38,8 +40,8 @@ export interface StdioServerOptions {
   readonly clock: Pick<Clock, "monotonic" | "sleep">;
   /** What it says of itself. */
   readonly us?: Peer;
-  /** The home folder of its user. */
-  readonly home?: string | null;
+  /** What its sessions live in. */
+  readonly place?: Place;
 }
 
 /** Serves until the client hangs up or the signal; then all requests have ended. Never throws for what a client does. */
@@ -47,13 +49,13 @@ export async function serveStdio(
   service: SessionService,
   { readable, writable }: ByteStreams,
   signal: AbortSignal,
-  { clock, us = US, home = null }: StdioServerOptions,
+  { clock, us = US, place = NO_PLACE }: StdioServerOptions,
 ): Promise<void> {
   const connection = new Connection(service, new FrameWriter(writable), new Calls(clock));
   const lines = linesOf(readable, MAX_FRAME_BYTES);
   const stop = () => void readable.cancel().catch(() => {});
   try {
-    await connection.greet(us, home);
+    await connection.greet(us, place);
     const stopped = Promise.withResolvers<null>();
     const onAbort = () => stopped.resolve(null);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -95,9 +97,9 @@ class Connection {
     private readonly calls: Calls,
   ) {}
 
-  async greet(us: Peer, home: string | null): Promise<void> {
+  async greet(us: Peer, place: Place): Promise<void> {
     // A profile's last line may have no end.
-    await this.writer.write({ type: "hello", ...us, home }, `\n${MARKER}\n`);
+    await this.writer.write({ type: "hello", ...us, ...place }, `\n${MARKER}\n`);
   }
 
   /** False when the connection is to end. */

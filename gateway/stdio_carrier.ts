@@ -15,12 +15,14 @@ import {
   FrameWriter,
   MARKER,
   MAX_FRAME_BYTES,
+  NO_PLACE,
   parseFrame,
+  type Place,
   type ServerFrame,
   serverFrame,
   WINDOW_ITEMS,
 } from "./frames.ts";
-import { linesOf } from "./lines.ts";
+import { linesOf, LineTooLongError } from "./lines.ts";
 import type { ByteStreams } from "./stdio.ts";
 
 /** From the start of the program at the other end to its first frame: a login profile may be slow. */
@@ -40,6 +42,18 @@ export interface StdioCarrierOptions {
   readonly clock: Pick<Clock, "sleep">;
   readonly us?: Peer;
   readonly greetingTimeoutMs?: number;
+}
+
+/** Too much came before the marker: it will not come any more. */
+export class NoiseError extends CarrierError {
+  /** @param what it was, for people. */
+  constructor(where: string, readonly what: string, lines: readonly string[]) {
+    super(
+      `Cannot talk to ${where}: it printed ${what} before it said that it is dev-sessions`,
+      { unsent: true },
+      lines.length === 0 ? null : lines.join("\n"),
+    );
+  }
 }
 
 type Answer = Extract<ServerFrame, { type: "item" | "result" | "end" | "error" }>;
@@ -83,7 +97,7 @@ export class StdioCarrier implements Carrier {
   readonly #reading: Promise<void>;
   #lastId = 0;
   #peer: Peer | null = null;
-  #home: string | null = null;
+  #place: Place = NO_PLACE;
   /** Why nothing more is carried. */
   #over: AppError | null = null;
 
@@ -102,9 +116,9 @@ export class StdioCarrier implements Carrier {
     return this.#peer;
   }
 
-  /** The home folder of the user at the other end, once it has said so. */
-  home(): string | null {
-    return this.#home;
+  /** What the sessions at the other end live in, once it has said so. */
+  place(): Place {
+    return this.#place;
   }
 
   /** Resolves once the other end has said who it is. @throws CarrierError, or AppError for another protocol. */
@@ -217,15 +231,17 @@ export class StdioCarrier implements Carrier {
 
   async #read(greeting: PromiseWithResolvers<void>): Promise<void> {
     const noise: string[] = [];
+    let marked = false;
     try {
       const lines = linesOf(this.#readable, MAX_FRAME_BYTES);
       let seen = 0;
-      let marked = false;
       for await (const line of lines) {
         if (!marked) {
           marked = line.replace(/\r$/, "") === MARKER;
           if (!marked && line.trim() !== "" && noise.push(line.slice(0, 300)) > NOISE_LINES) noise.shift();
-          if (++seen > MAX_NOISE_LINES) throw new Error(`it printed ${seen} lines and no marker`);
+          if (++seen > MAX_NOISE_LINES) {
+            throw new NoiseError(this.where, `more than ${MAX_NOISE_LINES} lines`, noise);
+          }
           continue;
         }
         if (line.trim() === "") continue;
@@ -235,7 +251,13 @@ export class StdioCarrier implements Carrier {
       }
       this.#end(this.#over ?? this.#unexpectedEnd(noise), greeting);
     } catch (error) {
-      this.#end(this.#over ?? this.#broken("go on", error), greeting);
+      const isNoise = !marked && error instanceof LineTooLongError;
+      const why = error instanceof NoiseError
+        ? error
+        : isNoise
+        ? new NoiseError(this.where, "a line without an end", noise)
+        : this.#broken("go on", error);
+      this.#end(this.#over ?? why, greeting);
     }
   }
 
@@ -245,10 +267,10 @@ export class StdioCarrier implements Carrier {
       case "hello": {
         const us = this.#options.us ?? US;
         this.#peer = { protocol: frame.protocol, version: frame.version };
-        this.#home = frame.home;
+        this.#place = { home: frame.home, registry: frame.registry };
         this.#over = mismatchError(us, this.#peer, this.where);
         // Also to one of another protocol, so that it knows, too.
-        await this.#say({ type: "hello", ...us, home: null });
+        await this.#say({ type: "hello", ...us, ...NO_PLACE });
         if (this.#over !== null) return false;
         greeting.resolve();
         return true;

@@ -11,7 +11,25 @@ export async function openService(deps: Deps): Promise<SessionService & { close(
 }
 
 /** For a dev-sessions at another host: what it asks for is on this machine, whatever this one knows of others. */
-export async function openServiceForPeers(deps: Deps): Promise<SessionService & { close(): Promise<void> }> {
-  if (isClientMode(deps.env)) return (await import("../gateway/client.ts")).openClient(deps);
-  return await (await import("./manager.ts")).openService(deps);
+export async function openServiceForPeers(deps: Deps): Promise<ServiceForPeers> {
+  if (isClientMode(deps.env)) {
+    return { service: await (await import("../gateway/client.ts")).openClient(deps), registry: null };
+  }
+  const [{ managerOf }, { openRegistry }] = await Promise.all([
+    import("./manager.ts"),
+    import("./open_registry.ts"),
+  ]);
+  const store = openRegistry(deps);
+  try {
+    return { service: await managerOf(deps, store), registry: store.registryId() };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+export interface ServiceForPeers {
+  readonly service: SessionService & { close(): Promise<void> };
+  /** The id of the registry that its sessions are in; null where that is not known. */
+  readonly registry: string | null;
 }

@@ -8,8 +8,17 @@ import type { Clock } from "../../lib/deps.ts";
 import type { Operation } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
 import { type CallOptions, type Carrier, CarrierError, unlessStopped } from "../carrier.ts";
+import type { Place } from "../frames.ts";
+import { NoiseError } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
-import { brokenConnection, connectFailure, inFewWords, NoServerError, noSsh } from "./failures.ts";
+import {
+  brokenConnection,
+  connectFailure,
+  inFewWords,
+  noiseFailure,
+  NoServerError,
+  noSsh,
+} from "./failures.ts";
 import { type SshLink, startSsh } from "./link.ts";
 import type { EarlyStarts } from "./process.ts";
 
@@ -49,9 +58,9 @@ export class SshCarrier implements Carrier {
     return this.#open?.carrier.peer() ?? this.#peer;
   }
 
-  /** The home folder of the user there. @throws AppError when there is no way to dev-sessions there. */
-  async home(signal?: AbortSignal): Promise<string | null> {
-    return (await this.#connected(signal)).carrier.home();
+  /** What the sessions there live in. @throws AppError when there is no way to dev-sessions there. */
+  async place(signal?: AbortSignal): Promise<Place> {
+    return (await this.#connected(signal)).carrier.place();
   }
 
   async call(operation: Operation, request: unknown, options: CallOptions): Promise<unknown> {
@@ -128,6 +137,10 @@ export class SshCarrier implements Carrier {
       try {
         await link.carrier.greeted();
       } catch (error) {
+        if (error instanceof NoiseError) {
+          link.kill();
+          throw noiseFailure(this.destination, error.what, error.detail);
+        }
         const ended = await link.ended();
         link.kill();
         if (!(error instanceof CarrierError)) throw error;

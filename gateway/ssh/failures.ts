@@ -135,6 +135,15 @@ export function connectFailure(destination: Destination, ended: Ended): AppError
   }
 }
 
+/** What a login prints has no end. */
+export function noiseFailure({ host }: Destination, what: string, printed: string | null): NoServerError {
+  return new NoServerError(
+    `Cannot talk to dev-sessions on ${host}: a login there prints ${what}, and dev-sessions is not heard. ` +
+      `See what it prints with: ssh ${host} true`,
+    printed,
+  );
+}
+
 /** The connection is gone; what was asked may have arrived. */
 export function brokenConnection(host: string, { stderr }: Pick<Ended, "stderr">): CarrierError {
   const lines = meaningfulLines(stderr);

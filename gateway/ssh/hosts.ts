@@ -1,5 +1,6 @@
 /** The services of other hosts: one for each host and command, for as long as the process lasts. */
 
+import type { Place } from "../frames.ts";
 import { LastingCarrier } from "../lasting_carrier.ts";
 import { RemoteService } from "../remote_service.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
@@ -22,9 +23,9 @@ export class HostService extends RemoteService {
     return this.#ssh.destination.host;
   }
 
-  /** The home folder of the user there. @throws AppError when there is no way to dev-sessions there. */
-  async home(signal?: AbortSignal): Promise<string | null> {
-    return await this.#ssh.home(signal);
+  /** What the sessions there live in. @throws AppError when there is no way to dev-sessions there. */
+  async place(signal?: AbortSignal): Promise<Place> {
+    return await this.#ssh.place(signal);
   }
 
   /** Whatever is under way. */

@@ -10,10 +10,13 @@ export async function run({ deps, signal }: CliContext): Promise<Result> {
     import("../../gateway/stdio.ts"),
     import("../open_service.ts"),
   ]);
-  const service = await openServiceForPeers(deps);
+  const { service, registry } = await openServiceForPeers(deps);
   try {
     const home = deps.env["HOME"] ?? null;
-    await serveStdio(service, stdioStreams(), signal, { clock: deps.clock, home });
+    await serveStdio(service, stdioStreams(), signal, {
+      clock: deps.clock,
+      place: { home, registry },
+    });
   } finally {
     await service.close();
   }

@@ -240,3 +240,41 @@ Deno.test("a wait outlasts every way in which its host may be away for a while",
       }));
   }
 });
+
+Deno.test("a host that shares the registry is refused, and nothing is left of the attempt", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  await Deno.copyFile(join(host.home, ".profile"), join(sandbox.home, ".profile"));
+  await host.ssh(`export HOME='${sandbox.home}' SHELL=/bin/sh; cd; exec sh -c "$last"`);
+  const { code, stdout, stderr } = await sandbox.run(["create", "--host", "localhost"]);
+  deepStrictEqual([code, stdout], [2, ""]);
+  match(
+    stderr,
+    /^Cannot create a session on localhost: it shares this machine's registry, .* without --host/,
+  );
+  strictEqual((await sandbox.run(["list", "--all"])).stdout, "No sessions\n");
+});
+
+Deno.test("a login that does not come to an end of what it prints is told as such", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const id = await host.create();
+  for (
+    const [script, what] of [
+      ["exec yes welcome", "more than 10000 lines"],
+      ["head -c 9000000 /dev/zero | tr '\\0' x; exec sleep 120", "a line without an end"],
+    ] as const
+  ) {
+    await t.step(what, async () => {
+      await host.ssh(script);
+      const { code, stderr } = await sandbox.run(["status", id]);
+      strictEqual(code, 1);
+      match(
+        stderr,
+        new RegExp(
+          `^Cannot talk to dev-sessions on box: a login there prints ${what}, .* with: ssh box true`,
+        ),
+      );
+    });
+  }
+});
