@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { testAtOnce } from "../support/concurrent_steps.ts";
 import { ASSET, NEW, OLD, refuses, SCRIPT, testShells } from "../support/install_cases.ts";
 import { INSTALL_SH, Installer, SHELLS, standIn } from "../support/installer.ts";
+import { redirectingServer } from "../support/redirecting_server.ts";
 
 testShells("install.sh leaves what was there", {
   "when the checksum is another": (shell) =>
@@ -196,48 +197,15 @@ Deno.test("install.sh under dash leaves what was there when wget is led from htt
     /Cannot download "https:\/\/localhost:\S+": .*Connection refused/,
     async (installer) => {
       await installer.server.publish("1.2.4", standIn({ version: "1.2.4" }));
-      const { sandbox, server } = installer;
-      const [key, cert] = [join(sandbox.root, "key.pem"), join(sandbox.root, "cert.pem")];
-      const made = await sandbox.spawn("openssl", [
-        ...[
-          "req",
-          "-x509",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:prime256v1",
-          "-nodes",
-          "-days",
-          "2",
-        ],
-        ...[
-          "-subj",
-          "/CN=localhost",
-          "-addext",
-          "subjectAltName=DNS:localhost",
-          "-keyout",
-          key,
-          "-out",
-          cert,
-        ],
-      ]).doneWithin(30_000, "openssl");
-      strictEqual(made.code, 0, made.stderr);
-      await Deno.writeTextFile(join(sandbox.root, "wgetrc"), `ca_certificate = ${cert}\n`);
-      await using secure = Deno.serve({
-        hostname: "127.0.0.1",
-        port: 0,
-        key: await Deno.readTextFile(key),
-        cert: await Deno.readTextFile(cert),
-        onListen: () => {},
-      }, ({ url }) => Response.redirect(server.url + new URL(url).pathname));
+      await using secure = await redirectingServer(installer.sandbox, installer.server.url);
       const env = {
         PATH: await installer.only([
           ..."cat cut dirname env getconf grep head id ldd mkdir mktemp rm rmdir sed sha256sum tail tr uname wget"
             .split(" "),
           "dash",
         ]),
-        WGETRC: join(sandbox.root, "wgetrc"),
-        DEV_SESSIONS_BASE_URL: `https://localhost:${secure.addr.port}`,
+        WGETRC: secure.wgetrc,
+        DEV_SESSIONS_BASE_URL: secure.url,
       };
       return await installer.run([], { env });
     },

@@ -7,6 +7,7 @@ import { SKILLS, stamped } from "../../lib/skills.ts";
 import { VERSION } from "../../lib/version.ts";
 import { Installer, SHELLS, standIn } from "../support/installer.ts";
 import type { RunOutput } from "../support/harness.ts";
+import { redirectingServer } from "../support/redirecting_server.ts";
 
 const MAIN = join(import.meta.dirname ?? "", "..", "..", "main.ts");
 const NEXT = "99.1.0";
@@ -142,6 +143,26 @@ Deno.test("upgrade without curl asks with wget, and says where the version of th
       await Deno.remove(PATH, { recursive: true });
     });
   }
+  await t.step("from https only by what checks who answers, and not on to http", async () => {
+    await using secure = await redirectingServer(installer.sandbox, server.url);
+    server.put("latest/download/VERSION", `${VERSION}\n`);
+    const requests = server.requests.length;
+    const env = { WGETRC: secure.wgetrc, DEV_SESSIONS_BASE_URL: secure.url };
+    const gnu = await installer.only(["wget"]);
+    match(
+      (await upgrade(installer, [], { ...env, PATH: gnu })).stderr,
+      /can't be read: .*Connection refused/,
+    );
+    await Deno.remove(gnu, { recursive: true });
+    const PATH = await installer.only(["busybox"]);
+    await Deno.symlink("busybox", join(PATH, "wget"));
+    match(
+      (await upgrade(installer, [], { ...env, PATH })).stderr,
+      /^Cannot download .*: there is no curl, and this wget is not known to check certificates\. Install curl\n$/,
+    );
+    await Deno.remove(PATH, { recursive: true });
+    strictEqual(server.requests.length, requests);
+  });
   await t.step("neither", async () => {
     const PATH = await installer.only(["tmux"]);
     match(
