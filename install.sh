@@ -749,16 +749,6 @@ service_file() {
 
 service_note() {
   say "The gateway runs the version before until you run: dev-sessions gateway install"
-  say "Give it the options that the service was installed with; it replaces them."
-}
-
-# restart_service <its file>: by what manages it, since "gateway install" would want its options again.
-restart_service() {
-  name=${1##*/}
-  case $name in
-    *.service) systemctl --user restart "$name" </dev/null ;;
-    *) launchctl kickstart -k "gui/$(id -u)/${name%.plist}" </dev/null ;;
-  esac
 }
 
 # offer_restart <the service's file>
@@ -768,7 +758,8 @@ offer_restart() {
   if ! interactive || [ "$yes" = yes ] || ! grep -qF -e "$target" -- "$1" ||
     ! ask "Restart the gateway's service with this version?" y; then
     service_note
-  elif ! restart_service "$1"; then
+  # It keeps the service's options, and is content only when the new version answers.
+  elif ! "$target" gateway install </dev/null; then
     warn "install.sh: dev-sessions is installed, but the gateway's service was not restarted, see above."
     service_note
     problems=1

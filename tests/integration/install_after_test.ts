@@ -21,15 +21,13 @@ async function inPlace(shell: Shell, stand: Partial<StandIn> = {}): Promise<Inst
   return installer;
 }
 
-const OLD_GATEWAY =
-  /^The gateway runs the version before until you run: dev-sessions gateway install\nGive it the options /m;
+const OLD_GATEWAY = /^The gateway runs the version before until you run: dev-sessions gateway install$/m;
 
-/** The gateway is a service, which runs this program; its manager notes its calls, and restarts it or not. */
-async function serviceOf(installer: Installer, program: string, code = 0): Promise<string> {
+/** The gateway is a service, which runs this program. */
+async function serviceOf(installer: Installer, program: string): Promise<void> {
   const units = join(installer.home, ".config", "systemd", "user");
   await Deno.mkdir(units, { recursive: true });
   await Deno.writeTextFile(join(units, "dev-sessions-gateway.service"), `ExecStart="${program}" "gateway"\n`);
-  return await installer.fakes({ systemctl: `echo "systemctl $*" >>"$HOME/calls"; exit ${code}` });
 }
 
 testAtOnce("install.sh and the skills and the service, without a terminal", {
@@ -126,27 +124,27 @@ testAtOnce("install.sh asks at a terminal", {
   },
   "whether to restart the service that there is, as it is": async () => {
     await using installer = await published(SHELLS.dash, { gateway: true });
-    const path = await serviceOf(installer, installer.executable);
-    const screen = await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, [
+    await serviceOf(installer, installer.executable);
+    const screen = await atTerminal(installer, `dash '${INSTALL_SH}'`, [
       [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, ""],
     ]);
     match(screen, /over: 0/);
     ok(!screen.includes("The gateway runs the version before"));
-    deepStrictEqual(await installer.calls(), ["systemctl --user restart dev-sessions-gateway.service"]);
+    deepStrictEqual(await installer.calls(), ["gateway install"]);
   },
   "and says what runs on without a yes": async () => {
     await using installer = await published(SHELLS["busybox sh"], { gateway: true });
-    const path = await serviceOf(installer, installer.executable);
-    const screen = await atTerminal(installer, `PATH='${path}' busybox sh '${INSTALL_SH}'`, [
+    await serviceOf(installer, installer.executable);
+    const screen = await atTerminal(installer, `busybox sh '${INSTALL_SH}'`, [
       [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, "n"],
     ]);
     match(screen, OLD_GATEWAY);
     deepStrictEqual(await installer.calls(), []);
   },
   "and what runs on when it was not restarted": async () => {
-    await using installer = await published(SHELLS.dash, { gateway: true });
-    const path = await serviceOf(installer, installer.executable, 1);
-    const screen = await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, [
+    await using installer = await published(SHELLS.dash, { gateway: true, failing: true });
+    await serviceOf(installer, installer.executable);
+    const screen = await atTerminal(installer, `dash '${INSTALL_SH}'`, [
       [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, "y"],
     ]);
     match(screen, /but the gateway's service was not restarted, see above\.$/m);
@@ -155,8 +153,8 @@ testAtOnce("install.sh asks at a terminal", {
   },
   "but not about a service of a dev-sessions elsewhere": async () => {
     await using installer = await published(SHELLS.dash, { gateway: true });
-    const path = await serviceOf(installer, "/opt/bin/dev-sessions");
-    match(await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, []), OLD_GATEWAY);
+    await serviceOf(installer, "/opt/bin/dev-sessions");
+    match(await atTerminal(installer, `dash '${INSTALL_SH}'`, []), OLD_GATEWAY);
     deepStrictEqual(await installer.calls(), []);
   },
   "nothing with the flags": async () => {
