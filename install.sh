@@ -10,7 +10,7 @@ DEFAULT_BASE_URL=""
 DENO_VERSION="2.9.6"
 CONNECT_LIMIT_S=20
 STALL_LIMIT_S=60
-# How "task compile" ends where the runtime of executables cannot be had.
+# How build/compile.ts ends where the runtime of executables cannot be had.
 UNAVAILABLE_EXIT_CODE=69
 NEWLINE='
 '
@@ -159,7 +159,8 @@ clean_up() {
   [ -n "$work" ] && rm -rf -- "$work"
   [ -n "$lib_work" ] && rm -rf -- "$lib_work"
   if [ "$swapped" = no ]; then
-    [ -n "$lib_made" ] && rm -rf -- "$lib_made"
+    # Never what the installed launcher runs.
+    [ -n "$lib_made" ] && [ "${lib_made##*/}" != "$(lib_of "$target")" ] && rm -rf -- "$lib_made"
     printf '%s' "$made_folders" | while IFS= read -r folder; do rmdir -- "$folder" 2>/dev/null; done
   fi
 }
@@ -173,6 +174,13 @@ stopped() {
     warn "install.sh: stopped; nothing was changed"
   fi
   exit "$1"
+}
+
+hear_signals() {
+  trap 'stopped 129' HUP
+  trap 'stopped 130' INT
+  trap 'stopped 141' PIPE
+  trap 'stopped 143' TERM
 }
 
 # make_folder <path>: with its parents; what was made is remembered.
@@ -316,9 +324,16 @@ sh install.sh --from-source"
 
 need_tools() {
   have curl || have wget || fail "Cannot download dev-sessions: there is neither curl nor wget. Install curl"
+  # Program and checksum come over the same connection. That of busybox, for one, takes anybody for the server.
+  if ! have curl && ! is_gnu_wget && [ "$protocols" = https ]; then
+    fail "Cannot download dev-sessions: there is no curl, and this wget is not known to check certificates (that of \
+busybox does not), so anybody in between could replace what comes. Install curl"
+  fi
   have sha256sum || have shasum || have openssl ||
     fail "Cannot check what is downloaded: there is no sha256sum, shasum or openssl. Install one of them"
 }
+
+is_gnu_wget() { wget --version 2>/dev/null </dev/null | grep -q GNU; }
 
 sha256() {
   if have sha256sum; then
@@ -335,8 +350,12 @@ fetch() {
   if have curl; then
     attempt curl --fail --silent --show-error --location --proto "=$protocols" --retry 2 \
       --connect-timeout "$CONNECT_LIMIT_S" --speed-limit 1 --speed-time "$STALL_LIMIT_S" --output "$2" "$1"
-  elif wget --version 2>/dev/null </dev/null | grep -q GNU; then
-    attempt wget -nv -t 2 -T "$STALL_LIMIT_S" -O "$2" "$1"
+  elif is_gnu_wget; then
+    # It would follow a redirection to http: through a proxy that is not there it gets no further.
+    proxy=
+    [ "$protocols" = https ] && proxy='-e use_proxy=on -e http_proxy=http://127.0.0.1:1'
+    # shellcheck disable=SC2086
+    attempt wget $proxy -nv -t 2 -T "$STALL_LIMIT_S" -O "$2" "$1"
   else
     # That of busybox has a time limit, too, but some builds of it crash when it is given.
     attempt wget -O "$2" "$1"
@@ -390,6 +409,7 @@ is damaged or has been tampered with; nothing was changed. Try again"
   chmod 0755 "$work/dev-sessions" || fail "Cannot make \"$work/dev-sessions\" executable"
   check_version "the downloaded file"
   swap
+  prune_libraries
   kind="a self-contained executable"
 }
 
@@ -413,15 +433,21 @@ check_version() {
   fi
 }
 
-# The one moment at which anything changes. Programs that run the old file go on with it.
+# The one moment at which anything changes. Programs that run the old file go on with it. A signal between the rename
+# and its record would leave it open which of the two versions is installed, so these milliseconds hear none.
 swap() {
   before="" lib_before=""
   if [ -f "$target" ] && [ -x "$target" ]; then
     lib_before=$(lib_of "$target")
     attempt "$target" --version && before=$(last_line "$work/out")
   fi
-  mv -f -- "$work/dev-sessions" "$target" || fail "Cannot put \"$target\" in place; nothing was changed"
+  trap '' HUP INT PIPE TERM
+  # What is gone from here has been renamed, whatever mv says.
+  mv -f -- "$work/dev-sessions" "$target" || [ ! -e "$work/dev-sessions" ] ||
+    fail "Cannot put \"$target\" in place; nothing was changed"
   swapped=yes
+  record_target
+  hear_signals
 }
 
 # Where a dev-sessions that runs finds its successor.
@@ -462,9 +488,11 @@ read from a pipe. Run: sh path/to/checkout/install.sh --from-source"
     fail "Cannot name the build: there is no sha256sum, shasum or openssl. Install one of them"
   open_work
   find_deno
+  bundle
   if compile; then
     check_version "the compiled file"
     swap
+    prune_libraries
     kind="a self-contained executable, compiled from $(short "$checkout")"
   else
     install_launcher
@@ -498,14 +526,22 @@ or set DEV_SESSIONS_DENO"
     warn "Note: this is Deno $deno_version; dev-sessions is tested with $DENO_VERSION."
 }
 
+# Deno runs what builds without "deno task" in between: that would end at a signal, and leave what it has started.
+bundle() {
+  say "Bundling dev-sessions $version"
+  attempt in_folder "$checkout" "$deno" run -A build/bundle.ts dist && return
+  cat "$work/err" >&2
+  fail "Cannot build dev-sessions: the bundle cannot be made, see above; nothing was changed"
+}
+
 # Leaves the executable in $work/dev-sessions; where executables cannot be made, it says why in no_compile.
 compile() {
   if [ -z "$platform" ]; then
     no_compile="there is no runtime for executables of this system"
     return 1
   fi
-  say "Compiling dev-sessions $version"
-  attempt in_folder "$checkout" "$deno" task compile --target "$platform" --output "$work/release"
+  say "Compiling dev-sessions $version, and downloading Deno's runtime if it is not there yet"
+  attempt in_folder "$checkout" "$deno" run -A build/compile.ts --target "$platform" --output "$work/release"
   if [ "$status" = "$UNAVAILABLE_EXIT_CODE" ]; then
     no_compile=$(last_line "$work/err")
     return 1
@@ -533,11 +569,6 @@ same_files() {
 
 install_launcher() {
   say "Not compiled: $no_compile"
-  say "Bundling dev-sessions $version"
-  if ! attempt in_folder "$checkout" "$deno" task bundle; then
-    cat "$work/err" >&2
-    fail "Cannot build dev-sessions: the bundle cannot be made, see above"
-  fi
   make_folder "$lib" || fail "Cannot install to \"$lib\": the folder cannot be written. Choose another --prefix"
   remove_leavings "$lib/.install"
   lib_work=$(mktemp -d "$lib/.install.$host.$$.XXXXXX" 2>/dev/null) || {
@@ -565,8 +596,8 @@ install_launcher() {
   prune_libraries
 }
 
-# A running command reads parts of its bundle when it comes to them. So the version before stays until the next
-# installation, and an older one for as long as a process runs it.
+# Those of launchers, whatever is installed now. A running command reads parts of its bundle when it comes to them. So
+# the version before stays until the next installation, and an older one for as long as a process runs it.
 prune_libraries() {
   for old in "$lib"/[0-9]*; do
     is_library "$old" || continue
@@ -574,6 +605,7 @@ prune_libraries() {
     [ "${old##*/}" = "$lib_before" ] && continue
     is_in_use "$old/" || rm -rf -- "$old"
   done
+  rmdir -- "$lib" 2>/dev/null
 }
 
 is_library() { [ -f "$1/main.js" ] && [ -f "$1/deno" ]; }
@@ -583,7 +615,8 @@ is_in_use() {
   # In a file, or the search would find its own command line.
   printf '%s\n' "$1" >"$work/pattern" || return 0
   if [ -r /proc/self/cmdline ]; then
-    grep -qsF -f "$work/pattern" /proc/[0-9]*/cmdline
+    # The grep of busybox reads no further than the first NUL.
+    cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\000' '\n' | grep -qF -f "$work/pattern"
   else
     ps -A -o args= >"$work/processes" 2>/dev/null || return 0
     grep -qF -f "$work/pattern" "$work/processes"
@@ -698,12 +731,48 @@ offer_skills() {
   fi
 }
 
+# The installed skills, by the last line that install-skill gives them.
+skill_files() {
+  for file in "${CLAUDE_CONFIG_DIR:-$HOME/.claude}"/skills/*/SKILL.md "${CODEX_HOME:-$HOME/.codex}"/skills/*/SKILL.md; do
+    [ -f "$file" ] || continue
+    tail -n 1 -- "$file" | grep -q '^<!-- Installed by dev-sessions install-skill; ' && say "  $file"
+  done
+}
+
 service_file() {
   for file in "${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/dev-sessions-gateway.service" \
     "$HOME"/Library/LaunchAgents/*dev-sessions*.plist; do
     [ -e "$file" ] && printf '%s' "$file" && return
   done
   return 1
+}
+
+service_note() {
+  say "The gateway runs the version before until you run: dev-sessions gateway install"
+  say "Give it the options that the service was installed with; it replaces them."
+}
+
+# restart_service <its file>: by what manages it, since "gateway install" would want its options again.
+restart_service() {
+  name=${1##*/}
+  case $name in
+    *.service) systemctl --user restart "$name" </dev/null ;;
+    *) launchctl kickstart -k "gui/$(id -u)/${name%.plist}" </dev/null ;;
+  esac
+}
+
+# offer_restart <the service's file>
+offer_restart() {
+  say ""
+  # It may run a dev-sessions from elsewhere, which a restart would not replace.
+  if ! interactive || [ "$yes" = yes ] || ! grep -qF -e "$target" -- "$1" ||
+    ! ask "Restart the gateway's service with this version?" y; then
+    service_note
+  elif ! restart_service "$1"; then
+    warn "install.sh: dev-sessions is installed, but the gateway's service was not restarted, see above."
+    service_note
+    problems=1
+  fi
 }
 
 offer_service() {
@@ -716,13 +785,11 @@ no service. Start the gateway yourself, or install a newer version"
     return
   fi
   if [ "$service" = ask ]; then
-    if ! interactive || [ "$yes" = yes ]; then
-      if service_file >/dev/null; then
-        say ""
-        say "The gateway runs the version before until you run: dev-sessions gateway install"
-      fi
+    if there=$(service_file); then
+      offer_restart "$there"
       return
     fi
+    if ! interactive || [ "$yes" = yes ]; then return; fi
     say ""
     ask "Install the gateway, through which containers reach dev-sessions, as a service of your user?" n || return
   fi
@@ -745,9 +812,7 @@ uninstall() {
   refuse_live
   if [ "$present" = yes ]; then
     remove_service
-    if offers install-skill && ! "$target" install-skill --uninstall </dev/null; then
-      warn "Note: not all skills were removed, see above; their files are yours to remove."
-    fi
+    remove_skills
     rm -f -- "$target" 2>/dev/null || fail "Cannot remove \"$target\": its folder cannot be written"
     say "Removed $target"
   else
@@ -800,6 +865,17 @@ kill --all; or give --yes, and their agents go on without the command"
   esac
 }
 
+remove_skills() {
+  if offers install-skill; then
+    "$target" install-skill --uninstall </dev/null ||
+      warn "Note: not all skills were removed, see above; their files are yours to remove."
+    return
+  fi
+  files=$(skill_files)
+  [ -z "$files" ] || warn "Note: the skills were not removed, since $target does not answer to \"install-skill\"; \
+their files are yours to remove:$NEWLINE$files"
+}
+
 remove_service() {
   if offers gateway uninstall; then
     "$target" gateway uninstall </dev/null ||
@@ -838,17 +914,13 @@ main() {
   read_arguments "$@"
   settle_paths
   trap clean_up EXIT
-  trap 'stopped 129' HUP
-  trap 'stopped 130' INT
-  trap 'stopped 141' PIPE
-  trap 'stopped 143' TERM
+  hear_signals
   problems=0
   if [ "$action" = uninstall ]; then
     uninstall
     return 0
   fi
   if [ "$from_source" = yes ]; then install_from_source; else install_release; fi
-  record_target
   report
   advise_path
   advise_tmux

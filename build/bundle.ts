@@ -3,6 +3,8 @@
  * `deno run -A build/bundle.ts <folder>` makes the folder anew.
  */
 
+import { StoppedError, stopSignal } from "./stop_signal.ts";
+
 const CHECKOUT = decodeURIComponent(new URL("..", import.meta.url).pathname);
 
 /**
@@ -10,9 +12,9 @@ const CHECKOUT = decodeURIComponent(new URL("..", import.meta.url).pathname);
  * `using lock = await f(); return lock === null ? a : b` into `return (await f()) === null ? a : b`, which never frees
  * the lock. That costs less than a millisecond at the start.
  *
- * @throws Error when the bundler fails.
+ * @throws Error when the bundler fails, or the reason of an abort, which ends the bundler.
  */
-export async function bundle(folder: string): Promise<void> {
+export async function bundle(folder: string, signal: AbortSignal | null = null): Promise<void> {
   await Deno.remove(folder, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
@@ -21,7 +23,9 @@ export async function bundle(folder: string): Promise<void> {
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",
+    ...(signal === null ? {} : { signal }),
   }).spawn().status;
+  signal?.throwIfAborted();
   if (code !== 0) throw new Error(`Cannot build the bundle: deno bundle ended with exit code ${code}`);
   await makeImportsLazy(folder);
 }
@@ -53,5 +57,10 @@ if (import.meta.main) {
   if (folder === undefined || excess.length > 0) {
     throw new Error("Usage: deno run -A build/bundle.ts <folder of the bundle>");
   }
-  await bundle(folder);
+  try {
+    await bundle(folder, stopSignal());
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error;
+    Deno.exit(error.exitCode);
+  }
 }

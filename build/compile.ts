@@ -5,6 +5,7 @@
 
 import { VERSION } from "../lib/version.ts";
 import { faultsOf, inspect } from "./inspect.ts";
+import { StoppedError, stopSignal } from "./stop_signal.ts";
 
 export const TARGETS = [
   "x86_64-unknown-linux-gnu",
@@ -23,6 +24,11 @@ const SUMS = "SHA256SUMS";
 const HEADER_BYTES = 20;
 const RUN_TIMEOUT_MS = 30_000;
 const RUNTIME_NAME = "DENORT_BIN";
+const RUNTIME_SERVER = "https://dl.deno.land";
+/** How long that server, or a proxy, may take to answer. `deno compile` itself would wait for it for ever. */
+export const ANSWER_TIMEOUT_MS = 15_000;
+/** Another limit, for tests. */
+const ANSWER_TIMEOUT_NAME = "DEV_SESSIONS_TEST_ANSWER_MS";
 
 /** `stand_in`: it starts Deno itself, and shows what would be embedded; `not_run`: it is for another platform. */
 export type Proof = "runs" | "not_run" | "stand_in";
@@ -40,6 +46,8 @@ export interface CompileOptions {
   readonly output: string;
   /** A denort to use instead of a download; it is for one platform. */
   readonly runtime: string | null;
+  /** How long the server of runtimes may take to answer. */
+  readonly answerTimeoutMs: number;
   /** Accept Deno itself as runtime; the product is named `stand-in-<target>`, and has no checksum. */
   readonly standIn: boolean;
 }
@@ -49,37 +57,46 @@ export class RuntimeUnavailableError extends Error {
   override readonly name = "RuntimeUnavailableError";
 }
 
-/** @throws RuntimeUnavailableError, or Error when the build or its inspection fails. */
-export async function compile(options: CompileOptions): Promise<Product[]> {
+/**
+ * An abort ends what runs for it.
+ * @throws RuntimeUnavailableError, the reason of an abort, or Error when the build or its inspection fails.
+ */
+export async function compile(
+  options: CompileOptions,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Product[]> {
   const targets = await targetsOf(options);
   await Deno.mkdir(options.output, { recursive: true });
   const output = await Deno.realPath(options.output);
-  const staging = await Deno.makeTempDir({ dir: output, prefix: ".partial-" });
-  const source = await Deno.makeTempDir({ prefix: "dev-sessions-compile-" });
+  const partial = await Deno.makeTempDir({ dir: output, prefix: ".partial-" });
+  const [source, staging] = [`${partial}/source`, `${partial}/products`];
   try {
+    await Deno.mkdir(staging);
     await furnish(source, options.bundle);
     const products: Product[] = [];
-    for (const target of targets) products.push(await compileOne(target, staging, source, options));
+    for (const target of targets) {
+      products.push(await compileOne(target, staging, source, options, signal));
+    }
     if (!options.standIn) {
       const lines = await Promise.all(
         products.map(async ({ path }) => `${await sha256(path)}  ${nameOf(path)}\n`),
       );
       await Deno.writeTextFile(`${staging}/${SUMS}`, lines.join(""));
     }
+    signal.throwIfAborted();
     for await (const { name } of Deno.readDir(staging)) {
       await Deno.rename(`${staging}/${name}`, `${output}/${name}`);
     }
     return products.map((product) => ({ ...product, path: `${output}/${nameOf(product.path)}` }));
   } finally {
-    await Deno.remove(staging, { recursive: true });
-    await Deno.remove(source, { recursive: true });
+    await Deno.remove(partial, { recursive: true });
   }
 }
 
 /** Alone with the version: what Deno finds around a bundle (imports, paths, packages) would go into the executable. */
 async function furnish(source: string, bundle: string): Promise<void> {
+  await Deno.mkdir(`${source}/${FOLDER}`, { recursive: true });
   await Deno.writeTextFile(`${source}/deno.json`, JSON.stringify({ version: VERSION }));
-  await Deno.mkdir(`${source}/${FOLDER}`);
   for await (const { name } of Deno.readDir(bundle)) {
     await Deno.copyFile(`${bundle}/${name}`, `${source}/${FOLDER}/${name}`);
   }
@@ -133,7 +150,9 @@ async function compileOne(
   output: string,
   source: string,
   options: CompileOptions,
+  signal: AbortSignal,
 ): Promise<Product> {
+  if (options.runtime === null) await awaitServer(target, options.answerTimeoutMs, signal);
   const path = `${output}/${options.standIn ? "stand-in" : "dev-sessions"}-${target}`;
   // The bundle computes the names of what it imports, so the folder has to be named, too.
   const flags = [
@@ -156,18 +175,56 @@ async function compileOne(
     stdin: "null",
     stdout: "null",
     stderr: "piped",
+    signal,
   }).output();
+  signal.throwIfAborted();
   if (code !== 0) throw failure(target, new TextDecoder().decode(stderr));
   const faults = await faultsOf(await inspect(path), options.bundle, VERSION);
   if (faults.length > 0) throw new Error(`Cannot compile dev-sessions for ${target}: ${faults.join("; ")}`);
-  return { target, path, proof: await proofOf(path, target, options) };
+  return { target, path, proof: await proofOf(path, target, options, signal) };
+}
+
+/**
+ * Returns once a download can begin, or when there is none to make; how long it then takes is left open.
+ * @throws RuntimeUnavailableError when the server does not answer in time.
+ */
+async function awaitServer(target: Target, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const file = `release/v${Deno.version.deno}/denort-${target}.zip`;
+  if (await isFile(`${await denoFolder()}/dl/${file}`)) return;
+  const limit = AbortSignal.timeout(timeoutMs);
+  try {
+    const init = { method: "HEAD", signal: AbortSignal.any([signal, limit]) };
+    await (await fetch(`${RUNTIME_SERVER}/${file}`, init)).body?.cancel();
+  } catch {
+    signal.throwIfAborted();
+    if (limit.aborted) {
+      throw unavailable(target, `${RUNTIME_SERVER} has not answered within ${timeoutMs / 1000} s`);
+    }
+    // What fails at once fails in `deno compile`, too, which has words for it.
+  }
+}
+
+/** Where Deno keeps what it downloads. */
+async function denoFolder(): Promise<string> {
+  const args = ["info", "--json", "--no-config"];
+  const info = new Deno.Command(Deno.execPath(), { args, stdin: "null", stderr: "inherit" });
+  const { code, stdout } = await info.output();
+  if (code !== 0) throw new Error(`Cannot find Deno's folder: deno info ended with exit code ${code}`);
+  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
 }
 
 function failure(target: Target, said: string): Error {
   if (!/base binary|dl\.deno\.land/.test(said)) {
     return new Error(`Cannot compile dev-sessions for ${target}: deno compile failed:\n${said.trim()}`);
   }
-  const reason = /error sending request.*/.exec(said)?.[0] ?? said.trim();
+  return unavailable(target, /error sending request.*/.exec(said)?.[0] ?? said.trim());
+}
+
+function unavailable(target: Target, reason: string): RuntimeUnavailableError {
   return new RuntimeUnavailableError(
     `Cannot compile dev-sessions for ${target}: Deno's runtime for compiled programs can't be downloaded. ` +
       `Download denort-${target}.zip of Deno ${Deno.version.deno} where dl.deno.land can be reached, unpack it, and ` +
@@ -175,12 +232,17 @@ function failure(target: Target, said: string): Error {
   );
 }
 
-async function proofOf(path: string, target: Target, { standIn, runtime }: CompileOptions): Promise<Proof> {
+async function proofOf(
+  path: string,
+  target: Target,
+  { standIn, runtime }: CompileOptions,
+  signal: AbortSignal,
+): Promise<Proof> {
   if (target !== Deno.build.target) return "not_run";
-  const said = await ask(path, ["--version"]);
+  const said = await ask(path, ["--version"], signal);
   if (!said.startsWith("deno ")) {
     // Answered by modules that are read out of the executable when they are reached.
-    const answer = await ask(path, ["--version", "--json"]);
+    const answer = await ask(path, ["--version", "--json"], signal);
     if (said === VERSION && isCompiled(answer)) return "runs";
     throw new Error(
       `Cannot compile dev-sessions for ${target}: the product answers --version with: ${said} ${answer}`,
@@ -194,15 +256,16 @@ async function proofOf(path: string, target: Target, { standIn, runtime }: Compi
 }
 
 /** What it prints; on stderr when it fails. */
-async function ask(path: string, args: readonly string[]): Promise<string> {
+async function ask(path: string, args: readonly string[], signal: AbortSignal): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(path, {
     args: [...args],
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(RUN_TIMEOUT_MS),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(RUN_TIMEOUT_MS)]),
   }).output();
+  signal.throwIfAborted();
   return new TextDecoder().decode(code === 0 ? stdout : stderr).trim();
 }
 
@@ -257,6 +320,7 @@ export function parseArguments(
     bundle: Deno.realPathSync(bundle),
     output,
     runtime: env[RUNTIME_NAME] || (standIn ? Deno.execPath() : null),
+    answerTimeoutMs: Number(env[ANSWER_TIMEOUT_NAME]) || ANSWER_TIMEOUT_MS,
     standIn,
   };
 }
@@ -276,9 +340,10 @@ export function sentence({ path, target, proof }: Product): string {
 if (import.meta.main) {
   const encoder = new TextEncoder();
   try {
-    const products = await compile(parseArguments(Deno.args, Deno.env.toObject()));
+    const products = await compile(parseArguments(Deno.args, Deno.env.toObject()), stopSignal());
     for (const product of products) await Deno.stdout.write(encoder.encode(`${sentence(product)}\n`));
   } catch (error) {
+    if (error instanceof StoppedError) Deno.exit(error.exitCode);
     await Deno.stderr.write(encoder.encode(`${error instanceof Error ? error.message : error}\n`));
     Deno.exit(error instanceof RuntimeUnavailableError ? UNAVAILABLE_EXIT_CODE : 1);
   }

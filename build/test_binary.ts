@@ -5,7 +5,14 @@
  */
 
 import { bundle } from "./bundle.ts";
-import { compile, type Product, RuntimeUnavailableError, type Target, TARGETS } from "./compile.ts";
+import {
+  ANSWER_TIMEOUT_MS,
+  compile,
+  type Product,
+  RuntimeUnavailableError,
+  type Target,
+  TARGETS,
+} from "./compile.ts";
 import { launcherScript } from "./launcher.ts";
 
 const TESTS = ["tests/e2e"];
@@ -47,8 +54,14 @@ async function compiled(
   runtime: string | null,
   standIn: boolean,
 ): Promise<Product> {
-  const options = { targets: [target], bundle: `${folder}/dist`, output: `${folder}/out`, runtime, standIn };
-  const [product] = await compile(options);
+  const [product] = await compile({
+    targets: [target],
+    bundle: `${folder}/dist`,
+    output: `${folder}/out`,
+    runtime,
+    answerTimeoutMs: ANSWER_TIMEOUT_MS,
+    standIn,
+  });
   if (product === undefined) throw new Error(`Nothing was compiled for ${target}`);
   return product;
 }

@@ -4,6 +4,9 @@ import { AppError } from "../lib/errors.ts";
 import { type Operation, OPERATIONS } from "../lib/wire.ts";
 import type { Peer } from "../lib/wire/handshake.ts";
 
+/** Beyond its own time limit, a `wait` elsewhere is answered within this, or not at all. */
+export const WAIT_GRACE_MS = 5_000;
+
 export interface CallOptions {
   readonly signal?: AbortSignal;
   /** The same for every attempt of one request; null for what needs none. */

@@ -59,11 +59,15 @@ export function assertMountable(
   );
 }
 
-/** What agents in containers and those who may start them have mounted, or can have; real paths. */
-export function mountedFolders(
+/**
+ * What agents in containers and those who may start them have mounted, or can have; real paths.
+ *
+ * @throws AppError for a token that can't be read.
+ */
+export async function mountedFolders(
   registry: Pick<Store, "listTokens" | "list" | "creating">,
   now: number,
-): string[] {
+): Promise<string[]> {
   const rooted = registry.listTokens().filter((token) => validityOf(token, now) === "valid").flatMap(
     ({ scope }) => {
       const parsed = v.safeParse(scopeSchema, scope);
@@ -73,7 +77,9 @@ export function mountedFolders(
   );
   const contained = [...registry.list({ lifecycle: "active" }), ...registry.creating()]
     .filter(({ mode }) => mode === "docker");
-  return [...rooted.map(({ real }) => real), ...contained.map(({ path }) => path)];
+  // As it was named there may be links on its way. What is gone by now can't be replaced from anywhere.
+  const real = await Promise.all(contained.map(({ path }) => Deno.realPath(path).catch(() => path)));
+  return [...rooted.map(({ real }) => real), ...real];
 }
 
 /**

@@ -13,9 +13,11 @@ import type {
   PruneSelector,
   ResumeRequest,
   ResumeResult,
+  WaitRequest,
+  WaitResult,
 } from "../lib/service.ts";
 import type { Session, SessionId } from "../lib/session.ts";
-import type { Carrier } from "./carrier.ts";
+import { type Carrier, CarrierError, WAIT_GRACE_MS } from "./carrier.ts";
 import { HttpCarrier } from "./http_client.ts";
 import { LastingCarrier } from "./lasting_carrier.ts";
 import {
@@ -26,17 +28,38 @@ import {
   toHost,
 } from "./path_map.ts";
 import { RemoteService } from "./remote_service.ts";
+import { withinTime } from "./within_time.ts";
 
 /** @throws AppError (usage) for settings that can't be used; the gateway is asked by the first operation. */
 export async function openClient(deps: Pick<Deps, "env" | "clock" | "randomUuid">): Promise<RemoteService> {
   const { address, token, paths } = await clientSettings(deps.env);
   const carrier = new LastingCarrier(new HttpCarrier({ address, token, clock: deps.clock }), deps.clock);
-  return new ContainerService(carrier, paths, deps.randomUuid);
+  return new ContainerService(carrier, paths, deps);
 }
 
 export class ContainerService extends RemoteService {
-  constructor(carrier: Carrier, private readonly paths: PathMap, randomUuid: () => string) {
-    super(carrier, { randomUuid, attachCommand: (id) => Promise.reject(notFromHere(id)) });
+  readonly #where: string;
+
+  constructor(
+    carrier: Carrier,
+    private readonly paths: PathMap,
+    private readonly deps: Pick<Deps, "clock" | "randomUuid">,
+  ) {
+    super(carrier, { randomUuid: deps.randomUuid, attachCommand: (id) => Promise.reject(notFromHere(id)) });
+    this.#where = carrier.where;
+  }
+
+  /** Ends with the gateway's word, and a little after the request's own time at the latest. */
+  override wait(request: WaitRequest, signal: AbortSignal): AsyncIterable<WaitResult> {
+    return withinTime((stop) => super.wait(request, stop), {
+      ms: request.timeoutMs + WAIT_GRACE_MS,
+      clock: this.deps.clock,
+      signal,
+      tooLate: () =>
+        new CarrierError(`Cannot go on waiting: ${this.#where} does not answer. Wait again`, {
+          unsent: false,
+        }),
+    });
   }
 
   override async create(request: CreateRequest, signal: AbortSignal): Promise<CreateResult> {

@@ -10,16 +10,15 @@ import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_sessi
 import type { SessionUsage, WaitRequest, WaitResult } from "../lib/service.ts";
 import type { Session, SessionId } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
-import { CarrierError } from "./carrier.ts";
+import { CarrierError, WAIT_GRACE_MS } from "./carrier.ts";
 import { RemoteError } from "./ssh/carrier.ts";
 import { type Destination, usualRemoteBin } from "./ssh/command.ts";
 import { inFewWords, noAnswer } from "./ssh/failures.ts";
+import { withinTime } from "./within_time.ts";
 import type { Hosts, HostService } from "./ssh/hosts.ts";
 
 /** For the answer of a host that is only one of several. */
 export const BOUND_MS = 5_000;
-/** Beyond a wait's own time, for the word that it is over. */
-const WAIT_GRACE_MS = 5_000;
 /** For what became of a create whose process is gone. */
 const SETTLE_TIMEOUT_MS = 10_000;
 
@@ -80,7 +79,7 @@ export class Elsewhere {
     const service = this.service(row);
     let session: Session;
     try {
-      session = await service.inspect(row.id);
+      session = await service.inspect(row.id, signal);
     } catch (error) {
       if (error instanceof RemoteError && error.code === "not_found") throw unknownThere(row, verb);
       throw error;
@@ -146,31 +145,28 @@ export class Elsewhere {
     signal: AbortSignal,
   ): AsyncGenerator<WaitResult> {
     const { clock } = this.world.deps;
-    const begun = clock.monotonic();
-    const reached = await Promise.all(rows.map((row) => this.reach(row, "wait", signal)));
-    const [first] = reached;
+    const [first] = rows;
     if (first === undefined) return;
-    const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
-    const over = new AbortController();
-    const stop = AbortSignal.any([signal, over.signal]);
+    const ms = request.timeoutMs + WAIT_GRACE_MS;
+    yield* withinTime((stop) => this.#waitAt(rows, request, stop), {
+      ms,
+      clock,
+      signal,
+      tooLate: () => noAnswer(first.host, Math.round(ms / 1000)),
+    });
+  }
+
+  async *#waitAt(
+    rows: readonly RemoteSession[],
+    request: WaitRequest,
+    stop: AbortSignal,
+  ): AsyncGenerator<WaitResult> {
+    const { clock } = this.world.deps;
+    const begun = clock.monotonic();
+    const [reached] = await Promise.all(rows.map((row) => this.reach(row, "wait", stop)));
     const ids = rows.map(({ id }) => id);
-    const items = first.service.wait({ ...request, ids, timeoutMs }, stop)[Symbol.asyncIterator]();
-    const late = clock.sleep(timeoutMs + WAIT_GRACE_MS, stop).then(() => "late" as const);
-    try {
-      for (;;) {
-        const next = await Promise.race([items.next(), late]);
-        if (next === "late") {
-          if (signal.aborted) return;
-          throw noAnswer(first.row.host, Math.round((request.timeoutMs + WAIT_GRACE_MS) / 1000));
-        }
-        if (next.done) return;
-        yield next.value;
-      }
-    } finally {
-      over.abort();
-      // One that can't be told any more is not waited for.
-      void Promise.resolve(items.return?.()).catch(() => {});
-    }
+    const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
+    yield* reached!.service.wait({ ...request, ids, timeoutMs }, stop);
   }
 
   async usage(rows: readonly RemoteSession[]): Promise<SessionUsage[]> {

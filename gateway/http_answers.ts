@@ -70,10 +70,12 @@ export async function readJson(
   request: IncomingMessage,
   /** Tells a client that asked whether to send its body that it may. */
   goOn: () => void,
+  /** Told of each part as it comes; what it throws ends the reading. */
+  onBytes: (count: number) => void = () => {},
 ): Promise<unknown> {
   if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   goOn();
-  const text = await readText(request);
+  const text = await readText(request, onBytes);
   if (text === "") return {};
   let value: unknown;
   try {
@@ -85,16 +87,21 @@ export async function readJson(
   throw httpError(400, "usage", "Cannot understand the request: its body is no JSON object");
 }
 
-async function readText(request: IncomingMessage): Promise<string> {
+async function readText(request: IncomingMessage, onBytes: (count: number) => void): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   const done = Promise.withResolvers<void>();
   const take = (chunk: Uint8Array) => {
     length += chunk.length;
-    if (length <= MAX_BODY_BYTES) return void chunks.push(chunk);
-    request.off("data", take);
-    request.pause();
-    done.reject(tooLarge());
+    try {
+      if (length > MAX_BODY_BYTES) throw tooLarge();
+      onBytes(chunk.length);
+      chunks.push(chunk);
+    } catch (refusal) {
+      request.off("data", take);
+      request.pause();
+      done.reject(refusal);
+    }
   };
   request.on("data", take);
   request.on("end", done.resolve);

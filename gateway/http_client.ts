@@ -233,7 +233,7 @@ export class HttpCarrier implements Carrier {
     this.#client ??= Deno.createHttpClient({
       proxy: address.kind === "unix"
         ? { transport: "unix", path: address.path }
-        : { transport: "tcp", hostname: address.hostname.replace(/^\[|\]$/g, ""), port: address.port },
+        : { transport: "tcp", hostname: address.hostname, port: address.port },
     });
     return { client: this.#client };
   }

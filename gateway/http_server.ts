@@ -8,11 +8,13 @@ import { AppError, type ErrorCode } from "../lib/errors.ts";
 import type { Deps } from "../lib/deps.ts";
 import type { SessionService } from "../lib/service.ts";
 import type { SessionId } from "../lib/session.ts";
+import type { Operation } from "../lib/wire.ts";
 import { mismatchError, US } from "../lib/wire/handshake.ts";
 import { HEADER, MAX_KEY_LENGTH } from "../lib/wire/http.ts";
 import type { Authenticator, Caller } from "./authenticate.ts";
 import type { Calls } from "./calls.ts";
 import { type CheckedRequest, checkRequest } from "./dispatch.ts";
+import { DRAIN_MS, ROLL_BACK_MS } from "./drain_times.ts";
 import { rejectionOf } from "./hosts.ts";
 import { answerError, answerJson, httpError, readJson, setUsualHeaders } from "./http_answers.ts";
 import { legacyAnswer, type Route, routeOf, targetOf } from "./http_routes.ts";
@@ -21,12 +23,11 @@ import { answerStream, LINES, SERVER_SENT, type Stop } from "./stream_answer.ts"
 
 /** Of one token at the same time; the master token is bounded by the connections alone. */
 const MAX_REQUESTS_OF_TOKEN = 256;
+/** Of the bodies of these requests together. */
+const MAX_BODIES_OF_TOKEN_BYTES = 64 * 1024 * 1024;
+const STREAMS: ReadonlySet<string> = new Set<Operation>(["wait", "logs", "events"]);
 /** How soon a token that is revoked or has expired ends its streams. */
 const GUARD_MS = 1_000;
-/** For what is under way when the gateway ends. */
-const DRAIN_MS = 15_000;
-/** For that to be rolled back, then. */
-const ROLL_BACK_MS = 10_000;
 const DRAIN_POLL_MS = 20;
 const SESSIONS_LOGGED = 10;
 
@@ -42,6 +43,8 @@ export interface GatewayWorld {
 interface Open {
   readonly isStream: boolean;
   readonly caller: Caller;
+  /** Of what has come. */
+  bodyBytes: number;
   readonly stop: AbortController;
 }
 
@@ -159,15 +162,11 @@ export class HttpGateway {
       const stopped = key !== null && this.world.calls.cancel(ownerOf(caller), key);
       return answerJson(response, 200, { result: { stopped } });
     }
-    const checked = route.kind === "events"
-      ? checkRequest("events", route.request)
-      : checkRequest(route.operation, await readJson(request, goOn));
-    line.sessions = sessionsOf(checked);
     this.#assertRoom(caller);
     const open: Open = {
-      isStream: checked.operation === "wait" || checked.operation === "logs" ||
-        checked.operation === "events",
+      isStream: route.kind === "events" || STREAMS.has(route.operation),
       caller,
+      bodyBytes: 0,
       stop: new AbortController(),
     };
     const hangUp = () => {
@@ -177,6 +176,10 @@ export class HttpGateway {
     if (response.destroyed) hangUp();
     this.#open.add(open);
     try {
+      const checked = route.kind === "events"
+        ? checkRequest("events", route.request)
+        : checkRequest(route.operation, await readJson(request, goOn, (count) => this.#take(open, count)));
+      line.sessions = sessionsOf(checked);
       const format = route.kind === "events" ? SERVER_SENT : LINES;
       line.error = await this.#run(checked, key, request, response, open, format);
     } finally {
@@ -204,7 +207,12 @@ export class HttpGateway {
       const { clock } = this.world.deps;
       return await answerStream(response, begun.items, format, { clock, stop: stop.signal });
     }
-    const result = await begun.result;
+    const result = await begun.result.catch((thrown) => {
+      // Its caller has not interrupted anything.
+      const isStopped = stop.signal.aborted && (stop.signal.reason as Stop).kind === "stopped";
+      if (!isStopped || !(thrown instanceof AppError) || thrown.code !== "interrupted") throw thrown;
+      throw httpError(503, "transport", `${thrown.message}: the gateway was stopped. Try again`);
+    });
     if (!response.destroyed) answerJson(response, 200, { result: result ?? null });
     return null;
   }
@@ -251,20 +259,29 @@ export class HttpGateway {
 
   #assertRoom(caller: Caller): void {
     if (caller.kind === "master") return;
-    let requests = 0;
-    for (const open of this.#open) {
-      if (open.caller.kind === "token" && open.caller.id === caller.id) requests++;
+    const requests = this.#openOf(caller.id).length;
+    if (requests >= MAX_REQUESTS_OF_TOKEN) {
+      throw tooMuch(`${requests} requests with this token are under way`);
     }
-    if (requests < MAX_REQUESTS_OF_TOKEN) return;
-    throw httpError(
-      429,
-      "refused",
-      `Cannot do that now: ${requests} requests with this token are under way`,
-      {
-        "retry-after": "1",
-      },
-    );
   }
+
+  /** More of a body has come. */
+  #take(open: Open, count: number): void {
+    open.bodyBytes += count;
+    if (open.caller.kind === "master") return;
+    const bytes = this.#openOf(open.caller.id).reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+    if (bytes > MAX_BODIES_OF_TOKEN_BYTES) {
+      throw tooMuch("the requests with this token that are under way have too large bodies together");
+    }
+  }
+
+  #openOf(token: string): Open[] {
+    return [...this.#open].filter(({ caller }) => caller.kind === "token" && caller.id === token);
+  }
+}
+
+function tooMuch(why: string) {
+  return httpError(429, "refused", `Cannot do that now: ${why}`, { "retry-after": "1" });
 }
 
 function stopping() {

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { AppError, messageOf } from "../lib/errors.ts";
 import type { Deps } from "../lib/deps.ts";
 import { shownAddress } from "./bind.ts";
-import { answerJson } from "./http_answers.ts";
+import { httpError } from "./http_answers.ts";
 import { closeOnExec } from "./close_on_exec.ts";
 import { portHolder } from "./port_holder.ts";
 import type { RequestLine } from "./log.ts";
@@ -90,11 +90,13 @@ export class Listeners {
       "checkContinue",
       (request, response) => void this.handle(via, request, response, () => response.writeContinue()),
     );
-    server.on("checkExpectation", (_request, response) => {
-      const error = { code: "usage", message: "Cannot do what the request expects", detail: null };
-      response.setHeader("connection", "close");
-      answerJson(response, 417, { error });
-    });
+    server.on(
+      "checkExpectation",
+      (request, response) =>
+        void this.handle(via, request, response, () => {
+          throw httpError(417, "usage", "Cannot do what the request expects", { connection: "close" });
+        }),
+    );
     // A proxy is what the gateway is not, and without a word the connection would be closed.
     server.on("connect", (_request, socket) => socket.end(notUnderstood(new Error("CONNECT"))));
     server.on("clientError", (error, socket) => {

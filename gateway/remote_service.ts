@@ -90,8 +90,8 @@ export class RemoteService implements SessionService {
     return [...await this.#call("list", options)];
   }
 
-  inspect(id: SessionId): Promise<Session> {
-    return this.#call("inspect", { id });
+  inspect(id: SessionId, signal?: AbortSignal): Promise<Session> {
+    return this.#call("inspect", { id }, signal);
   }
 
   respond(request: RespondRequest, signal: AbortSignal): Promise<RespondResult> {

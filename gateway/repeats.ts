@@ -5,9 +5,12 @@
 
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/deps.ts";
+import { sha256 } from "../lib/sha256.ts";
+import { decodeError, encodeError } from "../lib/wire/errors.ts";
 
 /** A client has given up long before. */
 const REMEMBERED_MS = 600_000;
+/** Beyond it, whoever has most of them loses the oldest. */
 const MAX_REMEMBERED = 1_000;
 /** A larger answer is not kept, its repetition is `unproven`. */
 const MAX_ANSWER_CHARACTERS = 256 * 1024;
@@ -26,7 +29,9 @@ export interface Repeatable {
 }
 
 interface Entry {
-  readonly fingerprint: string;
+  readonly caller: string;
+  /** A hash of what was asked, since that may be large and this is kept for long. */
+  readonly fingerprint: Promise<string>;
   readonly since: number;
   answer: Promise<unknown>;
   readonly stop: AbortController;
@@ -56,18 +61,19 @@ export class Repeats {
   ): Promise<unknown> {
     this.#forgetOld();
     const name = nameOf(asked.caller, asked.key);
-    const fingerprint = JSON.stringify([asked.operation, asked.request]);
+    const fingerprint = sha256(JSON.stringify([asked.operation, asked.request]));
     const known = this.#entries.get(name);
     if (known === undefined && asked.again) throw unknownEarlier(asked.operation);
-    if (known !== undefined && known.fingerprint !== fingerprint) {
-      throw new AppError(
-        "usage",
-        `Cannot ${asked.operation}: its idempotency key was used for another request. Use another key`,
-      );
-    }
-    if (known?.outcome === "too large") throw unknownEarlier(asked.operation);
-    const entry = known ?? this.#begin(name, fingerprint, start);
-    return await this.#join(entry, signal);
+    if (known === undefined) return await this.#join(this.#begin(asked, fingerprint, start), signal);
+    return await this.#join(known, signal, async () => {
+      if (await known.fingerprint !== await fingerprint) {
+        throw new AppError(
+          "usage",
+          `Cannot ${asked.operation}: its idempotency key was used for another request. Use another key`,
+        );
+      }
+      if (known.outcome === "too large") throw unknownEarlier(asked.operation);
+    });
   }
 
   /** Stops it at once, as its caller asked; its answer says what it came to. False when it does not run. */
@@ -78,9 +84,14 @@ export class Repeats {
     return true;
   }
 
-  #begin(name: string, fingerprint: string, start: (signal: AbortSignal) => Promise<unknown>): Entry {
+  #begin(
+    { caller, key }: Repeatable,
+    fingerprint: Promise<string>,
+    start: (signal: AbortSignal) => Promise<unknown>,
+  ): Entry {
     const stop = new AbortController();
     const entry: Entry = {
+      caller,
       fingerprint,
       since: this.clock.monotonic(),
       // Also what `start` throws at once is the answer.
@@ -94,19 +105,28 @@ export class Repeats {
       entry.outcome = size > MAX_ANSWER_CHARACTERS ? "too large" : "kept";
       if (entry.outcome === "too large") entry.answer = Promise.resolve();
     };
-    entry.answer.then((value) => keep(JSON.stringify(value)?.length ?? 0), () => keep(0));
-    this.#entries.set(name, entry);
+    entry.answer.then((value) => keep(JSON.stringify(value)?.length ?? 0), (thrown) => {
+      // An error as it was thrown may hold on to the whole request.
+      const said = encodeError(thrown);
+      entry.answer = Promise.reject(decodeError(said));
+      entry.answer.catch(() => {});
+      keep(said.message.length + (said.detail?.length ?? 0));
+    });
+    this.#entries.set(nameOf(caller, key), entry);
     return entry;
   }
 
-  async #join(entry: Entry, signal: AbortSignal): Promise<unknown> {
+  /** @param check what an attempt is told instead; from its beginning on it counts as one that waits. */
+  async #join(entry: Entry, signal: AbortSignal, check?: () => Promise<void>): Promise<unknown> {
     entry.callers++;
     const left = () => void this.#left(entry);
     signal.addEventListener("abort", left, { once: true });
     if (signal.aborted) left();
     try {
+      await check?.();
       return await entry.answer;
     } finally {
+      await entry.fingerprint;
       signal.removeEventListener("abort", left);
       if (!signal.aborted) entry.callers--;
     }
@@ -124,16 +144,22 @@ export class Repeats {
     if (alone && entry.outcome === null) entry.stop.abort();
   }
 
-  /** What runs is never forgotten; beyond the bound the oldest answers go. */
+  /** What runs is never forgotten. */
   #forgetOld(): void {
     const before = this.clock.monotonic() - REMEMBERED_MS;
-    let excess = this.#entries.size - MAX_REMEMBERED + 1;
     for (const [name, entry] of this.#entries) {
-      if (entry.outcome === null) continue;
-      if (entry.since >= before && excess <= 0) continue;
-      this.#entries.delete(name);
-      excess--;
+      if (entry.outcome !== null && entry.since < before) this.#entries.delete(name);
     }
+    while (this.#entries.size >= MAX_REMEMBERED && this.#forgetOneOfMost());
+  }
+
+  /** False when all of them run. */
+  #forgetOneOfMost(): boolean {
+    const settled = [...this.#entries].filter(([, { outcome }]) => outcome !== null);
+    const byCaller = [...Map.groupBy(settled, ([, { caller }]) => caller).values()];
+    const [most] = byCaller.sort((a, b) => b.length - a.length);
+    const oldest = most?.[0]?.[0];
+    return oldest !== undefined && this.#entries.delete(oldest);
   }
 }
 

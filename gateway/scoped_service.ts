@@ -3,6 +3,7 @@
  * all others do not exist for it. Ids are looked up before anything is done. Long because the interface is.
  */
 
+import * as v from "valibot";
 import { AppError, sessionNotFound } from "../lib/errors.ts";
 import type { EventRecord } from "../lib/events.ts";
 import { descendsFrom } from "../lib/families.ts";
@@ -36,6 +37,7 @@ import { byCreation } from "../lib/session_checks.ts";
 import type { LogEntry, Session, SessionId, SessionSummary, TurnState } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
 import type { Operation } from "../lib/wire.ts";
+import { sessionSummary } from "../lib/wire/nouns.ts";
 import {
   assertMountable,
   type CheckedFolder,
@@ -80,7 +82,7 @@ export class ScopedService implements SessionService {
     const permitted = permittedCreate(scope, request);
     const parent = this.#caller(request.parent);
     const folder = await checkFolder(scope, request.path);
-    if (permitted.mode === "docker") this.#assertMountable(folder, "create a session");
+    if (permitted.mode === "docker") await this.#assertMountable(folder, "create a session");
     const result = await this.world.service.create(
       { ...permitted, path: folder.path, parent, key: this.#key(request.key) },
       signal,
@@ -195,7 +197,7 @@ export class ScopedService implements SessionService {
     if (folder.path !== session.path || session.worktree !== null) {
       throw refused(`resume "${session.id}"`, "its workspace was replaced");
     }
-    if (session.mode === "docker") this.#assertMountable(folder, `resume "${session.id}"`);
+    if (session.mode === "docker") await this.#assertMountable(folder, `resume "${session.id}"`);
     const result = await this.world.service.resume({ ...request, caller }, signal);
     if (!await isInFolder(result.session, folder)) {
       await this.#end(session.id);
@@ -251,9 +253,13 @@ export class ScopedService implements SessionService {
   }
 
   /** @throws AppError (refused) */
-  #assertMountable(folder: CheckedFolder, action: string): void {
+  async #assertMountable(folder: CheckedFolder, action: string): Promise<void> {
     const { registry, now } = this.world;
-    assertMountable(this.token.scope, folder, mountedFolders(registry, now()), action);
+    const mounted = await mountedFolders(registry, now()).catch(() => {
+      // What is wrong with the registry is not for the holder of a token.
+      throw refused(action, "the gateway can't tell which folders containers have");
+    });
+    assertMountable(this.token.scope, folder, mounted, action);
   }
 
   /** Another caller's equal key is another key. */
@@ -314,6 +320,7 @@ function shown(session: Session): Session {
 
 const hidden = { handle: null, process: null, creator: null, resumer: null, legacy: null } as const;
 
+/** Rows of live sessions hold more than their type says. */
 function summary(session: SessionSummary): SessionSummary {
-  return { ...session, legacy: null };
+  return { ...v.parse(sessionSummary, session), legacy: null };
 }

@@ -5,7 +5,7 @@
 
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/deps.ts";
-import type { Operation } from "../lib/wire.ts";
+import { type Operation, OPERATIONS } from "../lib/wire.ts";
 import { decodeError } from "../lib/wire/errors.ts";
 import { mismatchError, type Peer, US } from "../lib/wire/handshake.ts";
 import { type CallOptions, type Carrier, CarrierError, interrupted } from "./carrier.ts";
@@ -25,7 +25,7 @@ import type { ByteStreams } from "./stdio.ts";
 
 /** From the start of the program at the other end to its first frame: a login profile may be slow. */
 const GREETING_TIMEOUT_MS = 30_000;
-/** For the answer of what was cancelled. */
+/** For the answer of what was cancelled and may have been done. */
 const CANCEL_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 5_000;
 /** Of what came before the marker, for the error when no marker came. */
@@ -188,8 +188,9 @@ export class StdioCarrier implements Carrier {
     }
   }
 
-  /** The other end answers what it came to; one that doesn't is not waited for. */
+  /** The other end answers what it came to, which matters only where something may have been done. */
   async #cancel(id: number, operation: Operation, pending: Pending, answered: AbortSignal): Promise<void> {
+    if (OPERATIONS[operation].repeatable) pending.break(interrupted(operation, true));
     await this.#say({ type: "cancel", id });
     await this.#options.clock.sleep(CANCEL_TIMEOUT_MS, answered);
     pending.break(interrupted(operation, true));

@@ -1,5 +1,6 @@
 /** Tokens of the gateway: how they look and what proves them. Of a token only its hash is ever stored. */
 
+import { sha256 } from "../lib/sha256.ts";
 import type { StoredToken } from "../lib/store/tokens.ts";
 
 const SECRET_BYTES = 32;
@@ -19,7 +20,7 @@ export function newMasterToken(): string {
 
 /** `id` is public; `token` is shown once. */
 export function newScopedToken(): { readonly id: string; readonly token: string } {
-  const id = hex(random(ID_BYTES));
+  const id = random(ID_BYTES).toHex();
   return { id, token: `dst_${id}_${base64url(random(SECRET_BYTES))}` };
 }
 
@@ -32,9 +33,9 @@ export function parseToken(text: string): ParsedToken | null {
   return MASTER.test(text) ? { kind: "master" } : null;
 }
 
-/** SHA-256 in hexadecimal digits; a slow hash would add nothing to 256 random bits. */
+/** A slow hash would add nothing to 256 random bits. */
 export async function hashToken(text: string): Promise<string> {
-  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+  return await sha256(text);
 }
 
 /** Takes the same time wherever two texts of the same length differ. Pure. */
@@ -59,10 +60,6 @@ export function validityOf(
 
 function random(bytes: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(bytes));
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function base64url(bytes: Uint8Array): string {

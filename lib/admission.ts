@@ -3,6 +3,7 @@
 import {
   assertDepth,
   assertRoom,
+  assertRoomForHolder,
   assertRoomOfToken,
   depthOf,
   type Limits,
@@ -43,7 +44,8 @@ export class Admission {
     const { action, limits, configFile, tokens = [] } = this.applicant;
     const admit: Admit = (live, liveOf) => {
       for (const token of tokens) assertRoomOfToken(liveOf(token.id), token.maxSessions, action);
-      assertRoom(live, limits, action, configFile);
+      if (tokens.length === 0) assertRoom(live, limits, action, configFile);
+      else assertRoomForHolder(live, limits, action);
     };
     try {
       return await attempt(admit);

@@ -9,6 +9,7 @@ import { AppError } from "./errors.ts";
 import type { InHand } from "./in_hand.ts";
 import type { CreateRequest, CreateResult, SendOutcome, SendRequest } from "./service.ts";
 import type { Message, Receipt, Session } from "./session.ts";
+import { sha256 } from "./sha256.ts";
 import type { KeyClaim, KeyRef, Store } from "./store.ts";
 
 /** For a first sender that is still at work with the same key. */
@@ -247,6 +248,5 @@ function newReceipt(deps: Deps): string {
 }
 
 export async function hash(value: unknown): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(value)));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return await sha256(JSON.stringify(value));
 }

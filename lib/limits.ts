@@ -65,6 +65,16 @@ export function assertRoom(live: number, limits: Limits, action: string, configF
   );
 }
 
+/** As `assertRoom()`, for the holder of a token, whom other sessions and the host's files do not concern. */
+export function assertRoomForHolder(live: number, limits: Limits, action: string): void {
+  if (live < limits.maxSessions) return;
+  throw new TooManySessionsError(
+    "refused",
+    `Cannot ${action}: the host starts no more sessions at the moment. ` +
+      "End some of yours with: dev-sessions kill <id>. Or ask whoever made the token",
+  );
+}
+
 /**
  * @param live how many sessions that were made with one token of the gateway live now.
  * @throws TooManySessionsError (refused) when one more would be too many.

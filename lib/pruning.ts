@@ -6,6 +6,7 @@
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
 import type { Paths } from "./paths.ts";
+import { removeTree } from "./remove_tree.ts";
 import type { PruneResult, PruneSelector } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
 import type { Store } from "./store.ts";
@@ -77,18 +78,24 @@ export function endedBefore(
 }
 
 /** What forgotten sessions have outside of the registry; also what a killed `prune` left of them. */
-async function forgetFolders({ paths, store }: PruneContext): Promise<void> {
+async function forgetFolders({ deps, paths, store }: PruneContext): Promise<void> {
   const tokens = store.leftToForget();
   if (tokens.length === 0) return;
   await forgetEvents(paths, tokens);
+  const gone: string[] = [];
+  const failures: AppError[] = [];
   for (const token of tokens) {
     try {
-      await Deno.remove(paths.sessionFolder(token), { recursive: true });
+      await removeTree(paths.sessionFolder(token), deps);
+      gone.push(token);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!(error instanceof AppError)) throw error;
+      failures.push(error);
     }
   }
-  store.forgotten(tokens);
+  store.forgotten(gone);
+  // Once all others are done; it is tried again by the next one.
+  for (const { message } of failures) deps.terminal.writeErr(`[dev-sessions] ${message}\n`);
 }
 
 async function forgetEvents(paths: Paths, tokens: readonly string[]): Promise<void> {

@@ -10,6 +10,7 @@ import { messageOf } from "./errors.ts";
 import { type SkillScope, skillsFolder } from "./paths.ts";
 import { folderOf } from "./posix_path.ts";
 import type { AgentKind } from "./session.ts";
+import { sha256 } from "./sha256.ts";
 
 export interface Skill {
   readonly name: string;
@@ -95,10 +96,6 @@ function split(content: string): { readonly above: string; readonly hash: string
   const at = whole.lastIndexOf("\n") + 1;
   const hash = LAST_LINE.exec(whole.slice(at))?.[1] ?? null;
   return { above: whole.slice(0, at), hash };
-}
-
-async function sha256(text: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
 }
 
 type Found = Pick<InstalledSkill, "content" | "reason" | "link">;

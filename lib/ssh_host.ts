@@ -2,9 +2,11 @@
 
 const MAX_LENGTH = 255;
 // deno-lint-ignore no-control-regex
-const UNUSABLE = /[\s\x00-\x1f\x7f-\x9f]/;
+const UNUSABLE = /[\s\x00-\x1f\x7f-\x9f;&|`$()<>'"*?{}]/;
 
-/** Whether ssh can take it for nothing but a destination. */
+/** Whether ssh can take it for nothing but a destination, and a shell for one word. */
 export function isSshHost(text: string): boolean {
-  return text !== "" && text.length <= MAX_LENGTH && !text.startsWith("-") && !UNUSABLE.test(text);
+  const host = text.slice(text.lastIndexOf("@") + 1);
+  return host !== "" && text.length <= MAX_LENGTH && ![text, host].some((part) => part.startsWith("-")) &&
+    !UNUSABLE.test(text);
 }

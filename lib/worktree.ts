@@ -9,6 +9,7 @@ import { acquireLock } from "./file_lock.ts";
 import { gitComplaint, queryGit, runGit } from "./git.ts";
 import { pathsFrom } from "./paths.ts";
 import type { WorktreeRemoval } from "./service.ts";
+import { sha256 } from "./sha256.ts";
 import type { Store } from "./store.ts";
 import type { Session, SessionId, Worktree } from "./session.ts";
 import {
@@ -132,8 +133,7 @@ export class Worktrees {
   async #alone<T>({ repository }: Worktree, work: () => Promise<T>): Promise<T | null> {
     const { locks } = pathsFrom(this.deps.env);
     Deno.mkdirSync(locks, { recursive: true, mode: 0o700 });
-    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(repository));
-    const name = new Uint8Array(digest).slice(0, 8).toHex();
+    const name = (await sha256(repository)).slice(0, 16);
     using lock = await acquireLock(`${locks}/worktrees-${name}.lock`, {
       timeoutMs: ADD_TIMEOUT_MS,
       clock: this.deps.clock,

@@ -289,10 +289,13 @@ export class ClaudeBackend implements Backend {
       import("./usage_file.ts"),
       import("./conversation_paths.ts"),
     ]);
-    return new Map(sessions.map((session) => {
+    const usages = new Map<SessionId, TokenUsage | null>();
+    for (const session of sessions) {
       const { usage } = sessionFolder(this.paths.sessionFolder(session.token));
-      return [session.id, sessionUsage(usage, conversationPaths(this.#observer(session)))];
-    }));
+      const paths = conversationPaths(this.#observer(session));
+      usages.set(session.id, await sessionUsage(usage, paths, () => this.deps.clock.sleep(0)));
+    }
+    return usages;
   }
 
   async openLog(session: Session): Promise<LogReader> {

@@ -4,7 +4,7 @@
  */
 
 import { parseObject } from "./transcript.ts";
-import { openRegular } from "./transcript_file.ts";
+import { readLines } from "./transcript_file.ts";
 
 /** Of the transcript's end, in which the call stands: it was made just before its permission was asked. */
 const TAIL_BYTES = 2 * 1024 * 1024;
@@ -105,34 +105,15 @@ export class CallRecords {
   /** The first decision in what was written since the last look. */
   news(): CallDecision | null {
     let decision: CallDecision | null = null;
-    const read = readLines(this.path, this.#offset);
-    this.#offset = read.end;
-    for (const text of read.lines) {
+    const read = readLines(this.path, this.#offset, ({ text }) => {
       const line = parseObject(text);
       const taken = line === null ? null : this.#state.take(line);
       decision ??= taken;
-    }
+      return "continue";
+    });
+    if (read.result === "read") this.#offset = read.offset;
     return decision;
   }
-}
-
-/** Complete lines from an offset on; none of a file that is missing or has become shorter. */
-function readLines(path: string, offset: number): { lines: string[]; end: number } {
-  const none = { lines: [], end: offset };
-  if (sizeOf(path) <= offset) return none;
-  using file = openRegular(path);
-  if (file === null) return none;
-  const block = new Uint8Array(Math.max(0, file.statSync().size - offset));
-  file.seekSync(offset, Deno.SeekMode.Start);
-  let filled = 0;
-  while (filled < block.length) {
-    const count = file.readSync(block.subarray(filled));
-    if (count === null) break;
-    filled += count;
-  }
-  const end = block.subarray(0, filled).lastIndexOf(10) + 1;
-  if (end === 0) return none;
-  return { lines: new TextDecoder().decode(block.subarray(0, end)).split("\n"), end: offset + end };
 }
 
 /** 0 for anything but a regular file: opening a FIFO would wait forever. */

@@ -15,6 +15,7 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import { registryIdOf } from "../../lib/open_registry.ts";
 import { claudeConfigFolder, type Paths } from "../../lib/paths.ts";
+import { removeTree } from "../../lib/remove_tree.ts";
 import type { Session } from "../../lib/session.ts";
 import { type ClaudeContainer, type ClaudeHandle, handleOf } from "./handle.ts";
 import { hookScript } from "./hook_script.ts";
@@ -141,6 +142,9 @@ export async function prepareContainer(
   const folder = sessionFolder(paths.sessionFolder(session.token));
   const workspace = Deno.realPathSync(session.path);
   const credentials = credentialsFor(deps.env, paths, config.docker, handle.configFolder);
+  // What another life of its agent said there must not be taken for its new one's word.
+  await removeTree(folder.registry, deps);
+  await removeTree(folder.requests, deps);
   writeFiles(folder, handle, projectFolder(paths, workspace), deps.env["ANTHROPIC_API_KEY"]);
 
   const rootless = await engine.isRootless();
@@ -263,9 +267,6 @@ function writeFiles(
   apiKey: string | undefined,
 ) {
   const { configFolder } = handle;
-  // What another life of its agent said there must not be taken for its new one's word.
-  removeFolder(folder.registry);
-  removeFolder(folder.requests);
   for (
     const path of [
       folder.events,
@@ -342,13 +343,5 @@ function hasContent(path: string): boolean {
     return info.isFile && info.size > 0;
   } catch {
     return false;
-  }
-}
-
-function removeFolder(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

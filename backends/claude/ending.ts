@@ -6,6 +6,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Paths } from "../../lib/paths.ts";
+import { removeTree } from "../../lib/remove_tree.ts";
 import type { ProcessIdentity, Session } from "../../lib/session.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
 import { sessionFolder } from "./launch_files.ts";
@@ -32,7 +33,7 @@ export class Ending {
   /** Removes what a `create` left that did not come to its end; `unknown` when that can't be told now. */
   async rollback(session: Session): Promise<"removed" | "unknown"> {
     if (await this.#endMarked(session) === "unknown") return "unknown";
-    await removeFolder(this.paths.sessionFolder(session.token));
+    await removeTree(this.paths.sessionFolder(session.token), this.deps);
     return "removed";
   }
 
@@ -40,7 +41,7 @@ export class Ending {
   async rollBackResume(session: Session): Promise<"removed" | "unknown"> {
     if (await this.#endMarked(session) === "unknown") return "unknown";
     // It holds the environment of whoever wanted to resume it.
-    await removeFolder(sessionFolder(this.paths.sessionFolder(session.token)).launcher);
+    await removeTree(sessionFolder(this.paths.sessionFolder(session.token)).launcher, this.deps);
     return "removed";
   }
 
@@ -67,7 +68,7 @@ export class Ending {
       throw cannotKill(session, pane);
     }
     await this.#assertNothingBehindWrapper(session);
-    await removeFolder(sessionFolder(this.paths.sessionFolder(session.token)).deliveries);
+    await removeTree(sessionFolder(this.paths.sessionFolder(session.token)).deliveries, this.deps);
     // A pane that could not be removed now is dead, and the next create removes it.
     if (pane === "unknown") await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
   }
@@ -232,13 +233,5 @@ function sendSignal(pid: number, signal: Deno.Signal): void {
     Deno.kill(pid, signal);
   } catch {
     // It has ended, or is not ours to end: the next look at it tells.
-  }
-}
-
-async function removeFolder(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -212,6 +212,7 @@ function readMarks(files: readonly File[], before: number, until: number) {
         break;
       case "read":
         after[index] = { ...file, offset: end ?? read.offset };
+        if (read.more) stopped = "full";
         break;
       case "rewritten":
         // Its text from the start on might be a repetition: what comes from here on counts.

@@ -107,7 +107,7 @@ export class ConversationReader {
           found.push(...this.#log.push(mark));
           return "continue";
         });
-        more = end !== null;
+        more = end !== null || (read.result === "read" && read.more === true);
         if (read.result === "read") offset = end ?? read.offset;
         else if (read.result === "rewritten") offset = read.size;
         this.#offsets.set(path, offset);

@@ -1,13 +1,20 @@
 /**
  * Reads transcripts in blocks, from either end: memory is bounded by the block and the longest line, reading from
- * the end costs the same for every size of file, and no file is left open.
+ * the end costs the same for every size of file, and no file is left open. Of one that a container can write to, lines
+ * are passed over that no agent writes, and one reading parses no more than an `Allowance`.
  */
 
+import { Allowance, isTooHeavy } from "../docker/allowance.ts";
 import { openShared, sharedFolderOf } from "../docker/shared_files.ts";
 import { type Mark, parseLine, parseObject } from "./transcript.ts";
 
 const FIRST_BLOCK_BYTES = 64 * 1024;
 const MAX_BLOCK_BYTES = 1024 * 1024;
+/**
+ * Of a container's line. The largest that Claude writes hold an image, up to 5 MB of base64, once for the model and once
+ * for itself.
+ */
+export const MAX_SHARED_LINE_BYTES = 16 * 1024 * 1024;
 const NEWLINE = 10;
 const DECODER = new TextDecoder();
 
@@ -17,7 +24,7 @@ export type Visit = (mark: Mark, offset: number) => "continue" | "stop";
 export type BackwardRead =
   | { readonly result: "missing" }
   | {
-    /** Why it ended: the visitor, the start of the file, or `maxBytes`. */
+    /** Why it ended: the visitor, the start of the file, or `maxBytes` or the allowance. */
     readonly result: "stopped" | "start" | "limit";
     /** Of the file, in bytes. */
     readonly size: number;
@@ -29,8 +36,8 @@ export type ForwardRead =
   | { readonly result: "missing" }
   /** The file is shorter than the offset: it is another one now, to be read from 0. */
   | { readonly result: "rewritten"; readonly size: number }
-  /** `offset`: where to go on. */
-  | { readonly result: "read"; readonly offset: number };
+  /** `offset`: where to go on; `more`: there is something to read there, for which the allowance did not suffice. */
+  | { readonly result: "read"; readonly offset: number; readonly more?: true };
 
 /**
  * Visits the marks from the last to the first. A last line without a newline counts once it is whole.
@@ -46,19 +53,28 @@ export function readBackwards(
   if (file === null) return { result: "missing" };
   const size = file.statSync().size;
   const limit = Math.max(0, size - (options.maxBytes ?? size));
-  // Pieces of the line whose beginning lies in a block not yet read, the last piece first.
-  let pieces: Uint8Array[] = [];
+  const allowance = allowanceFor(path);
+  // The line whose beginning lies in a block not yet read, its last piece first.
+  let line = new Pieces(allowance);
   let atEnd = true;
   let offset = 0;
 
-  const take = (bytes: Uint8Array, start: number): "continue" | "stop" => {
+  const take = (bytes: Uint8Array | null, start: number): "continue" | "stop" | "spent" => {
+    if (bytes === null) {
+      if (atEnd) offset = size;
+      atEnd = false;
+      return "continue";
+    }
     const text = DECODER.decode(bytes);
+    const judgement = allowance?.judge(text) ?? "light";
+    if (judgement === "spent") return "spent";
     if (atEnd) {
       atEnd = false;
-      const whole = bytes.length === 0 || parseObject(text) !== null;
+      const whole = bytes.length === 0 || judgement !== "light" || parseObject(text) !== null;
       offset = whole ? size : start;
       if (!whole) return "continue";
     }
+    if (judgement !== "light") return "continue";
     const marks = parseLine(text);
     for (let i = marks.length - 1; i >= 0; i--) {
       if (visit(marks[i]!, start) === "stop") return "stop";
@@ -77,19 +93,26 @@ export function readBackwards(
     for (;;) {
       const newline = end === 0 ? -1 : block.lastIndexOf(NEWLINE, end - 1);
       if (newline === -1) break;
-      pieces.push(block.subarray(newline + 1, end));
-      const line = joinReversed(pieces);
-      pieces = [];
-      if (take(line, start + newline + 1) === "stop") return { result: "stopped", size, offset };
+      line.push(block.subarray(newline + 1, end));
+      const bytes = line.joinReversed();
+      line = new Pieces(allowance);
+      const taken = take(bytes, start + newline + 1);
+      if (taken !== "continue") return { result: taken === "stop" ? "stopped" : "limit", size, offset };
       end = newline;
     }
-    if (end > 0) pieces.push(block.subarray(0, end));
+    if (end > 0) line.push(block.subarray(0, end));
     position = start;
     blockBytes = Math.min(blockBytes * 2, MAX_BLOCK_BYTES);
   }
   if (limit > 0) return { result: "limit", size, offset: atEnd ? limit : offset };
-  if (take(joinReversed(pieces), 0) === "stop") return { result: "stopped", size, offset };
-  return { result: "start", size, offset };
+  switch (take(line.joinReversed(), 0)) {
+    case "stop":
+      return { result: "stopped", size, offset };
+    case "spent":
+      return { result: "limit", size, offset };
+    case "continue":
+      return { result: "start", size, offset };
+  }
 }
 
 /**
@@ -98,45 +121,67 @@ export function readBackwards(
  * @throws what Deno throws when the file exists and can't be read.
  */
 export function readForwards(path: string, fromOffset: number, visit: Visit): ForwardRead {
+  return readLines(path, fromOffset, ({ text, offset }) => {
+    for (const mark of parseLine(text)) if (visit(mark, offset) === "stop") return "stop";
+    return "continue";
+  });
+}
+
+/** As `readForwards`, but with the lines as they are. */
+export function readLines(
+  path: string,
+  fromOffset: number,
+  visit: (line: Line & { readonly text: string }) => "continue" | "stop",
+): ForwardRead {
   using file = openRegular(path);
   if (file === null) return { result: "missing" };
   const size = file.statSync().size;
   if (size < fromOffset) return { result: "rewritten", size };
-  const lines = new LineReader(fromOffset);
+  const allowance = allowanceFor(path);
+  const lines = new LineReader(fromOffset, allowance);
+  const take = ({ text, offset, end }: Line): ForwardRead | null => {
+    const judgement = text === null ? "too heavy" : allowance?.judge(text) ?? "light";
+    if (judgement === "spent") return { result: "read", offset, more: true };
+    if (text === null || judgement === "too heavy") return null;
+    return visit({ text, offset, end }) === "stop" ? { result: "read", offset: end } : null;
+  };
   const block = new Uint8Array(Math.min(MAX_BLOCK_BYTES, Math.max(1, size - fromOffset)));
   file.seekSync(fromOffset, Deno.SeekMode.Start);
-  for (;;) {
-    const count = file.readSync(block);
+  for (let left = allowance === null ? Infinity : size - fromOffset; left > 0;) {
+    const count = file.readSync(block.subarray(0, Math.min(left, block.length)));
     if (count === null) break;
+    left -= count;
     for (const line of lines.push(block.subarray(0, count))) {
-      for (const mark of line.marks) {
-        if (visit(mark, line.offset) === "stop") return { result: "read", offset: line.end };
-      }
+      const over = take(line);
+      if (over !== null) return over;
     }
   }
   const last = lines.rest();
-  if (last === null) return { result: "read", offset: lines.offset };
-  for (const mark of last.marks) if (visit(mark, last.offset) === "stop") break;
-  return { result: "read", offset: last.end };
+  return (last === null ? null : take(last)) ?? { result: "read", offset: lines.offset };
 }
 
 /** The marks of the whole file from its start, without loading it whole; none when it is missing. */
 export async function* entries(path: string): AsyncGenerator<Mark> {
   using file = openRegular(path);
   if (file === null) return;
-  const lines = new LineReader(0);
+  const isShared = sharedFolderOf(path) !== null;
+  const lines = new LineReader(0, isShared ? new Allowance() : null);
+  // Other things are done between two blocks: it is a single line that must not take long.
+  const marksOf = ({ text }: Line) => text === null || (isShared && isTooHeavy(text)) ? [] : parseLine(text);
   const block = new Uint8Array(MAX_BLOCK_BYTES);
-  for (;;) {
-    const count = await file.read(block);
+  for (let left = isShared ? file.statSync().size : Infinity; left > 0;) {
+    const count = await file.read(block.subarray(0, Math.min(left, block.length)));
     if (count === null) break;
-    for (const line of lines.push(block.subarray(0, count))) yield* line.marks;
+    left -= count;
+    for (const line of lines.push(block.subarray(0, count))) yield* marksOf(line);
   }
   const last = lines.rest();
-  if (last !== null) yield* last.marks;
+  if (last !== null) yield* marksOf(last);
 }
 
 interface Line {
-  readonly marks: readonly Mark[];
+  /** Null: longer than a line of a container may be. */
+  readonly text: string | null;
   readonly offset: number;
   /** Behind its newline. */
   readonly end: number;
@@ -144,11 +189,12 @@ interface Line {
 
 /** Cuts blocks, as they come, into lines. */
 class LineReader {
-  #pieces: Uint8Array[] = [];
-  #held = 0;
+  #pieces: Pieces;
 
   /** @param offset where the next line begins. */
-  constructor(public offset: number) {}
+  constructor(public offset: number, private readonly allowance: Allowance | null) {
+    this.#pieces = new Pieces(allowance);
+  }
 
   *push(block: Uint8Array): Generator<Line> {
     let start = 0;
@@ -158,26 +204,73 @@ class LineReader {
       yield this.#line(block.subarray(start, newline), 1);
       start = newline + 1;
     }
-    if (start === block.length) return;
     // The caller reads its next block into the same memory.
-    this.#pieces.push(block.slice(start));
-    this.#held += block.length - start;
+    if (start < block.length) this.#pieces.push(block.slice(start));
   }
 
-  /** The line without a newline at the end; null when there is none or it is not yet whole. */
+  /**
+   * The line without a newline at the end; null when there is none or it is not yet whole. One that is too long is
+   * passed over as far as it goes, so that nobody reads it again and again while it grows.
+   */
   rest(): Line | null {
-    if (this.#held === 0 || parseObject(DECODER.decode(join(this.#pieces))) === null) return null;
+    if (this.#pieces.length === 0) return null;
+    const bytes = this.#pieces.join();
+    if (bytes !== null) {
+      const text = DECODER.decode(bytes);
+      if (this.allowance !== null && isTooHeavy(text)) return null;
+      if (parseObject(text) === null) return null;
+    }
     return this.#line(new Uint8Array(), 0);
   }
 
   #line(tail: Uint8Array, newlineBytes: 0 | 1): Line {
-    const bytes = this.#held === 0 ? tail : join([...this.#pieces, tail]);
-    const offset = this.offset;
-    this.#pieces = [];
-    this.#held = 0;
-    this.offset = offset + bytes.length + newlineBytes;
-    return { marks: parseLine(DECODER.decode(bytes)), offset, end: this.offset };
+    const { offset } = this;
+    if (this.#pieces.length === 0) {
+      this.offset += tail.length + newlineBytes;
+      return { text: DECODER.decode(tail), offset, end: this.offset };
+    }
+    const pieces = this.#pieces;
+    this.#pieces = new Pieces(this.allowance);
+    pieces.push(tail);
+    this.offset += pieces.length + newlineBytes;
+    const bytes = pieces.join();
+    return { text: bytes === null ? null : DECODER.decode(bytes), offset, end: this.offset };
   }
+}
+
+/** Of one line; of a container's line that is too long nothing is kept but its length. */
+class Pieces {
+  #pieces: Uint8Array[] = [];
+  #length = 0;
+  readonly #maxBytes: number;
+
+  constructor(allowance: Allowance | null) {
+    this.#maxBytes = allowance === null ? Infinity : MAX_SHARED_LINE_BYTES;
+  }
+
+  /** In bytes. */
+  get length(): number {
+    return this.#length;
+  }
+
+  push(piece: Uint8Array): void {
+    this.#length += piece.length;
+    if (this.#length > this.#maxBytes) this.#pieces = [];
+    else this.#pieces.push(piece);
+  }
+
+  /** Null: too long. */
+  join(): Uint8Array | null {
+    return this.#length > this.#maxBytes ? null : join(this.#pieces);
+  }
+
+  joinReversed(): Uint8Array | null {
+    return this.#length > this.#maxBytes ? null : join(this.#pieces.reverse());
+  }
+}
+
+function allowanceFor(path: string): Allowance | null {
+  return sharedFolderOf(path) === null ? null : new Allowance();
 }
 
 /** Null when there is no such file. Anything but a regular file is none: opening a FIFO would wait forever. */
@@ -203,11 +296,8 @@ function readAt(file: Deno.FsFile, into: Uint8Array, offset: number): number {
   return filled;
 }
 
-function joinReversed(pieces: readonly Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? pieces[0]! : join(pieces.toReversed());
-}
-
 function join(pieces: readonly Uint8Array[]): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!;
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
   for (const piece of pieces) {

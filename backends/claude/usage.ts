@@ -59,8 +59,11 @@ export function emptyIndex(): UsageIndex {
   return { version: 1, files: {}, seen: "", replies: 0, sum: NOTHING };
 }
 
-/** The replies in whole lines of a transcript, in order; a reply of several blocks has a line for each. */
-export function repliesIn(text: string): Reply[] {
+/**
+ * The replies in whole lines of a transcript, in order; a reply of several blocks has a line for each.
+ * @param passOver lines that are not to be parsed.
+ */
+export function repliesIn(text: string, passOver: (line: string) => boolean = () => false): Reply[] {
   const found: Reply[] = [];
   let from = 0;
   for (;;) {
@@ -69,7 +72,8 @@ export function repliesIn(text: string): Reply[] {
     const begin = text.lastIndexOf("\n", at) + 1;
     const newline = text.indexOf("\n", at);
     from = newline === -1 ? text.length : newline + 1;
-    const reply = replyOf(text.slice(begin, from));
+    const line = text.slice(begin, from);
+    const reply = passOver(line) ? null : replyOf(line);
     if (reply !== null) found.push(reply);
   }
 }

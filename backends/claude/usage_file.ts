@@ -5,7 +5,9 @@
 
 import * as v from "valibot";
 import type { TokenUsage } from "../../lib/session.ts";
-import { openRegular } from "./transcript_file.ts";
+import { isTooHeavy } from "../docker/allowance.ts";
+import { sharedFolderOf } from "../docker/shared_files.ts";
+import { MAX_SHARED_LINE_BYTES, openRegular } from "./transcript_file.ts";
 import {
   count,
   emptyIndex,
@@ -17,6 +19,8 @@ import {
 } from "./usage.ts";
 
 const BLOCK_BYTES = 4 * 1024 * 1024;
+/** Of a container's transcript, which may be costly to parse; between two of them other things are done. */
+const SHARED_BLOCK_BYTES = 1024 * 1024;
 const TAIL_BYTES = 32;
 const NEWLINE = 10;
 const DECODER = new TextDecoder();
@@ -28,24 +32,33 @@ class AnotherFile extends Error {}
  * Tokens of these transcripts and of the sub-agents' beside them. A transcript that is gone keeps its share.
  *
  * @param index where the counts are kept.
+ * @param pause lets other things be done before it is read on.
  */
-export function sessionUsage(index: string, transcripts: Iterable<string>): TokenUsage | null {
+export async function sessionUsage(
+  index: string,
+  transcripts: Iterable<string>,
+  pause: () => Promise<void>,
+): Promise<TokenUsage | null> {
   const files = [...transcripts].flatMap((path) => [path, ...subagents(path)]);
   const kept = readIndex(index);
   let counted = kept ?? emptyIndex();
   let changed: boolean;
   try {
-    changed = update(counted, files);
+    changed = await update(counted, files, pause);
   } catch (error) {
     if (!(error instanceof AnotherFile)) throw error;
     counted = emptyIndex();
-    changed = update(counted, files);
+    changed = await update(counted, files, pause);
   }
   if (changed) writeIndex(index, counted);
   return usageOf(counted);
 }
 
-function update(index: UsageIndex, files: readonly string[]): boolean {
+async function update(
+  index: UsageIndex,
+  files: readonly string[],
+  pause: () => Promise<void>,
+): Promise<boolean> {
   let known: Set<string> | null = null;
   let changed = false;
   for (const path of files) {
@@ -54,7 +67,7 @@ function update(index: UsageIndex, files: readonly string[]): boolean {
     if (size === null || size === file.offset) continue;
     if (size < file.offset) throw new AnotherFile();
     known ??= new Set(index.seen.split(" "));
-    if (!readOn(index, path, file, known)) continue;
+    if (!await readOn(index, path, file, known, pause)) continue;
     index.files[path] = file;
     changed = true;
   }
@@ -62,7 +75,13 @@ function update(index: UsageIndex, files: readonly string[]): boolean {
 }
 
 /** Counts whole lines from the offset on; false when there is none yet. */
-function readOn(index: UsageIndex, path: string, file: FileIndex, known: Set<string>): boolean {
+async function readOn(
+  index: UsageIndex,
+  path: string,
+  file: FileIndex,
+  known: Set<string>,
+  pause: () => Promise<void>,
+): Promise<boolean> {
   using opened = openRegular(path);
   if (opened === null) return false;
   if (file.tail !== "") {
@@ -72,21 +91,35 @@ function readOn(index: UsageIndex, path: string, file: FileIndex, known: Set<str
     }
   }
   const begin = file.offset;
-  let block = new Uint8Array(BLOCK_BYTES);
-  for (;;) {
+  const isShared = sharedFolderOf(path) !== null;
+  // Whoever writes to it all the time must not be read for ever.
+  const limit = isShared ? opened.statSync().size : Infinity;
+  let block = new Uint8Array(isShared ? SHARED_BLOCK_BYTES : BLOCK_BYTES);
+  while (file.offset < limit) {
     const length = fill(opened, block, file.offset);
-    const end = block.subarray(0, length).lastIndexOf(NEWLINE) + 1;
+    const isLongLine = isShared && block.length > SHARED_BLOCK_BYTES;
+    const read = block.subarray(0, length);
+    let end = (isLongLine ? read.indexOf(NEWLINE) : read.lastIndexOf(NEWLINE)) + 1;
     if (end === 0) {
       // A line that is not whole yet, or longer than the block.
       if (length < block.length) return file.offset > begin;
-      block = new Uint8Array(block.length * 2);
-      continue;
+      if (!isShared || block.length < MAX_SHARED_LINE_BYTES) {
+        block = new Uint8Array(block.length * 2);
+        continue;
+      }
+      // None that an agent writes: its rest is no line by itself.
+      end = length;
+    } else {
+      const text = DECODER.decode(block.subarray(0, end));
+      count(index, file, repliesIn(text, isShared ? isTooHeavy : () => false), known);
     }
-    count(index, file, repliesIn(DECODER.decode(block.subarray(0, end))), known);
     file.tail = hex(block.subarray(Math.max(0, end - TAIL_BYTES), end));
     file.offset += end;
-    if (length < block.length) return true;
+    if (length < block.length && !isLongLine) return true;
+    if (isLongLine) block = new Uint8Array(SHARED_BLOCK_BYTES);
+    if (isShared) await pause();
   }
+  return file.offset > begin;
 }
 
 /** Sub-agents write transcripts of their own, in a folder named after the conversation. */

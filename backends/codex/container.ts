@@ -310,6 +310,7 @@ async function open(
       clock: deps.clock,
       timeoutMs,
       signal,
+      place: "container",
     });
   } catch (error) {
     signal.throwIfAborted();

@@ -2,6 +2,7 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { removeTree } from "../../lib/remove_tree.ts";
 import type { Session } from "../../lib/session.ts";
 import type { CodexContainer } from "./container_handle.ts";
 import { handleOf, parseHandle } from "./handle.ts";
@@ -27,9 +28,7 @@ export class Ending {
     if (container !== undefined) {
       if (await this.#removeContainer(session, container, true) === "unknown") return "unknown";
     } else if (threadId !== null && await this.#archive(session, threadId) === "unknown") return "unknown";
-    await Deno.remove(folder.root, { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await removeTree(folder.root, this.deps);
     return "removed";
   }
 

@@ -6,10 +6,14 @@ import type { Incoming } from "./rpc.ts";
 
 /** Items of a running turn that requests may refer to. */
 const KEPT_ITEMS = 200;
+/** Of open requests, of which a thread has a few, and of those that are over. */
+const KEPT_REQUESTS = 1_000;
+/** Of the frames that items, and of those that requests came in: a server in a container may send what it likes. */
+const KEPT_UNITS = 32 * 1024 * 1024;
 
 export class Follower {
-  readonly #requests = new Map<RequestId, OpenRequest>();
-  readonly #items = new Map<string, ThreadItem>();
+  readonly #requests = new Kept<RequestId, OpenRequest>(KEPT_REQUESTS);
+  readonly #items = new Kept<string, ThreadItem>(KEPT_ITEMS);
   readonly #resolved = new Set<RequestId>();
   #retrying: { readonly turnId: string; readonly said: Retrying } | null = null;
   #wake = Promise.withResolvers<void>();
@@ -52,10 +56,8 @@ export class Follower {
   }
 
   /** As if it had been heard. */
-  know(item: ThreadItem): void {
-    this.#items.set(item.id, item);
-    const [oldest] = this.#items.keys();
-    if (this.#items.size > KEPT_ITEMS && oldest !== undefined) this.#items.delete(oldest);
+  know(item: ThreadItem, units = 0): void {
+    this.#items.set(item.id, item, units);
   }
 
   knowsMessage(clientId: string): boolean {
@@ -71,9 +73,9 @@ export class Follower {
     if (incoming.kind === "request") {
       const { request } = incoming;
       const since = request.method === "other" ? now : request.params.startedAtMs ?? now;
-      this.#requests.set(request.id, { request, item: null, since });
+      this.#requests.set(request.id, { request, item: null, since }, incoming.units);
       this.#resolved.delete(request.id);
-    } else this.#note(incoming.notification, now);
+    } else this.#note(incoming.notification, incoming.units, now);
     this.#changed();
   }
 
@@ -91,17 +93,22 @@ export class Follower {
     this.#changed();
   }
 
-  #note(notification: Extract<Incoming, { kind: "notification" }>["notification"], now: number): void {
+  #note(
+    notification: Extract<Incoming, { kind: "notification" }>["notification"],
+    units: number,
+    now: number,
+  ): void {
     switch (notification.method) {
       case "item/started":
       case "item/completed": {
-        this.know(notification.params.item);
+        this.know(notification.params.item, units);
         this.#retrying = null;
         return;
       }
       case "serverRequest/resolved":
         this.#requests.delete(notification.params.requestId);
         this.#resolved.add(notification.params.requestId);
+        if (this.#resolved.size > KEPT_REQUESTS) this.#resolved.delete(this.#resolved.values().next().value!);
         return;
       case "error": {
         const { willRetry, turnId, error } = notification.params;
@@ -139,5 +146,41 @@ export class Follower {
     const { resolve } = this.#wake;
     this.#wake = Promise.withResolvers<void>();
     resolve();
+  }
+}
+
+/** The newest of what was said, as much as may be kept. */
+class Kept<K, V> {
+  readonly #entries = new Map<K, { readonly value: V; readonly units: number }>();
+  #units = 0;
+
+  constructor(private readonly max: number) {}
+
+  set(key: K, value: V, units: number): void {
+    // In its old place where it is known already.
+    this.#units += units - (this.#entries.get(key)?.units ?? 0);
+    this.#entries.set(key, { value, units });
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.max && this.#units <= KEPT_UNITS) return;
+      this.delete(oldest);
+    }
+  }
+
+  get(key: K): V | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
+  delete(key: K): void {
+    this.#units -= this.#entries.get(key)?.units ?? 0;
+    this.#entries.delete(key);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#units = 0;
+  }
+
+  *values(): Generator<V> {
+    for (const { value } of this.#entries.values()) yield value;
   }
 }

@@ -1,7 +1,11 @@
 /** What we rely on in the app-server's frames, checked where they come in: everything else in them may change. */
 
 import * as v from "valibot";
+import { isTooHeavy } from "../docker/allowance.ts";
 import type { ClientRequests, ServerNotifications, ServerRequests } from "./protocol/types.ts";
+
+/** The largest frame seen had 1.07 MB: of what a command has printed, Codex keeps 1 MiB. */
+const MAX_CONTAINED_UNITS = 16 * 1024 * 1024;
 
 const nullable = v.nullish;
 const text = v.string();
@@ -324,11 +328,17 @@ const envelope = v.looseObject({
   error: v.optional(rpcError),
 });
 
-/** Never throws. */
-export function readFrame(data: unknown): Frame {
+/**
+ * Never throws.
+ * @param from a server in a container may be anything that the container has put in its place.
+ */
+export function readFrame(data: unknown, from: "host" | "container" = "host"): Frame {
   let json: unknown;
   try {
     if (typeof data !== "string") throw new Error("not a text frame");
+    if (from === "container" && (data.length > MAX_CONTAINED_UNITS || isTooHeavy(data))) {
+      return { kind: "garbled", why: "a frame larger than any of Codex" };
+    }
     json = JSON.parse(data);
   } catch {
     return { kind: "garbled", why: "not JSON" };

@@ -19,6 +19,9 @@ export type Wish = "start" | "find";
 /** In docker mode: the session's own container, or one that reads what was said in it once it has ended. */
 export type Use = "agent" | "reading";
 
+/** Its own, and those of its sub-agents. */
+const MAX_CONTAINED_THREADS = 32;
+
 export class Link {
   readonly #deps: Deps;
   readonly #codexHome: string;
@@ -191,11 +194,18 @@ export class Link {
     });
   }
 
+  /** A server in a container may tell of any number of threads; its own one is followed by whoever asks for it. */
+  #mayFollow(threadId: string): boolean {
+    return this.#container === null || this.#followers.has(threadId) ||
+      this.#followers.size < MAX_CONTAINED_THREADS;
+  }
+
   async #pump(listener: Listener): Promise<void> {
     try {
       for await (const incoming of listener) {
         const threadId = threadOf(incoming);
-        if (threadId !== null) this.follower(threadId).hear(incoming, this.#deps.clock.now());
+        if (threadId === null || !this.#mayFollow(threadId)) continue;
+        this.follower(threadId).hear(incoming, this.#deps.clock.now());
       }
     } catch {
       // The connection's end; whoever asks next opens another one.

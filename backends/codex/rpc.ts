@@ -27,8 +27,15 @@ const CLOSE_TIMEOUT_MS = 500;
 /** Servers name the client that came first in their user agent; the version is of no use to them. */
 const CLIENT_INFO = { name: "dev-sessions", title: "dev-sessions", version: "1" };
 
+/** Frames of a server in a container that nobody has taken yet, in all; those of a real one are taken as they come. */
+const MAX_HEARD_UNITS = 32 * 1024 * 1024;
+/** Of a frame, however short. */
+const FRAME_UNITS = 512;
+
 export interface OpenOptions {
   readonly clock: Clock;
+  /** Where the server runs; what one in a container says is bounded. Default: `host`. */
+  readonly place?: "host" | "container";
   /** Default: CONNECT_TIMEOUT_MS. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -39,21 +46,25 @@ export interface CallOptions {
   /** Gives up waiting, with the signal's reason; what was asked for may be done yet. */
   readonly signal?: AbortSignal;
 }
-/** What the server says by itself. */
+/** What the server says by itself; `units`: how long its frame was. */
 export type Incoming =
-  | { readonly kind: "notification"; readonly notification: Notification }
-  | { readonly kind: "request"; readonly request: ServerRequest };
+  & { readonly units: number }
+  & (
+    | { readonly kind: "notification"; readonly notification: Notification }
+    | { readonly kind: "request"; readonly request: ServerRequest }
+  );
 
 /**
  * @throws ConnectionLost, RpcError when `initialize` is refused, UnexpectedFrame when it is answered strangely, the
  * signal's reason.
  */
 export async function openConnection(endpoint: Endpoint, options: OpenOptions): Promise<Connection> {
-  const { clock, timeoutMs = CONNECT_TIMEOUT_MS, signal = new AbortController().signal } = options;
+  const { clock, timeoutMs = CONNECT_TIMEOUT_MS, signal = new AbortController().signal, place = "host" } =
+    options;
   signal.throwIfAborted();
   const deadline = clock.monotonic() + timeoutMs;
   const wire = await openWire(endpoint, clock, timeoutMs, signal);
-  const connection = new Connection(wire, clock);
+  const connection = new Connection(wire, clock, place);
   try {
     await connection.initialize({ timeoutMs: Math.max(1, deadline - clock.monotonic()), signal });
     return connection;
@@ -82,7 +93,7 @@ export class Connection implements AsyncDisposable {
   #codexHome = "";
   #version: string | null = null;
 
-  constructor(wire: Wire, clock: Clock) {
+  constructor(wire: Wire, clock: Clock, private readonly place: "host" | "container") {
     this.#wire = wire;
     this.#clock = clock;
     wire.socket.onmessage = (event) => this.#receive(event.data);
@@ -157,7 +168,10 @@ export class Connection implements AsyncDisposable {
 
   /** Hears everything that comes in from now on; end it with `using`. */
   listen(): Listener {
-    const listener = new Listener((gone) => this.#listeners.delete(gone));
+    const listener = new Listener(
+      (gone) => this.#listeners.delete(gone),
+      this.place === "host" ? Infinity : MAX_HEARD_UNITS,
+    );
     if (this.#loss !== null || this.#closing) listener.end(this.#closing ? null : this.#loss);
     else this.#listeners.add(listener);
     return listener;
@@ -187,7 +201,8 @@ export class Connection implements AsyncDisposable {
   }
 
   #receive(data: unknown): void {
-    const frame = readFrame(data);
+    if (this.#loss !== null) return;
+    const frame = readFrame(data, this.place);
     switch (frame.kind) {
       case "result":
         return this.#pending.get(frame.id)?.settle.resolve(frame.result);
@@ -199,16 +214,23 @@ export class Connection implements AsyncDisposable {
       }
       case "notification":
       case "request":
-        for (const listener of this.#listeners) listener.push(frame);
+        for (const listener of this.#listeners) {
+          if (listener.push({ ...frame, units: String(data).length + FRAME_UNITS })) continue;
+          return this.#refuse("it says more than can be heard");
+        }
         return;
       case "ignored":
         return;
       case "garbled":
-        this.#end("garbled", `the server does not speak the app-server protocol (${frame.why})`);
-        return this.#wire.socket.close();
+        return this.#refuse(frame.why);
       case "unexpected":
         for (const listener of this.#listeners) listener.end(new UnexpectedFrame(frame.name, frame.why));
     }
+  }
+
+  #refuse(why: string): void {
+    this.#end("garbled", `the server does not speak the app-server protocol (${why})`);
+    this.#wire.socket.close();
   }
 
   #end(loss: Loss, message: string): void {
@@ -231,17 +253,23 @@ export class Connection implements AsyncDisposable {
 export class Listener implements AsyncIterableIterator<Incoming, undefined>, Disposable {
   readonly #gone: (listener: Listener) => void;
   readonly #heard: Incoming[] = [];
+  #units = 0;
   #end: { readonly error: Error | null } | null = null;
   #wake: PromiseWithResolvers<void> | null = null;
 
-  constructor(gone: (listener: Listener) => void) {
+  /** @param maxUnits of what was heard and not taken yet. */
+  constructor(gone: (listener: Listener) => void, private readonly maxUnits: number) {
     this.#gone = gone;
   }
 
-  push(incoming: Incoming): void {
-    if (this.#end !== null) return;
+  /** False: more is waiting than may be. */
+  push(incoming: Incoming): boolean {
+    if (this.#end !== null) return true;
+    if (this.#units + incoming.units > this.maxUnits) return false;
     this.#heard.push(incoming);
+    this.#units += incoming.units;
     this.#wake?.resolve();
+    return true;
   }
 
   end(error: Error | null): void {
@@ -252,7 +280,10 @@ export class Listener implements AsyncIterableIterator<Incoming, undefined>, Dis
   async next(): Promise<IteratorResult<Incoming, undefined>> {
     for (;;) {
       const value = this.#heard.shift();
-      if (value !== undefined) return { done: false, value };
+      if (value !== undefined) {
+        this.#units -= value.units;
+        return { done: false, value };
+      }
       if (this.#end !== null) {
         if (this.#end.error !== null) throw this.#end.error;
         return { done: true, value: undefined };
@@ -273,6 +304,7 @@ export class Listener implements AsyncIterableIterator<Incoming, undefined>, Dis
 
   [Symbol.dispose](): void {
     this.#heard.length = 0;
+    this.#units = 0;
     this.end(null);
     this.#gone(this);
   }

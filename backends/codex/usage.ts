@@ -5,11 +5,14 @@
 
 import * as v from "valibot";
 import type { TokenUsage } from "../../lib/session.ts";
+import { isTooHeavy } from "../docker/allowance.ts";
 import { openShared, sharedFolderOf } from "../docker/shared_files.ts";
 
 /** A count stands behind every answer of the model; what comes between two is at most some outputs of tools. */
 const CHUNK_BYTES = 256 * 1024;
 const MAX_BYTES = 64 * 1024 * 1024;
+/** Of a line in a container's file; what is longer is none of Codex' (an output of a tool has 1 MiB at most). */
+const MAX_SHARED_LINE_BYTES = 4 * 1024 * 1024;
 
 const counts = v.object({
   input_tokens: v.number(),
@@ -65,6 +68,8 @@ export async function rolloutUsage(path: string): Promise<TokenUsage | null> {
   using _file = file;
   const { size } = await file.stat();
   let rest = new Uint8Array();
+  // Of a line that is too long, only where it begins is looked for.
+  let isTooLong = false;
   for (let end = size; end > 0 && size - end < MAX_BYTES;) {
     const start = Math.max(0, end - CHUNK_BYTES);
     const chunk = await readAt(file, start, end - start);
@@ -74,13 +79,20 @@ export async function rolloutUsage(path: string): Promise<TokenUsage | null> {
     // What stands before the first line break belongs to a line that begins further up.
     const firstBreak = start === 0 ? -1 : joined.indexOf(NEWLINE);
     if (start === 0 || firstBreak !== -1) {
-      const lines = new TextDecoder().decode(joined.subarray(firstBreak + 1)).split("\n");
+      const last = isTooLong ? joined.lastIndexOf(NEWLINE) + 1 : joined.length;
+      isTooLong = false;
+      const lines = new TextDecoder().decode(joined.subarray(firstBreak + 1, last)).split("\n");
       for (const line of lines.reverse()) {
+        if (shared !== null && isTooHeavy(line)) continue;
         const usage = usageOfLine(line);
         if (usage !== null) return usage;
       }
       rest = joined.slice(0, firstBreak + 1);
     } else rest = joined;
+    if (isTooLong || (shared !== null && rest.length > MAX_SHARED_LINE_BYTES)) {
+      isTooLong = true;
+      rest = new Uint8Array();
+    }
     end = start;
   }
   return null;

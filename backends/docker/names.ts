@@ -1,5 +1,6 @@
 /** Names of what belongs to a session's container, and which engine has it. Pure. */
 
+import { PLACE_NAMES } from "../../lib/engine_place.ts";
 import { baseName } from "../../lib/posix_path.ts";
 
 /** Where things are in a container. */
@@ -12,16 +13,7 @@ export const INSIDE = {
 /** Three that nobody types by accident: Docker's own, Ctrl-P Ctrl-Q, would keep Ctrl-P from the agent. */
 export const DETACH_KEYS = "--detach-keys=ctrl-@,ctrl-@,ctrl-@";
 
-/** Which engine, beside `~/.docker`; kept with the session, so that later commands ask the same one. */
-export const PLACE_NAMES = [
-  "DOCKER_HOST",
-  "DOCKER_CONTEXT",
-  "DOCKER_CONFIG",
-  "DOCKER_TLS_VERIFY",
-  "DOCKER_CERT_PATH",
-  "DOCKER_API_VERSION",
-] as const;
-
+/** Which engine; kept with the session, so that later commands ask the same one. */
 export type EnginePlace = Readonly<Record<string, string>>;
 
 /** The engine that this environment names. */

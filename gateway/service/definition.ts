@@ -1,5 +1,8 @@
 /** What a service manager is told of the gateway, whichever one it is; free of effects. */
 
+import { PLACE_NAMES } from "../../lib/engine_place.ts";
+import { DRAIN_MS, ROLL_BACK_MS } from "../drain_times.ts";
+
 /** What is to be run, and with what. */
 export interface ServiceSpec {
   /** Absolute path of a program. */
@@ -15,8 +18,10 @@ export interface ServiceSpec {
   readonly log: string;
 }
 
-/** Seconds in which a gateway that was asked to stop lets its requests end. */
-export const STOP_SECONDS = 20;
+/** For closing what is open, beyond the requests. */
+const CLOSE_MS = 5_000;
+/** Seconds in which a gateway that was asked to stop ends by itself; later it is killed. */
+export const STOP_SECONDS = (DRAIN_MS + ROLL_BACK_MS + CLOSE_MS) / 1000;
 export const RESTART_PAUSE_SECONDS = 1;
 
 /** @returns the arguments of the program, from the first one on. */
@@ -42,6 +47,7 @@ const CAPTURED = [
   "CODEX_HOME",
   "DEV_SESSIONS_CODEX_URL",
   "DEV_SESSIONS_CODEX_TOKEN_FILE",
+  ...PLACE_NAMES,
 ];
 
 /**

@@ -7,8 +7,8 @@ import { selfCommand } from "../../lib/self_command.ts";
 import { VERSION } from "../../lib/version.ts";
 import { Launchd } from "./launchd.ts";
 import type { ServiceManager } from "./manager.ts";
-import type { ServiceWorld } from "./service.ts";
 import { Systemd } from "./systemd.ts";
+import type { ServiceWorld } from "./world.ts";
 
 /** @throws AppError on a system without one that we know. */
 export function serviceWorld(deps: Deps): ServiceWorld {

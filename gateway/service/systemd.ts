@@ -3,12 +3,19 @@
 import type { Deps, RunResult } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { ServiceSpec } from "./definition.ts";
-import type { RunState, ServiceManager, ServiceState } from "./manager.ts";
-import { unitFile } from "./unit_file.ts";
+import { isThere, parentOf, removeIfThere } from "./files.ts";
+import {
+  CALL_TIMEOUT_MS,
+  type Lack,
+  type RunState,
+  type ServiceManager,
+  type ServiceState,
+  type Standing,
+} from "./manager.ts";
+import { unitFile, wordsOf } from "./unit_file.ts";
 
 export const UNIT = "dev-sessions-gateway.service";
 
-const TIMEOUT_MS = 30_000;
 const PROPERTIES = [
   "LoadState",
   "ActiveState",
@@ -18,30 +25,59 @@ const PROPERTIES = [
   "ExecMainStatus",
   "ExecMainCode",
 ];
+/** A folder that is there where systemd runs the machine, see sd_booted(3). */
+const BOOTED_MARK = "/run/systemd/system";
 const TIMES = ["ActiveEnterTimestamp", "InactiveEnterTimestamp"];
 /** `CLD_EXITED` and its kin, see waitid(2). */
 const EXITED = "1";
 
 export class Systemd implements ServiceManager {
   readonly name = "systemd";
-  readonly file: string;
+  /** Where the units are, for a systemd that can't be asked. */
+  readonly #usualFolder: string;
+  #place: Promise<string> | null = null;
 
-  constructor(private readonly deps: Deps, home: string, private readonly uid: number) {
+  constructor(
+    private readonly deps: Deps,
+    home: string,
+    private readonly uid: number,
+    private readonly bootedMark = BOOTED_MARK,
+  ) {
     const configured = deps.env["XDG_CONFIG_HOME"];
     const config = configured?.startsWith("/") ? configured : `${home}/.config`;
-    this.file = `${config}/systemd/user/${UNIT}`;
+    this.#usualFolder = `${config}/systemd/user`;
   }
 
-  async lack(): Promise<string | null> {
+  place(): Promise<string> {
+    return this.#place ??= this.#find();
+  }
+
+  /** The folder is systemd's own: its environment may differ from the shell's. */
+  async #find(): Promise<string> {
+    const args = ["--user", "show", "--property=UnitPath", "--value"];
+    const result = await this.#run("systemctl", args);
+    const folder = result.kind === "exited" && result.code === 0 ? unitFolderIn(result.stdout) : null;
+    return `${folder ?? this.#usualFolder}/${UNIT}`;
+  }
+
+  async lack(): Promise<Lack | null> {
     const result = await this.#run("systemctl", ["--user", "show", "--property=Version"]);
     if (result.kind === "exited" && result.code === 0) return null;
     if (result.kind === "not_found") {
-      return "this machine has no systemd (systemctl is not on PATH). " +
-        "Run the gateway under your own supervisor: dev-sessions gateway";
+      return await isThere(this.bootedMark)
+        ? {
+          kind: "unreachable",
+          why: "systemctl is not on PATH, though systemd runs this machine",
+          help: "Add its folder to PATH",
+        }
+        : { kind: "absent", why: "this machine has no systemd (systemctl is not on PATH)", help: null };
     }
     const why = result.kind === "exited" ? firstLine(result.stderr) : "systemctl does not answer";
-    return `systemd does not manage services of this user here (${why}). Log in over ssh or at the console, ` +
-      "not with su or sudo, or run the gateway under your own supervisor: dev-sessions gateway";
+    return {
+      kind: "unreachable",
+      why: `systemd does not manage services of this user here (${why})`,
+      help: "Log in over ssh or at the console, not with su or sudo",
+    };
   }
 
   define(spec: ServiceSpec): string {
@@ -49,30 +85,66 @@ export class Systemd implements ServiceManager {
   }
 
   async start(): Promise<void> {
+    await this.restore({ runs: true, startsByItself: true });
+  }
+
+  async restore({ runs, startsByItself }: Standing): Promise<void> {
+    // Read again first: it is stopped as the definition on disk says, which spares the sessions.
     await this.#must(["daemon-reload"]);
     await this.#must(["reset-failed", UNIT], { mayFail: true });
-    await this.#must(["enable", "--quiet", UNIT]);
-    await this.#must(["restart", UNIT]);
+    await this.#must([startsByItself ? "enable" : "disable", "--quiet", UNIT]);
+    await this.#must([runs ? "restart" : "stop", UNIT]);
   }
 
   async stop(): Promise<void> {
-    // Read again first: it is stopped as the definition on disk says, which spares the sessions.
     await this.#must(["daemon-reload"]);
-    await this.#must(["disable", "--quiet", "--now", UNIT], { mayFail: true });
+    // Both fail for a unit that is not there.
+    await this.#must(["disable", "--quiet", UNIT], { mayFail: true });
+    await this.#must(["stop", UNIT], { mayFail: true });
+    const { runs } = await this.standing();
+    if (runs) throw new AppError("failure", `systemctl --user stop ${UNIT}: it goes on`);
   }
 
   async forget(): Promise<void> {
+    await this.unlink();
     await this.#must(["daemon-reload"]);
     await this.#must(["reset-failed", UNIT], { mayFail: true });
   }
 
   async state(): Promise<ServiceState> {
-    const args = ["--user", "show", UNIT, ...[...PROPERTIES, ...TIMES].map((name) => `--property=${name}`)];
-    const result = await this.#run("systemctl", args, { TZ: "UTC", LC_ALL: "C" });
-    if (result.kind !== "exited" || result.code !== 0) {
-      return { state: "unknown", pid: null, since: null, end: null };
+    const shown = await this.#show([...PROPERTIES, ...TIMES]);
+    return shown === null ? { state: "unknown", pid: null, since: null, end: null } : stateFrom(shown);
+  }
+
+  async standing(): Promise<Standing> {
+    const shown = await this.#show(["ActiveState", "UnitFileState"]);
+    if (shown === null) {
+      throw new AppError(
+        "failure",
+        "Cannot tell how the gateway's service stands: systemctl does not say it",
+      );
     }
-    return stateFrom(result.stdout);
+    return {
+      runs: !["inactive", "failed"].includes(shown.get("ActiveState") ?? ""),
+      startsByItself: (shown.get("UnitFileState") ?? "").startsWith("enabled"),
+    };
+  }
+
+  async isLeft(): Promise<boolean> {
+    if (await isThere(await this.#link())) return true;
+    const shown = await this.#show(["ActiveState", "FragmentPath"]);
+    if (shown === null || ["inactive", "failed"].includes(shown.get("ActiveState") ?? "")) return false;
+    // One of the same name may have been put elsewhere by somebody else.
+    const from = shown.get("FragmentPath") ?? "";
+    return from === "" || from === await this.place();
+  }
+
+  async unlink(): Promise<void> {
+    await removeIfThere(await this.#link());
+  }
+
+  async #link(): Promise<string> {
+    return `${parentOf(await this.place())}/default.target.wants/${UNIT}`;
   }
 
   async notes(): Promise<readonly string[]> {
@@ -101,22 +173,39 @@ export class Systemd implements ServiceManager {
     const why = result.kind === "exited" ? firstLine(result.stderr) : "systemctl does not answer";
     throw new AppError(
       "failure",
-      `Cannot manage the gateway's service: systemctl --user ${args.join(" ")}: ${why}`,
+      `systemctl --user ${args.join(" ")}: ${why}`,
+      `There may be more in: journalctl --user --unit ${UNIT}`,
     );
+  }
+
+  /** Null when it can't be told. */
+  async #show(names: readonly string[]): Promise<ReadonlyMap<string, string> | null> {
+    const args = ["--user", "show", UNIT, ...names.map((name) => `--property=${name}`)];
+    const result = await this.#run("systemctl", args, { TZ: "UTC", LC_ALL: "C" });
+    return result.kind === "exited" && result.code === 0 ? shownIn(result.stdout) : null;
   }
 
   #run(command: string, args: readonly string[], more: Record<string, string> = {}): Promise<RunResult> {
     const env: Record<string, string> = { ...this.deps.env, ...more, SYSTEMD_PAGER: "", SYSTEMD_COLORS: "0" };
     // What a login session sets; without it systemctl does not find the user's systemd.
     env["XDG_RUNTIME_DIR"] ||= `/run/user/${this.uid}`;
-    return this.deps.run(command, args, { env, timeoutMs: TIMEOUT_MS });
+    return this.deps.run(command, args, { env, timeoutMs: CALL_TIMEOUT_MS });
   }
 }
 
 /** Reads `systemctl show`. Pure. */
-export function stateFrom(text: string): ServiceState {
+export function shownIn(text: string): ReadonlyMap<string, string> {
   const lines = text.split("\n").map((line) => /^(\w+)=(.*)$/.exec(line));
-  const shown = new Map(lines.flatMap((match) => match === null ? [] : [[match[1]!, match[2]!] as const]));
+  return new Map(lines.flatMap((match) => match === null ? [] : [[match[1]!, match[2]!] as const]));
+}
+
+/** The user's own folder of units, in the list of all: the one named so that comes first. Pure. */
+export function unitFolderIn(unitPath: string): string | null {
+  return wordsOf(unitPath).find((folder) => /^\/.*\/systemd\/user$/.test(folder)) ?? null;
+}
+
+/** Pure. */
+export function stateFrom(shown: ReadonlyMap<string, string>): ServiceState {
   const state = runState(shown);
   const pid = Number(shown.get("MainPID") ?? 0);
   const since = shown.get(state === "running" ? "ActiveEnterTimestamp" : "InactiveEnterTimestamp") ?? "";

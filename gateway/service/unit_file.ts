@@ -51,3 +51,18 @@ function quoted(text: string): string {
 function specifiersKept(text: string): string {
   return text.replaceAll("%", "%%");
 }
+
+/**
+ * Splits a line at its spaces as systemd does, but for `%` and `$`, which stay. Pure.
+ *
+ * @see systemd.syntax(7)
+ */
+export function wordsOf(line: string): string[] {
+  const words = line.matchAll(/(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\\.|[^\s"'\\])+/gs);
+  return [...words].map(([word]) =>
+    word.replaceAll(
+      /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\\.)/gs,
+      (_, double, single, escaped) => (double ?? single ?? escaped).replaceAll(/\\(.)/gs, "$1"),
+    )
+  );
+}

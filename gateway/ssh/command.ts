@@ -66,6 +66,9 @@ export function sshArguments(
     "ServerAliveInterval=15",
     "ServerAliveCountMax=4",
     "ConnectTimeout=10",
+    // What the user's configuration has for logins of his own: their ports would be taken by a connection that stays.
+    "ClearAllForwardings=yes",
+    "RemoteCommand=none",
     ...shared,
   ];
   return [

@@ -2,7 +2,7 @@
 
 import { buildCommand } from "@stricli/core";
 import type { Bind } from "../../gateway/bind.ts";
-import type { InstallRequest } from "../../gateway/service/service.ts";
+import type { InstallRequest } from "../../gateway/service/install.ts";
 import { gatewayPort } from "../paths.ts";
 import { GATEWAY_FLAGS, type GatewayFlags, gatewayOptions } from "./gateway.ts";
 import type { Result } from "./output.ts";
@@ -15,12 +15,12 @@ interface Flags extends Omit<GatewayFlags, "socketDir"> {
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-export async function run(request: InstallRequest, { deps }: CliContext): Promise<Result> {
+export async function run(request: InstallRequest, { deps, signal }: CliContext): Promise<Result> {
   const [{ installService }, { serviceWorld }] = await Promise.all([
-    import("../../gateway/service/service.ts"),
+    import("../../gateway/service/install.ts"),
     import("../../gateway/service/open.ts"),
   ]);
-  const { file, port, replaced, notes } = await installService(request, serviceWorld(deps));
+  const { file, port, replaced, notes } = await installService(request, serviceWorld(deps), signal);
   return {
     notes: notes.map((line) => `[dev-sessions] ${line}`),
     text: `[gateway] daemon installed at ${file}\nGateway daemon installed and started on port ${port}`,
@@ -66,9 +66,10 @@ export const command = buildCommand<Flags, [], ParseContext>({
     fullDescription:
       `Run the gateway as a service of this user: a systemd user unit, on macOS a launchd agent. It starts by itself
 when you log in, and again when it fails. Sessions live on when it stops, restarts or is upgraded. Installing again
-replaces it. It is reported as installed only when it answers; if it does not, everything is as it was before.
+replaces it. It is reported as installed only when it answers; if it does not, or if you interrupt it, everything is as it
+was before.
 
-The service gets PATH and the places of tmux, Claude Code and Codex from here. What else your agents need from the
+The service gets PATH and the places of tmux, Claude Code, Codex and the container engine from here. What else your agents need from the
 environment, name with --env: its value is written to the service's file, which only you can read.
 
 Examples:
@@ -99,6 +100,6 @@ Examples:
   },
   func(flags) {
     const request = installRequest(flags, this);
-    this.accept({ json: flags.json, long: false, run: (context) => run(request, context) });
+    this.accept({ json: flags.json, long: true, run: (context) => run(request, context) });
   },
 });

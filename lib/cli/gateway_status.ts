@@ -1,14 +1,14 @@
 /** `gateway status`: what the service manager and the gateway itself say. */
 
 import { buildCommand } from "@stricli/core";
-import type { ServiceStatus } from "../../gateway/service/service.ts";
+import type { ServiceStatus } from "../../gateway/service/status.ts";
 import { gatewayPort, pathsFrom } from "../paths.ts";
 import type { Result } from "./output.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 export async function run({ deps }: CliContext): Promise<Result> {
   const [{ serviceStatus }, { serviceWorld }, { SOCKET_NAME }] = await Promise.all([
-    import("../../gateway/service/service.ts"),
+    import("../../gateway/service/status.ts"),
     import("../../gateway/service/open.ts"),
     import("../../gateway/socket_folder.ts"),
   ]);

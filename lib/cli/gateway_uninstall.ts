@@ -1,21 +1,41 @@
 /** `gateway uninstall`: the gateway is no service any more; sessions and tokens stay. */
 
 import { buildCommand } from "@stricli/core";
+import type { Uninstalled } from "../../gateway/service/uninstall.ts";
 import type { Result } from "./output.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 export async function run({ deps }: CliContext): Promise<Result> {
   const [{ uninstallService }, { serviceWorld }] = await Promise.all([
-    import("../../gateway/service/service.ts"),
+    import("../../gateway/service/uninstall.ts"),
     import("../../gateway/service/open.ts"),
   ]);
-  const file = await uninstallService(serviceWorld(deps));
-  return {
-    text: file === null
-      ? "Gateway daemon is not installed"
-      : `[gateway] daemon uninstalled (${file})\nGateway daemon uninstalled`,
-    json: { file },
-  };
+  return uninstallResult(await uninstallService(serviceWorld(deps)));
+}
+
+function uninstallResult(uninstalled: Uninstalled): Result {
+  switch (uninstalled.kind) {
+    case "not_installed":
+      return { text: "Gateway daemon is not installed", json: { file: null } };
+    case "removed":
+      return removed(uninstalled.file);
+    case "removed_only":
+      return {
+        ...removed(uninstalled.file),
+        notes: [
+          `[dev-sessions] ${uninstalled.why}: nobody could be told to stop it. A gateway that runs goes on`,
+        ],
+      };
+    case "rest_removed":
+      return {
+        ...removed(uninstalled.file),
+        notes: ["[dev-sessions] Its definition was gone already; what was left of the service is removed"],
+      };
+  }
+}
+
+function removed(file: string): Result {
+  return { text: `[gateway] daemon uninstalled (${file})\nGateway daemon uninstalled`, json: { file } };
 }
 
 export const command = buildCommand<{ readonly json: boolean }, [], ParseContext>({

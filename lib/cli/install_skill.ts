@@ -3,7 +3,7 @@
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
 import { claudeConfigFolder, codexHomeFolder, pathsFrom, type SkillScope } from "../paths.ts";
-import type { AgentKind } from "../session.ts";
+import { AGENT_KINDS, type AgentKind } from "../session.ts";
 import {
   assertPossible,
   carryOut,
@@ -30,7 +30,7 @@ interface Flags {
 
 export interface InstallSkillOptions extends SkillRequest {
   readonly scope: SkillScope;
-  /** None: those that are set up here. */
+  /** None: those that are set up here; to remove them, all. */
   readonly agents: readonly AgentKind[];
   readonly dryRun: boolean;
 }
@@ -53,9 +53,7 @@ function installSkillOptions(flags: Omit<Flags, "json">): InstallSkillOptions {
 export async function run(options: InstallSkillOptions, { deps }: CliContext): Promise<Result> {
   const { env } = deps;
   const cwd = deps.cwd();
-  const { agents, note } = options.agents.length > 0
-    ? { agents: options.agents, note: null }
-    : await agentsHere(env, cwd);
+  const { agents, note } = await agentsFor(options, env, cwd);
   const found = await skillStates({ agents, scope: options.scope, env, cwd });
   const plan = planSkills(found, await realPaths(found), options);
   assertPossible(plan, options);
@@ -63,19 +61,34 @@ export async function run(options: InstallSkillOptions, { deps }: CliContext): P
   return result(plan, options, note);
 }
 
+interface Agents {
+  readonly agents: readonly AgentKind[];
+  readonly note: string | null;
+}
+
+/** Without names: what is taken away may be of any agent, whoever is set up here now. */
+async function agentsFor(
+  { agents, uninstall }: InstallSkillOptions,
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+): Promise<Agents> {
+  if (agents.length > 0) return { agents, note: null };
+  return uninstall ? { agents: AGENT_KINDS, note: null } : await agentsHere(env, cwd);
+}
+
 /** Those with a folder of their own; Claude Code when there is none. */
-async function agentsHere(env: Readonly<Record<string, string>>, cwd: string) {
+async function agentsHere(env: Readonly<Record<string, string>>, cwd: string): Promise<Agents> {
   const { home } = pathsFrom(env);
   const folders: Readonly<Record<AgentKind, string>> = {
     claude: claudeConfigFolder(env, home),
     codex: codexHomeFolder(env, cwd),
   };
   const agents: AgentKind[] = [];
-  for (const agent of ["claude", "codex"] as const) if (await isFolder(folders[agent])) agents.push(agent);
+  for (const agent of AGENT_KINDS) if (await isFolder(folders[agent])) agents.push(agent);
   if (agents.length > 0) return { agents, note: null };
   const short = (path: string) => path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
   const note = `No ${short(folders.claude)} or ${short(folders.codex)} found; defaulting to Claude Code.`;
-  return { agents: ["claude"] as const, note };
+  return { agents: ["claude"], note };
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -167,7 +180,8 @@ export const command = buildCommand<Flags, [], ParseContext>({
     brief: "Teach agents to use dev-sessions",
     fullDescription: `Install the skills dev-sessions, handoff and delegate where agents look for them:
 ~/.claude/skills (or $CLAUDE_CONFIG_DIR) and ~/.codex/skills (or $CODEX_HOME), with --local below the current folder.
-Without --claude and --codex: for those of the two whose folder is there, else for Claude Code.
+Without --claude and --codex: for those of the two whose folder is there, else for Claude Code; --uninstall looks
+in the places of both.
 A skill that was changed since it was installed is kept, and the exit code is 1; --force replaces it.
 
 Examples:

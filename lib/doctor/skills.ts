@@ -2,9 +2,11 @@
 
 import { folderOf } from "../posix_path.ts";
 import { AGENT_KINDS } from "../session.ts";
-import { type InstalledSkill, skillStates } from "../skills.ts";
+import { type InstalledSkill, type SkillState, skillStates } from "../skills.ts";
 import { counted, type Finding, note, ok, some } from "./finding.ts";
 import type { World } from "./world.ts";
+
+const CHECK = "skills";
 
 export async function checkSkills({ deps }: World): Promise<Finding[]> {
   const { env } = deps;
@@ -14,41 +16,47 @@ export async function checkSkills({ deps }: World): Promise<Finding[]> {
 
 /** @param states of the agents whose own folder is there. Pure. */
 export function judgeSkills(states: readonly Pick<InstalledSkill, "path" | "state">[]): Finding[] {
-  const check = "skills";
-  const pathsOf = (state: InstalledSkill["state"]) =>
-    states.filter((one) => one.state === state).map(({ path }) => path);
-  const findings: Finding[] = [];
-  const outdated = pathsOf("outdated");
-  if (outdated.length > 0) {
-    findings.push(
-      note(check, `${counted(outdated.length, "installed skill")} of another version: ${some(outdated)}`, {
-        why: "agents may call what has changed since",
-        fix: ["Install those of this version", "dev-sessions install-skill"],
-      }),
-    );
-  }
-  const unknown = pathsOf("unknown");
-  if (unknown.length > 0) {
-    findings.push(note(check, `${counted(unknown.length, "skill")} can't be read: ${some(unknown)}`, {
-      fix: ["See what would be installed", "dev-sessions install-skill --dry-run"],
-    }));
-  }
-  const isMissing = states.length > 0 && states.every(({ state }) => state === "missing");
-  if (isMissing) {
-    findings.push(note(check, "no skills are installed", {
+  if (states.length === 0) return [];
+  if (states.every(({ state }) => state === "missing")) {
+    return [note(CHECK, "no skills are installed", {
       why: "agents do not know by themselves how to use dev-sessions",
       fix: ["Install them", "dev-sessions install-skill"],
-    }));
+    })];
   }
-  if (findings.length > 0 || states.length === 0) return findings;
-  const changed = pathsOf("changed");
-  return [
-    ok(
-      check,
-      "the installed skills are those of this version",
-      changed.length === 0 ? null : `changed by you: ${some(changed)}`,
-    ),
-  ];
+  const findings = (["outdated", "changed", "missing", "unknown"] as const).flatMap((state) => {
+    const paths = states.filter((one) => one.state === state).map(({ path }) => path);
+    return paths.length === 0 ? [] : [noteOf(state, paths)];
+  });
+  return findings.length > 0 ? findings : [ok(CHECK, "the installed skills are those of this version")];
+}
+
+function noteOf(state: Exclude<SkillState, "current">, paths: readonly string[]): Finding {
+  const skills = counted(paths.length, "skill");
+  const are = paths.length === 1 ? "is" : "are";
+  switch (state) {
+    case "outdated":
+      return note(CHECK, `${counted(paths.length, "installed skill")} of another version: ${some(paths)}`, {
+        why: "agents may call what has changed since",
+        fix: ["Install those of this version", "dev-sessions install-skill"],
+      });
+    case "changed":
+      return note(CHECK, `${skills} ${are} not of this version: ${some(paths)}`, {
+        why: "changed by you, or of 0.4.4, or somebody else's",
+        fix: [
+          "If nothing in the files is needed, replace them",
+          "dev-sessions install-skill --force",
+        ],
+      });
+    case "missing":
+      return note(CHECK, `${skills} ${are} not installed: ${some(paths)}`, {
+        why: "agents do not know what these would teach them",
+        fix: ["Install the rest", "dev-sessions install-skill"],
+      });
+    case "unknown":
+      return note(CHECK, `${skills} can't be read: ${some(paths)}`, {
+        fix: ["See what would be installed", "dev-sessions install-skill --dry-run"],
+      });
+  }
 }
 
 function isThere(path: string): boolean {

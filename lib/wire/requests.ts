@@ -20,6 +20,8 @@ const MAX_IDS = 10_000;
 const MAX_ARGS = 1_000;
 /** A day: whoever waits longer asks again. */
 const MAX_READY_TIMEOUT_MS = 86_400_000;
+/** A thousand years; times before the year 0 can't be written. */
+const MAX_AGE_MS = 1_000 * 365 * 86_400_000;
 const USUAL_READY_TIMEOUT_MS = 60_000;
 const USUAL_WAIT_MS = 300_000;
 const CURSOR_LOG = /^[0-9a-f]{8}$/;
@@ -32,7 +34,8 @@ function optionalNull<const S extends v.GenericSchema>(schema: S) {
 const no = v.optional(v.boolean(), false);
 
 const id = v.pipe(v.string(), v.check(isSessionId, "must be the id of a session, e.g. fizz-top"));
-const ids = v.pipe(v.array(id), v.maxLength(MAX_IDS));
+/** Each once. */
+const ids = v.pipe(v.array(id), v.maxLength(MAX_IDS), v.transform((all) => [...new Set(all)]));
 const group = v.pipe(
   v.string(),
   v.maxLength(MAX_GROUP_LENGTH),
@@ -204,7 +207,7 @@ const scope = v.union(
 
 const killIds = v.object({ caller, ids, tree: no, everyone: no });
 const killAll = v.object({ caller, all: v.literal(true), scope });
-const killOlder = v.object({ caller, olderThanMs: positive, scope });
+const killOlder = v.object({ caller, olderThanMs: v.pipe(positive, v.maxValue(MAX_AGE_MS)), scope });
 
 export const killRequest = v.pipe(
   v.unknown(),
@@ -215,7 +218,7 @@ export const killRequest = v.pipe(
 );
 
 const pruneIds = v.object({ ids });
-const pruneOlder = v.object({ olderThanMs: v.pipe(finite, v.minValue(0)) });
+const pruneOlder = v.object({ olderThanMs: v.pipe(finite, v.minValue(0), v.maxValue(MAX_AGE_MS)) });
 
 export const pruneRequest = v.pipe(
   v.unknown(),

@@ -44,6 +44,26 @@ async function status(host: SecondHost): Promise<Status> {
   return JSON.parse(await sh(host, "dev-sessions gateway status --json")) as Status;
 }
 
+/** A dev-sessions under another name whose gateway does something else. */
+async function instead(host: SecondHost, name: string, line: string): Promise<void> {
+  await host.write(
+    `${USER_HOME}/.local/bin/${name}`,
+    `#!/bin/sh\n[ "$1" = gateway ] && [ "$2" = --port ] && { ${line}; }\n` +
+      `export DEV_SESSIONS_EXECUTABLE="$HOME/.local/bin/${name}"\n` +
+      `exec ${PROGRAM_FOLDER}/deno run -A --quiet --no-config ${PROGRAM_FOLDER}/dist/main.js "$@"\n`,
+    "755",
+  );
+}
+
+/** Whether it starts by itself, and whether it runs. */
+async function standing(host: SecondHost): Promise<[string, string]> {
+  const { stdout } = await host.shell(
+    `systemctl --user is-enabled ${UNIT} 2>/dev/null; systemctl --user is-active ${UNIT}`,
+  );
+  const lines = stdout.trim().split("\n");
+  return [lines.at(-2) ?? "", lines.at(-1) ?? ""];
+}
+
 /** Asks the gateway, as a container would. */
 function list(host: SecondHost): Promise<string> {
   return sh(
@@ -183,21 +203,140 @@ test("an installation that fails is undone, and shows why", async (host) => {
   await sh(host, "dev-sessions gateway install");
   const before = await status(host);
   // An upgrade to something that does not run: the earlier service runs again.
-  await host.write(
-    `${USER_HOME}/.local/bin/dev-sessions-broken`,
-    `#!/bin/sh\n[ "$1" = gateway ] && [ "$2" = --port ] && { echo "cannot load" >&2; exit 3; }\n` +
-      `export DEV_SESSIONS_EXECUTABLE="$HOME/.local/bin/dev-sessions-broken"\n` +
-      `exec ${PROGRAM_FOLDER}/deno run -A --quiet --no-config ${PROGRAM_FOLDER}/dist/main.js "$@"\n`,
-    "755",
-  );
+  await instead(host, "dev-sessions-broken", 'echo "cannot load" >&2; exit 3');
   const unit = await sh(host, `cat ${UNIT_FILE}`);
   const upgrade = await host.shell("dev-sessions-broken gateway install");
   strictEqual(upgrade.code, 1, upgrade.stdout);
   match(upgrade.stderr, /The earlier service runs again/);
   match(upgrade.stderr, /cannot load/);
   strictEqual(await sh(host, `cat ${UNIT_FILE}`), unit);
-  await eventually(async () => (await status(host)).answers, { what: "the earlier service answers" });
-  ok((await status(host)).pid !== before.pid);
+  const after = await status(host);
+  ok(after.answers && after.pid !== before.pid, "it is said only when it is so");
+});
+
+test("an upgrade that fails leaves the service enabled or not, and running or not, as it was", async (host) => {
+  await instead(host, "dev-sessions-broken", "exit 3");
+  await sh(host, "dev-sessions gateway install");
+  await sh(host, `systemctl --user stop ${UNIT}`);
+  const stopped = await host.shell("dev-sessions-broken gateway install");
+  match(stopped.stderr, /ended at once \(exit 3\)\. The earlier definition is there again$/m);
+  deepStrictEqual(await standing(host), ["enabled", "inactive"]);
+
+  await sh(host, "dev-sessions gateway install");
+  await sh(host, `systemctl --user disable ${UNIT}`);
+  match((await host.shell("dev-sessions-broken gateway install")).stderr, /The earlier service runs again$/m);
+  deepStrictEqual(await standing(host), ["disabled", "active"]);
+});
+
+test("an upgrade in place to something broken does not say that the earlier service runs", async (host) => {
+  await sh(host, "dev-sessions gateway install");
+  await instead(host, "dev-sessions", "exit 3");
+  const upgrade = await host.shell("dev-sessions gateway install");
+  strictEqual(upgrade.code, 1);
+  match(upgrade.stderr, /The earlier definition is there again, but does not run either$/m);
+});
+
+test("an interrupted installation is undone, and no other command meddles with it meanwhile", async (host) => {
+  await instead(host, "dev-sessions-slow", "exec sleep 300");
+  const begin = (options = "") =>
+    host.shell(`echo $$ >pid; exec dev-sessions-slow gateway install ${options}`);
+  const underWay = () =>
+    eventually(
+      async () =>
+        (await host.shell(`grep -q slow ${UNIT_FILE} && systemctl --user is-active ${UNIT}`)).code === 0,
+      {
+        what: "the service is started",
+      },
+    );
+
+  for (const signal of ["INT", "TERM"]) {
+    const first = begin();
+    await underWay();
+    for (const verb of ["install", "uninstall"]) {
+      const other = await host.shell(`dev-sessions gateway ${verb}`);
+      deepStrictEqual([other.code, other.stdout], [1, ""]);
+      match(
+        other.stderr,
+        /: another command is just installing or removing it\. Try again when that has ended$/m,
+      );
+    }
+    await sh(host, `kill -${signal} $(cat pid)`);
+    const { code, stdout, stderr } = await first;
+    deepStrictEqual([code, stdout], [130, ""]);
+    strictEqual(stderr, "Interrupted: the gateway's service was not installed. Nothing of it was left\n");
+    deepStrictEqual(await standing(host), ["", "inactive"]);
+    strictEqual((await host.shell(`find .config/systemd -name '*${UNIT}*' | grep .`)).code, 1);
+  }
+
+  await sh(host, "dev-sessions gateway install");
+  const [before, unit] = [await status(host), await sh(host, `cat ${UNIT_FILE}`)];
+  const upgrade = begin();
+  await underWay();
+  await sh(host, "kill -INT $(cat pid)");
+  const { code, stderr } = await upgrade;
+  strictEqual(code, 130);
+  strictEqual(
+    stderr,
+    "Interrupted: the gateway's service was not installed. The earlier service runs again\n",
+  );
+  strictEqual(await sh(host, `cat ${UNIT_FILE}`), unit);
+  const after = await status(host);
+  ok(after.answers && after.pid !== before.pid);
+});
+
+test("uninstall changes nothing where systemd can't be asked, and removes what is left when the definition is gone", async (host) => {
+  await sh(host, "dev-sessions gateway install");
+  const id = (await sh(
+    host,
+    "DEV_SESSIONS_SANDBOX=1 DEV_SESSIONS_GATEWAY_URL=http://127.0.0.1:6767 " +
+      "DEV_SESSIONS_GATEWAY_TOKEN_FILE=$HOME/.dev-sessions/gateway-token dev-sessions create -q -p $HOME",
+  )).trim();
+  for (
+    const [where, why] of [
+      [
+        "XDG_RUNTIME_DIR=/nonexistent",
+        /systemd does not manage services of this user here .*Log in over ssh/,
+      ],
+      ["PATH=$HOME/.local/bin", /systemctl is not on PATH, though systemd runs this machine/],
+    ] as const
+  ) {
+    const refused = await host.shell(`${where} dev-sessions gateway uninstall`);
+    deepStrictEqual([refused.code, refused.stdout], [1, ""]);
+    match(refused.stderr, /^Cannot remove the gateway's service: .* Nothing has changed$/m);
+    match(refused.stderr, why);
+    deepStrictEqual(await standing(host), ["enabled", "active"]);
+    ok((await status(host)).answers);
+  }
+
+  for (const readAgain of ["true", "systemctl --user daemon-reload"]) {
+    await sh(host, `rm ${UNIT_FILE}; ${readAgain}`);
+    const meanwhile = await host.shell("dev-sessions gateway install");
+    match(
+      meanwhile.stderr,
+      /its definition is gone, but it still runs\. .*: dev-sessions gateway uninstall$/m,
+    );
+    const removed = await host.shell("dev-sessions gateway uninstall");
+    strictEqual(removed.stdout, `[gateway] daemon uninstalled (${UNIT_FILE})\nGateway daemon uninstalled\n`);
+    match(removed.stderr, /Its definition was gone already/);
+    deepStrictEqual(await standing(host), ["", "inactive"]);
+    strictEqual((await host.shell(`find .config/systemd -name '*${UNIT}*' | grep .`)).code, 1);
+    strictEqual(await sh(host, `dev-sessions status ${id}`), "idle\n");
+    strictEqual(await sh(host, "dev-sessions gateway uninstall"), "Gateway daemon is not installed\n");
+    await sh(host, "dev-sessions gateway install");
+  }
+});
+
+test("the unit goes where systemd looks for it, whatever the shell's XDG_CONFIG_HOME is", async (host) => {
+  const elsewhere = "XDG_CONFIG_HOME=$HOME/elsewhere";
+  const installed = await sh(host, `${elsewhere} dev-sessions gateway install`);
+  ok(installed.includes(`installed at ${UNIT_FILE}\n`), installed);
+  ok((await status(host)).answers);
+  match(
+    await sh(host, `${elsewhere} dev-sessions gateway status`),
+    new RegExp(`^service: ${UNIT_FILE}$`, "m"),
+  );
+  match(await sh(host, `${elsewhere} dev-sessions gateway uninstall`), /Gateway daemon uninstalled/);
+  strictEqual((await host.shell("test -e elsewhere")).code, 1);
 });
 
 test("a gateway that can't stay up is given up, and said to have failed", async (host) => {
@@ -258,7 +397,10 @@ test("what is missing or in the way is said before anything is changed", async (
   match(noBus.stderr, /systemd does not manage services of this user here/);
 
   const noSystemd = await host.shell("PATH=$HOME/.local/bin dev-sessions gateway install");
-  match(noSystemd.stderr, /this machine has no systemd/);
+  match(
+    noSystemd.stderr,
+    /systemctl is not on PATH, though systemd runs this machine\. Add its folder to PATH/,
+  );
   strictEqual((await host.shell(`test -e ${UNIT_FILE}`)).code, 1);
 
   await host.exec(["loginctl", "disable-linger", "dev"]);

@@ -7,7 +7,13 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { bundle } from "../../build/bundle.ts";
-import { compile, type CompileOptions, RuntimeUnavailableError, type Target } from "../../build/compile.ts";
+import {
+  ANSWER_TIMEOUT_MS,
+  compile,
+  type CompileOptions,
+  RuntimeUnavailableError,
+  type Target,
+} from "../../build/compile.ts";
 import { faultsOf, inspect, type Inspection } from "../../build/inspect.ts";
 import { VERSION } from "../../lib/version.ts";
 import { step } from "../support/live_session.ts";
@@ -42,6 +48,7 @@ Deno.test("the bundle and what is compiled from it", async (t) => {
     bundle: folder,
     output,
     runtime: Deno.execPath(),
+    answerTimeoutMs: ANSWER_TIMEOUT_MS,
     standIn: true,
   };
   try {

@@ -50,6 +50,14 @@ Deno.test("a session's whole life over tcp and over the unix socket", async (t) 
   }
 });
 
+Deno.test("a gateway that listens on an IPv6 address is reached by it", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using gateway = await startGateway(sandbox, ["--bind", "::1"]);
+  const settings = inContainer(sandbox, `http://[::1]:${gateway.port}`, gateway.master);
+  const { code, stdout, stderr } = await sandbox.run(["list"], settings);
+  deepStrictEqual([code, stdout, stderr], [0, "No active sessions\n", ""]);
+});
+
 Deno.test("a scoped token: what is out of scope is refused with its reason, and others' sessions are not there", () =>
   withSession({}, async (session, sandbox) => {
     await using gateway = await startGateway(sandbox);
@@ -123,4 +131,22 @@ Deno.test("Ctrl-C on a send that waits for its receipt: the answer still tells w
     const { code, stdout, stderr } = await sending.doneWithin(SOON_MS, "send");
     deepStrictEqual([code, stdout], [9, ""], stderr);
     match(stderr, /Look before you send again/);
+  }));
+
+Deno.test("a wait ends in time with a gateway that does not answer any more", () =>
+  withSessions(2, async ([session, other], sandbox) => {
+    if (session === undefined || other === undefined) throw new Error("two sessions");
+    const gate = session.gate();
+    await session.sent(`SCRIPT:gate ${gate.path}`);
+    await using gateway = await startGateway(sandbox);
+    const waiting = follow(sandbox, gateway)("wait", session.id, other.id, "--timeout", "5");
+    await sandbox.eventually(() => waiting.stdout === `${other.id}\tidle\n`, { what: "it has begun" });
+    signal(gateway.process.pid, "SIGSTOP");
+    try {
+      const { code, stderr } = await waiting.doneWithin(SOON_MS, "wait");
+      strictEqual(code, 255, stderr);
+      match(stderr, /^Cannot go on waiting: .* does not answer\. Wait again\n$/);
+    } finally {
+      signal(gateway.process.pid, "SIGCONT");
+    }
   }));

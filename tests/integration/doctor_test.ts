@@ -367,7 +367,7 @@ testAtOnce("doctor", {
     await Deno.chmod(folder, 0o700);
   },
 
-  "skills that are missing, installed, and of another version": async () => {
+  "skills that are missing, installed, of another version, changed, and missing in part": async () => {
     await using sandbox = await healthyHome();
     await Deno.mkdir(sandbox.claudeConfig);
     match(find(await examine(sandbox), "skills").what, /^no skills are installed$/);
@@ -376,6 +376,17 @@ testAtOnce("doctor", {
     const path = join(sandbox.claudeConfig, "skills", "handoff", "SKILL.md");
     await Deno.writeTextFile(path, await stamped("# An older text\n"));
     match(find(await examine(sandbox), "skills").what, /^1 installed skill of another version: .*handoff/);
+    await Deno.writeTextFile(path, "# A text of 0.4.4\n");
+    const changed = find(await examine(sandbox), "skills");
+    match(changed.what, /^1 skill is not of this version: .*handoff/);
+    // What the finding advises makes it go away.
+    strictEqual((await sandbox.run(changed.fix!.command!.split(" ").slice(1))).code, 0);
+    strictEqual(find(await examine(sandbox), "skills").level, "ok");
+    await Deno.remove(path);
+    const missing = find(await examine(sandbox), "skills");
+    match(missing.what, /^1 skill is not installed: .*handoff/);
+    strictEqual((await sandbox.run(missing.fix!.command!.split(" ").slice(1))).code, 0);
+    strictEqual(find(await examine(sandbox), "skills").level, "ok");
   },
 
   "another version that comes first on PATH is told": async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { answerOf, exchange, startGateway } from "../support/gateway.ts";
 import { LOG_LIMIT_BYTES } from "../../gateway/log_file.ts";
 import { cliCommand, createSandbox, eventually, type Sandbox } from "../support/harness.ts";
+import { holdAgent } from "../support/held_agent.ts";
 import { signal } from "../support/processes.ts";
 import { agentPid, assertNothingLeft, created, rows, sql, tmuxSessions } from "../support/sandbox_state.ts";
 
@@ -260,6 +261,22 @@ Deno.test("SIGTERM: streams are closed without an end, what is under way comes t
   match(stderr, /"operation":"wait".*"end":"stopped"/);
   deepStrictEqual(rows(sandbox).map((row) => row.split(" ")[1]), ["active", "active"]);
   await rejects(fetch(`${gateway.url}/health`));
+});
+
+Deno.test("SIGTERM: what takes too long is undone, and its caller hears who has stopped it", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await holdAgent(sandbox);
+  await using gateway = await startGateway(sandbox);
+  const creating = gateway.ask("create", { path: sandbox.workspace });
+  await sandbox.eventually(async () => (await tmuxSessions(sandbox)).length === 1, {
+    what: "its terminal is there",
+  });
+  const stopping = gateway.stop();
+  const { status, json } = await creating;
+  deepStrictEqual([status, json.error.code], [503, "transport"]);
+  match(json.error.message, /^Cannot create "[a-z0-9-]+": interrupted: the gateway was stopped\. Try again$/);
+  strictEqual((await stopping).code, 0);
+  deepStrictEqual(rows(sandbox), []);
 });
 
 Deno.test("a caller who hangs up ends what was done for him alone", async (t) => {

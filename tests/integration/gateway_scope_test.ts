@@ -77,12 +77,28 @@ Deno.test("a token's holder sees and touches only what was made with it", async 
     }]);
     strictEqual((await gateway.result("lastMessages", { id: ours.id }, { token: one })).length, 1);
   });
-  await t.step("inspect and create hide what only the host can use", async () => {
+  await t.step("inspect, create and list hide what only the host can use", async () => {
     const seen = await gateway.result("inspect", { id: ours.id }, { token: one });
     for (const session of [seen, ours]) {
       deepStrictEqual([session.handle, session.process, session.creator], [null, null, null]);
     }
+    const [listed] = await gateway.result("list", {}, { token: one });
+    deepStrictEqual(
+      Object.keys(listed.session).filter((key) =>
+        /handle|process|creator|lastSend|launch|worktree|resumer/.test(key)
+      ),
+      [],
+    );
     ok((await gateway.result("inspect", { id: ours.id })).handle !== null, "the master sees all");
+  });
+  await t.step("a session that is named a thousand times is looked at once", async () => {
+    const events = async (count: number) => {
+      const stream = await gateway.stream("events", { ids: Array(count).fill(ours.id), follow: false }, {
+        token: one,
+      });
+      return await stream.rest();
+    };
+    deepStrictEqual(await events(1_000), await events(1));
   });
   await t.step("events of its own sessions only, also of those that come later", async () => {
     const stream = await gateway.stream("events", { ids: null, follow: true }, { token: one });

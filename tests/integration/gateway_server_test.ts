@@ -216,10 +216,63 @@ Deno.test("bodies: 8 MB and no more, JSON in UTF-8, and nobody's before he is kn
       ok(status === 400 || status === 404, String(status));
     });
   }
+  await t.step("an age of before all time", async () => {
+    for (const olderThanMs of [9e15, 1e300]) {
+      strictEqual((await gateway.ask("prune", { olderThanMs })).status, 400);
+    }
+    strictEqual((await gateway.ask("prune", { olderThanMs: 1e13 })).status, 200);
+  });
+  await t.step("what a request expects is looked at after who asks", async () => {
+    const head = (host: string, name: string) =>
+      `POST /v1/list HTTP/1.1\r\nHost: ${host}\r\n${name}Expect: wonders\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}`;
+    match(await gateway.raw(head("evil.example", "")), /^HTTP\/1\.1 403 /);
+    match(await gateway.raw(head("localhost", "")), /^HTTP\/1\.1 401 /);
+    const known = `Authorization: Bearer ${gateway.master}\r\n`;
+    match(await gateway.raw(head("localhost", known)), /^HTTP\/1\.1 417 /);
+  });
   await t.step("--all is no id", async () => {
     for (const body of [{ id: "--all" }, { id: "../x" }, { id: "@g" }, { id: "" }, { id: 1 }, {}]) {
       strictEqual((await gateway.ask("status", body)).status, 400);
     }
+  });
+});
+
+Deno.test("what one token has under way is bounded, from before its bodies have come", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using gateway = await startGateway(sandbox);
+  const { token } = await gateway.token("--root", sandbox.workspace);
+  const held: Deno.Conn[] = [];
+  const begin = async (length: number, sent: number) => {
+    const connection = await Deno.connect({ port: gateway.port });
+    held.push(connection);
+    const head = `POST /v1/list HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n` +
+      `Content-Length: ${length}\r\n\r\n`;
+    const bytes = new TextEncoder().encode(head + " ".repeat(sent));
+    for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
+  };
+  const letGo = async () => {
+    for (const connection of held.splice(0)) connection.close();
+    await sandbox.eventually(async () => (await gateway.ask("list", {}, { token })).status === 200, {
+      what: "room again",
+    });
+  };
+  const others = async () => strictEqual((await gateway.ask("list")).status, 200);
+  await t.step("requests", async () => {
+    for (let count = 0; count < 256; count++) await begin(10, 1);
+    await sandbox.eventually(async () => (await gateway.ask("list", {}, { token })).status === 429, {
+      what: "too many",
+    });
+    await others();
+    await letGo();
+  });
+  await t.step("bytes", async () => {
+    for (let count = 0; count < 8; count++) await begin(8 * MB, 8 * MB - 1);
+    const large = { ids: [], padding: " ".repeat(1_000) };
+    await sandbox.eventually(async () => (await gateway.ask("list", large, { token })).status === 429, {
+      what: "too much",
+    });
+    await others();
+    await letGo();
   });
 });
 

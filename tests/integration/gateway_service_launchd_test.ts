@@ -1,17 +1,17 @@
-import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
-import { join } from "node:path";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
+import { basename, join } from "node:path";
 import { gatewayArguments, type ServiceSpec } from "../../gateway/service/definition.ts";
 import { Launchd } from "../../gateway/service/launchd.ts";
 import { plist } from "../../gateway/service/plist.ts";
-import {
-  installService,
-  serviceStatus,
-  type ServiceWorld,
-  uninstallService,
-} from "../../gateway/service/service.ts";
+import { type InstallRequest, installService } from "../../gateway/service/install.ts";
+import { serviceStatus } from "../../gateway/service/status.ts";
+import { uninstallService } from "../../gateway/service/uninstall.ts";
+import type { ServiceWorld } from "../../gateway/service/world.ts";
+import { Systemd } from "../../gateway/service/systemd.ts";
+import type { AppError } from "../../lib/errors.ts";
 import { pathsFrom } from "../../lib/paths.ts";
 import { realDeps } from "../../lib/real_deps.ts";
-import { createSandbox, type Sandbox } from "../support/harness.ts";
+import { createSandbox, eventually, type Sandbox } from "../support/harness.ts";
 
 const ODD = `/home/a b/50%/$HOME/&<é>;=#/"q"/it's/back\\slash`;
 const PARSE = "import json,plistlib,sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))";
@@ -42,6 +42,13 @@ async function worldOf(sandbox: Sandbox, version: string | null): Promise<Servic
   };
 }
 
+function install(request: InstallRequest, world: ServiceWorld, signal = new AbortController().signal) {
+  return installService(request, world, signal);
+}
+
+const read = (path: string) => Deno.readTextFile(path).catch(() => "");
+const exists = (path: string) => Deno.lstat(path).then(() => true, () => false);
+
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
@@ -71,7 +78,7 @@ Deno.test("plist() gives back every value to a parser of property lists", async 
     KeepAlive: { SuccessfulExit: false },
     AbandonProcessGroup: true,
     ThrottleInterval: 1,
-    ExitTimeOut: 20,
+    ExitTimeOut: 30,
     ProcessType: "Interactive",
     StandardOutPath: spec.log,
     StandardErrorPath: spec.log,
@@ -82,54 +89,143 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const world = await worldOf(sandbox, "1.2.3");
-  const installed = await installService({ port, options: [], env: [] }, world);
+  const began = Date.now();
+  const installed = await install({ port, options: [], env: [] }, world);
   strictEqual(installed.replaced, false);
   strictEqual((await Deno.stat(installed.file)).mode! & 0o777, 0o600);
   strictEqual((await Deno.stat(world.paths.gatewayLog)).mode! & 0o777, 0o600);
   const status = await serviceStatus(world, 1);
   deepStrictEqual([status.state, status.port, status.health], ["running", port, { version: "1.2.3" }]);
+  // As ps tells it, in whole seconds.
+  const since = Date.parse(status.since ?? "");
+  ok(since >= began - 2_000 && since <= Date.now() + 1_000, `${status.since}`);
 
-  strictEqual((await installService({ port, options: [], env: [] }, world)).replaced, true);
+  strictEqual((await install({ port, options: [], env: [] }, world)).replaced, true);
   const after = await serviceStatus(world, 1);
   strictEqual(after.state, "running");
   strictEqual(after.pid === status.pid, false);
 
-  strictEqual(await uninstallService(world), installed.file);
+  deepStrictEqual(await uninstallService(world), { kind: "removed", file: installed.file });
   deepStrictEqual([(await serviceStatus(world, 1)).state, (await serviceStatus(world, 1)).file], [
     "stopped",
     null,
   ]);
-  strictEqual(await uninstallService(world), null);
+  deepStrictEqual(await uninstallService(world), { kind: "not_installed" });
 });
 
 Deno.test("an installation that does not come to life shows the log, and the earlier one runs again", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const port = freePort();
   const good = await worldOf(sandbox, "1.2.3");
-  await installService({ port, options: [], env: [] }, good);
-  const definition = await Deno.readTextFile(good.manager.file);
+  await install({ port, options: [], env: [] }, good);
+  const definition = await Deno.readTextFile(await good.manager.place());
   const broken = {
     ...good,
     self: { command: "/bin/sh", args: ["-c", "echo cannot listen >&2; exit 3", "sh"] },
   };
   await rejects(
-    installService({ port, options: [], env: [] }, broken),
+    install({ port, options: [], env: [] }, broken),
     (error: Error & { detail?: string }) => {
       match(error.message, /ended at once \(exit 3\)\. The earlier service runs again$/);
       match(error.detail ?? "", /cannot listen/);
       return true;
     },
   );
-  strictEqual(await Deno.readTextFile(good.manager.file), definition);
+  strictEqual(await Deno.readTextFile(await good.manager.place()), definition);
   strictEqual((await serviceStatus(good, 1)).state, "running");
   await uninstallService(good);
+});
+
+Deno.test("an agent that is disabled or does not run is so again after an upgrade that fails", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const port = freePort();
+  const good = await worldOf(sandbox, "1.2.3");
+  await install({ port, options: [], env: [] }, good);
+  const broken = { ...good, self: { command: "/bin/sh", args: ["-c", "exit 3", "sh"] } };
+  for (const stood of [{ runs: true, startsByItself: false }, { runs: false, startsByItself: true }]) {
+    await good.manager.restore(stood);
+    deepStrictEqual(await good.manager.standing(), stood);
+    await rejects(
+      install({ port, options: [], env: [] }, broken),
+      stood.runs ? /The earlier service runs again$/ : /The earlier definition is there again$/,
+    );
+    deepStrictEqual(await good.manager.standing(), stood);
+  }
+  await uninstallService(good);
+});
+
+Deno.test("an interrupted installation is undone, and one that was interrupted before changes nothing", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const port = freePort();
+  const good = await worldOf(sandbox, "1.2.3");
+  const silent = { ...good, self: { command: "/bin/sh", args: ["-c", "exec sleep 300", "sh"] } };
+  const interrupted = async (expected: RegExp) => {
+    const stop = new AbortController();
+    const installing = install({ port, options: [], env: [] }, silent, stop.signal);
+    const ended = rejects(installing, (error: AppError) => {
+      strictEqual(error.code, "interrupted");
+      match(error.message, expected);
+      return true;
+    });
+    await eventually(async () => (await read(await good.manager.place())).includes("sleep 300"), {
+      what: "the definition is written",
+    });
+    stop.abort();
+    await ended;
+  };
+  await interrupted(/was not installed\. Nothing of it was left$/);
+  await rejects(Deno.stat(await good.manager.place()), Deno.errors.NotFound);
+
+  await install({ port, options: [], env: [] }, good);
+  const definition = await read(await good.manager.place());
+  await interrupted(/was not installed\. The earlier service runs again$/);
+  await rejects(
+    install({ port, options: [], env: [] }, silent, AbortSignal.abort()),
+    /was not installed\. Nothing has changed$/,
+  );
+  strictEqual(await read(await good.manager.place()), definition);
+  await uninstallService(good);
+});
+
+Deno.test("an agent whose definition is gone is stopped by its removal", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const port = freePort();
+  const world = await worldOf(sandbox, "1.2.3");
+  const { file } = await install({ port, options: [], env: [] }, world);
+  await Deno.remove(file);
+  deepStrictEqual(await uninstallService(world), { kind: "rest_removed", file });
+  deepStrictEqual([(await serviceStatus(world, port)).state, (await serviceStatus(world, port)).health], [
+    "stopped",
+    null,
+  ]);
+  deepStrictEqual(await uninstallService(world), { kind: "not_installed" });
+});
+
+Deno.test("where there is no systemd, the unit and its link are removed, and nobody is said to have stopped it", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const folder = await sandbox.folder("home/.config/systemd/user");
+  const file = join(folder, "dev-sessions-gateway.service");
+  const link = join(await sandbox.folder("home/.config/systemd/user/default.target.wants"), basename(file));
+  await Deno.writeTextFile(file, "[Service]\n");
+  await Deno.symlink(file, link);
+  const world = await worldOf(sandbox, "1.2.3");
+  const env = { ...world.deps.env, PATH: "/nonexistent" };
+  const managed = (bootedMark: string) => ({
+    ...world,
+    manager: new Systemd({ ...world.deps, env }, sandbox.home, Deno.uid() ?? 0, bootedMark),
+  });
+  await rejects(uninstallService(managed(sandbox.root)), /Nothing has changed$/);
+  ok(await exists(file) && await exists(link));
+  const removed = await uninstallService(managed(join(sandbox.root, "no-such-folder")));
+  strictEqual(removed.kind, "removed_only");
+  deepStrictEqual([await exists(file), await exists(link)], [false, false]);
 });
 
 Deno.test("a first installation that fails leaves nothing", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const world = await worldOf(sandbox, null);
-  await rejects(installService({ port: freePort(), options: [], env: [] }, world), /Nothing of it was left$/);
-  await rejects(Deno.stat(world.manager.file), Deno.errors.NotFound);
+  await rejects(install({ port: freePort(), options: [], env: [] }, world), /Nothing of it was left$/);
+  await rejects(Deno.stat(await world.manager.place()), Deno.errors.NotFound);
 });
 
 Deno.test("a port that someone has, a variable that is not set and a line break are refused before anything is changed", async () => {
@@ -138,14 +234,14 @@ Deno.test("a port that someone has, a variable that is not set and a line break 
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   await rejects(
-    installService({ port, options: [], env: [] }, world),
+    install({ port, options: [], env: [] }, world),
     new RegExp(`port ${port} is taken by another program`),
   );
   await rejects(
-    installService({ port: freePort(), options: [], env: ["NOT_SET"] }, world),
+    install({ port: freePort(), options: [], env: ["NOT_SET"] }, world),
     /NOT_SET is not set here/,
   );
   const odd = { ...world, self: { command: "/a\nb", args: [] } };
-  await rejects(installService({ port: freePort(), options: [], env: [] }, odd), /line break/);
-  await rejects(Deno.stat(world.manager.file), Deno.errors.NotFound);
+  await rejects(install({ port: freePort(), options: [], env: [] }, odd), /line break/);
+  await rejects(Deno.stat(await world.manager.place()), Deno.errors.NotFound);
 });

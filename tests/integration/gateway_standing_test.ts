@@ -71,6 +71,13 @@ Deno.test("a session's token permits no more than the one with which the session
       token: first.token,
     });
   });
+  await t.step("that the host is full is all that is said of others", async () => {
+    await Deno.writeTextFile(`${sandbox.home}/.dev-sessions/config.json`, JSON.stringify({ maxSessions: 2 }));
+    const full = await create(gateway, token, sandbox.workspace);
+    deepStrictEqual([full.status, full.json.error.code], [403, "refused"]);
+    match(full.json.error.message, /: the host starts no more sessions at the moment\. [^/]*$/);
+    await Deno.remove(`${sandbox.home}/.dev-sessions/config.json`);
+  });
   await t.step("it shows as what it permits", async () => {
     const listed = JSON.parse((await sandbox.run(["gateway", "token", "list", "--json"])).stdout);
     const own = listed.find(({ name }: { name: string }) => name === session.id);
@@ -116,5 +123,12 @@ Deno.test("a container's folder is no part of another one's", async (t) => {
     match(answer.json.error.message, /is a part of another folder that containers may have/);
     strictEqual((await sandbox.run(["gateway", "token", "revoke", other.id])).code, 0);
     strictEqual((await asked()).status, 422);
+  });
+  await t.step("nor of a session that was started by another name", async () => {
+    await Deno.symlink(outer, `${sandbox.root}/alias`);
+    const { stdout } = await sandbox.run(["create", "-q", "-p", `${sandbox.root}/alias`]);
+    sql(sandbox, "UPDATE sessions SET mode = 'docker' WHERE id = ?", stdout.trim());
+    const { token } = await gateway.token("--root", inner);
+    strictEqual((await create(gateway, token, inner)).status, 403);
   });
 });

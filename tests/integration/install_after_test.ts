@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { stamped } from "../../lib/skills.ts";
 import { testAtOnce } from "../support/concurrent_steps.ts";
 import { INSTALL_SH, Installer, type Shell, SHELLS, type StandIn, standIn } from "../support/installer.ts";
 
@@ -18,6 +19,17 @@ async function inPlace(shell: Shell, stand: Partial<StandIn> = {}): Promise<Inst
   const installer = await Installer.create(shell);
   await installer.installed({ version: VERSION, ...stand });
   return installer;
+}
+
+const OLD_GATEWAY =
+  /^The gateway runs the version before until you run: dev-sessions gateway install\nGive it the options /m;
+
+/** The gateway is a service, which runs this program; its manager notes its calls, and restarts it or not. */
+async function serviceOf(installer: Installer, program: string, code = 0): Promise<string> {
+  const units = join(installer.home, ".config", "systemd", "user");
+  await Deno.mkdir(units, { recursive: true });
+  await Deno.writeTextFile(join(units, "dev-sessions-gateway.service"), `ExecStart="${program}" "gateway"\n`);
+  return await installer.fakes({ systemctl: `echo "systemctl $*" >>"$HOME/calls"; exit ${code}` });
 }
 
 testAtOnce("install.sh and the skills and the service, without a terminal", {
@@ -65,11 +77,10 @@ testAtOnce("install.sh and the skills and the service, without a terminal", {
   },
   "a service of the version before is named": async () => {
     await using installer = await published(SHELLS.dash, { gateway: true });
-    const units = join(installer.home, ".config", "systemd", "user");
-    await Deno.mkdir(units, { recursive: true });
-    await Deno.writeTextFile(join(units, "dev-sessions-gateway.service"), "");
+    await serviceOf(installer, installer.executable);
     const { stdout } = await installer.run();
-    match(stdout, /^The gateway runs the version before until you run: dev-sessions gateway install$/m);
+    match(stdout, OLD_GATEWAY);
+    deepStrictEqual(await installer.calls(), []);
   },
 });
 
@@ -112,6 +123,41 @@ testAtOnce("install.sh asks at a terminal", {
       "y",
     ]]);
     deepStrictEqual(await installer.calls(), ["gateway install"]);
+  },
+  "whether to restart the service that there is, as it is": async () => {
+    await using installer = await published(SHELLS.dash, { gateway: true });
+    const path = await serviceOf(installer, installer.executable);
+    const screen = await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, [
+      [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, ""],
+    ]);
+    match(screen, /over: 0/);
+    ok(!screen.includes("The gateway runs the version before"));
+    deepStrictEqual(await installer.calls(), ["systemctl --user restart dev-sessions-gateway.service"]);
+  },
+  "and says what runs on without a yes": async () => {
+    await using installer = await published(SHELLS["busybox sh"], { gateway: true });
+    const path = await serviceOf(installer, installer.executable);
+    const screen = await atTerminal(installer, `PATH='${path}' busybox sh '${INSTALL_SH}'`, [
+      [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, "n"],
+    ]);
+    match(screen, OLD_GATEWAY);
+    deepStrictEqual(await installer.calls(), []);
+  },
+  "and what runs on when it was not restarted": async () => {
+    await using installer = await published(SHELLS.dash, { gateway: true });
+    const path = await serviceOf(installer, installer.executable, 1);
+    const screen = await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, [
+      [/^Restart the gateway's service with this version\? \[Y\/n\]$/m, "y"],
+    ]);
+    match(screen, /but the gateway's service was not restarted, see above\.$/m);
+    match(screen, OLD_GATEWAY);
+    match(screen, /over: 1/);
+  },
+  "but not about a service of a dev-sessions elsewhere": async () => {
+    await using installer = await published(SHELLS.dash, { gateway: true });
+    const path = await serviceOf(installer, "/opt/bin/dev-sessions");
+    match(await atTerminal(installer, `PATH='${path}' dash '${INSTALL_SH}'`, []), OLD_GATEWAY);
+    deepStrictEqual(await installer.calls(), []);
   },
   "nothing with the flags": async () => {
     await using installer = await published(SHELLS.dash, { skills: true, gateway: true });
@@ -217,6 +263,29 @@ for (const [name, shell] of Object.entries(SHELLS)) {
       ok(exists(installer.executable));
       strictEqual((await installer.run(["--uninstall"])).code, 0);
       ok(exists(join(data, "dev-sessions.db")));
+    },
+    "names the skills that an executable which does not run cannot remove": async () => {
+      await using installer = await inPlace(shell);
+      await Deno.writeTextFile(installer.executable, "#!/bin/sh\nexit 1\n");
+      const skill = async (agent: string, name: string, text: string) => {
+        const folder = join(installer.home, agent, "skills", name);
+        await Deno.mkdir(folder, { recursive: true });
+        await Deno.writeTextFile(join(folder, "SKILL.md"), text);
+        return join(folder, "SKILL.md");
+      };
+      const ours = await stamped("our words\n");
+      const files = [await skill(".claude", "delegate", ours), await skill(".codex", "handoff", ours)];
+      await skill(".claude", "mine", "my words\n");
+      const { code, stdout, stderr } = await installer.run(["--uninstall"]);
+      strictEqual(code, 0);
+      strictEqual(stdout, `Removed ${installer.executable}\n`);
+      deepStrictEqual(stderr.split("\n"), [
+        `Note: the skills were not removed, since ${installer.executable} does not answer to "install-skill"; ` +
+        "their files are yours to remove:",
+        ...files.map((file) => `  ${file}`),
+        "",
+      ]);
+      for (const file of files) ok(exists(file));
     },
     "stops before a service that cannot be removed": async () => {
       await using installer = await inPlace(shell, { gateway: true, failing: true });

@@ -89,6 +89,19 @@ testShells("install.sh leaves what was there", {
       await installer.server.publish(NEW.version, standIn({ version: "6.6.6" }));
       return await installer.run(["--version", NEW.version]);
     }),
+  "when nothing there would check the server's certificate": (shell) =>
+    refuses(
+      shell,
+      /there is no curl, and this wget is not known to check certificates \(that of busybox .*\. Install curl\n$/,
+      async (installer) => {
+        const tools =
+          "cat cut dirname env getconf grep head id ldd mkdir mktemp rm rmdir sed sha256sum tail tr uname";
+        const path = await installer.only([...new Set([...tools.split(" "), "busybox", shell[0]])]);
+        await Deno.symlink(join(path, "busybox"), join(path, "wget"));
+        const DEV_SESSIONS_BASE_URL = "https://127.0.0.1:1/releases";
+        return await installer.run([], { env: { PATH: path, DEV_SESSIONS_BASE_URL } });
+      },
+    ),
   "when it knows no address": (shell) =>
     refuses(
       shell,
@@ -175,6 +188,60 @@ testShells("install.sh refuses a wrong call", {
     deepStrictEqual(installer.contents(), {});
   },
 });
+
+// busybox's shell has a wget of its own.
+Deno.test("install.sh under dash leaves what was there when wget is led from https to http", () =>
+  refuses(
+    SHELLS.dash,
+    /Cannot download "https:\/\/localhost:\S+": .*Connection refused/,
+    async (installer) => {
+      await installer.server.publish("1.2.4", standIn({ version: "1.2.4" }));
+      const { sandbox, server } = installer;
+      const [key, cert] = [join(sandbox.root, "key.pem"), join(sandbox.root, "cert.pem")];
+      const made = await sandbox.spawn("openssl", [
+        ...[
+          "req",
+          "-x509",
+          "-newkey",
+          "ec",
+          "-pkeyopt",
+          "ec_paramgen_curve:prime256v1",
+          "-nodes",
+          "-days",
+          "2",
+        ],
+        ...[
+          "-subj",
+          "/CN=localhost",
+          "-addext",
+          "subjectAltName=DNS:localhost",
+          "-keyout",
+          key,
+          "-out",
+          cert,
+        ],
+      ]).doneWithin(30_000, "openssl");
+      strictEqual(made.code, 0, made.stderr);
+      await Deno.writeTextFile(join(sandbox.root, "wgetrc"), `ca_certificate = ${cert}\n`);
+      await using secure = Deno.serve({
+        hostname: "127.0.0.1",
+        port: 0,
+        key: await Deno.readTextFile(key),
+        cert: await Deno.readTextFile(cert),
+        onListen: () => {},
+      }, ({ url }) => Response.redirect(server.url + new URL(url).pathname));
+      const env = {
+        PATH: await installer.only([
+          ..."cat cut dirname env getconf grep head id ldd mkdir mktemp rm rmdir sed sha256sum tail tr uname wget"
+            .split(" "),
+          "dash",
+        ]),
+        WGETRC: join(sandbox.root, "wgetrc"),
+        DEV_SESSIONS_BASE_URL: `https://localhost:${secure.addr.port}`,
+      };
+      return await installer.run([], { env });
+    },
+  ));
 
 interface Platform {
   readonly uname: readonly [system: string, machine: string];

@@ -93,6 +93,23 @@ Deno.test("the skills go where the agents that are set up look for them, and com
     ok((await Deno.stat(file(join(sandbox.workspace, ".claude"), "delegate"))).isFile);
   });
 
+  await t.step("away again without naming the agent, also of one that is not set up here", async () => {
+    const local = join(sandbox.workspace, ".codex");
+    await Deno.remove(codex, { recursive: true });
+    await expectText(install(sandbox, ["--local", "--codex"]), installed(local));
+    await expectText(
+      install(sandbox, ["--local", "--uninstall"]),
+      [".claude", ".codex"].map((name) => installed(join(sandbox.workspace, name), "Removed skill")).join(""),
+    );
+    await expectText(install(sandbox, ["--local", "--uninstall"]), "No installed skills found\n");
+    await expectText(install(sandbox, ["--codex"]), installed(codex));
+    await expectText(
+      install(sandbox, ["--uninstall"], { env: { CLAUDE_CONFIG_DIR: join(sandbox.root, "none") } }),
+      installed(codex, "Removed skill"),
+    );
+    await expectText(install(sandbox, ["--codex"]), installed(codex));
+  });
+
   await t.step("the folders that the agents were told to use", async () => {
     const env = { CLAUDE_CONFIG_DIR: join(sandbox.root, "cc"), CODEX_HOME: "cx" };
     await expectText(

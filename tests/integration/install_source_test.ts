@@ -2,96 +2,11 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import { createSandbox, type RunOutput, type RunSettings, type Sandbox } from "../support/harness.ts";
-import { type Shell, SHELLS } from "../support/installer.ts";
+import { createSandbox, type Sandbox } from "../support/harness.ts";
+import { SHELLS } from "../support/installer.ts";
 import { agentPid } from "../support/sandbox_state.ts";
 import { isRunning } from "../support/processes.ts";
-
-const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
-const NOT_SOURCE = new Set([
-  ".git",
-  ".cache",
-  "dist",
-  "release",
-  "node_modules",
-  "coverage",
-  "tests",
-  "docs",
-]);
-const BUILD_TIMEOUT_MS = 120_000;
-
-class SourceInstall {
-  readonly checkout: string;
-  readonly target: string;
-  readonly lib: string;
-  readonly #env: Record<string, string>;
-
-  constructor(readonly sandbox: Sandbox) {
-    this.checkout = join(sandbox.root, "a check'out");
-    const prefix = join(sandbox.home, ".local");
-    this.target = join(prefix, "bin", "dev-sessions");
-    this.lib = join(prefix, "lib", "dev-sessions");
-    const home = Deno.env.get("HOME") ?? "/";
-    this.#env = {
-      // What was downloaded once serves all tests; the home is empty otherwise.
-      npm_config_cache: Deno.env.get("npm_config_cache") ?? join(home, ".npm"),
-      // Deno itself is known to be no runtime of executables, so that nothing is downloaded either.
-      DENORT_BIN: Deno.execPath(),
-      PATH: withoutDeno(sandbox.env["PATH"] ?? ""),
-    };
-  }
-
-  async copyCheckout(): Promise<void> {
-    await Deno.mkdir(this.checkout);
-    for await (const { name } of Deno.readDir(CHECKOUT)) {
-      if (NOT_SOURCE.has(name)) continue;
-      const copied = await new Deno.Command("cp", { args: ["-R", "--", join(CHECKOUT, name), this.checkout] })
-        .output();
-      ok(copied.success, name);
-    }
-  }
-
-  /** Another version of the same program. */
-  async setVersion(version: string): Promise<void> {
-    const path = join(this.checkout, "deno.json");
-    const text = await Deno.readTextFile(path);
-    await Deno.writeTextFile(path, text.replace(/^ {2}"version": ".*",$/m, `  "version": "${version}",`));
-  }
-
-  async install(
-    shell: Shell,
-    args: readonly string[] = ["--from-source"],
-    env: RunSettings["env"] = {},
-  ): Promise<RunOutput> {
-    const [program, ...options] = shell;
-    return await this.sandbox.spawn(program, [...options, join(this.checkout, "install.sh"), ...args], {
-      env: { ...this.#env, ...env },
-    }).doneWithin(BUILD_TIMEOUT_MS, "install.sh --from-source");
-  }
-
-  /** The installed dev-sessions. */
-  start(...args: string[]) {
-    return this.sandbox.spawn(this.target, args);
-  }
-  async run(...args: string[]): Promise<RunOutput> {
-    return await this.start(...args).doneWithin(60_000, args.join(" "));
-  }
-  /** Versions in the library folder, sorted. */
-  libraries(): string[] {
-    return [...Deno.readDirSync(this.lib)].map(({ name }) => name.replace(/-[0-9a-f]{12}$/, "")).sort();
-  }
-}
-
-/** So that npx has to be asked for it. */
-function withoutDeno(path: string): string {
-  return path.split(":").filter((folder) => {
-    try {
-      return !Deno.statSync(join(folder, "deno")).isFile;
-    } catch {
-      return true;
-    }
-  }).join(":");
-}
+import { SourceInstall } from "../support/source_install.ts";
 
 /** An environment that looks like musl's, with the Deno that it takes there. */
 async function ofMusl(sandbox: Sandbox): Promise<Record<string, string>> {
@@ -170,7 +85,10 @@ Deno.test("install.sh --from-source installs a launcher where executables cannot
     await Deno.writeTextFile(join(source.checkout, "main.ts"), "this is not a program");
     const { code, stderr } = await source.install(SHELLS.dash);
     strictEqual(code, 1);
-    match(stderr, /^install\.sh: Cannot compile dev-sessions, see above; nothing was changed$/m);
+    match(
+      stderr,
+      /^install\.sh: Cannot build dev-sessions: the bundle cannot be made, see above; nothing was changed$/m,
+    );
     strictEqual(await Deno.readTextFile(source.target), launcher);
     deepStrictEqual(source.libraries(), ["7.0.3"]);
     const other = await source.install(SHELLS.dash, ["--from-source", "--version", "1.0.0"]);

@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
+import { launcherScript } from "../../build/launcher.ts";
 import { ASSET, NEW, OLD, refuses, SCRIPT, testShells } from "../support/install_cases.ts";
 import { INSTALL_SH, Installer, type Shell, standIn } from "../support/installer.ts";
 import { VERSION } from "../../lib/version.ts";
@@ -98,6 +99,33 @@ testShells("install.sh installs a release", {
     await Deno.writeTextFile(join(installer.home, "stop"), "");
     match((await old.done()).stdout, /still 1\.0\.0/);
   },
+  "in place of a launcher, whose library goes with the next one unless it is in use": async (shell) => {
+    await using installer = await Installer.create(shell);
+    const lib = join(installer.home, ".local", "lib", "dev-sessions");
+    const [deno, main] = [join(lib, "1.0.0-abc", "deno"), join(lib, "1.0.0-abc", "main.js")];
+    await Deno.mkdir(join(deno, ".."), { recursive: true });
+    await Deno.writeTextFile(deno, `#!/bin/sh\nshift 5\nexec '${main}' "$@"\n`, { mode: 0o755 });
+    await Deno.writeTextFile(main, standIn(OLD), { mode: 0o755 });
+    await installer.installed(OLD);
+    const { executable } = installer;
+    await Deno.writeTextFile(executable, launcherScript({ executable, deno, main }));
+    const running = installer.sandbox.spawn(executable, ["sit"], { env: { HOME: installer.home } });
+    await installer.sandbox.eventually(() => running.stdout.includes("sitting"), {
+      what: "the old one runs",
+    });
+    await installer.server.publish(NEW.version, standIn(NEW));
+    const install = async () => {
+      const { code, stderr } = await installer.run();
+      deepStrictEqual([code, stderr.replace(/^Note: .*\n/, "")], [0, ""]);
+    };
+    await install();
+    await install();
+    deepStrictEqual([...Deno.readDirSync(lib)].map(({ name }) => name), ["1.0.0-abc"], "it is in use");
+    await Deno.writeTextFile(join(installer.home, "stop"), "");
+    match((await running.done()).stdout, /still 1\.0\.0/);
+    await install();
+    deepStrictEqual([...Deno.readDirSync(join(lib, ".."))], []);
+  },
   "in place of a link, without touching what it points to": async (shell) => {
     await using installer = await Installer.create(shell);
     await installer.installed(OLD);
@@ -110,11 +138,11 @@ testShells("install.sh installs a release", {
   },
 });
 
-/** Answers as Deno does to what the installer asks of it; its `task compile` makes a stand-in of this version. */
+/** Answers as Deno does to what the installer asks of it; its compilation makes a stand-in of this version. */
 function standInDeno(version: string): string {
-  return `case $1 in
-  eval) printf '%s\\n' 2.9.6 "$0" ;;
-  task) mkdir -p "$6" && cat >"$6/dev-sessions-$4" <<'END'
+  return `case "$1 $3" in
+  "eval "*) printf '%s\\n' 2.9.6 "$0" ;;
+  "run build/compile.ts") mkdir -p "$7" && cat >"$7/dev-sessions-$5" <<'END'
 ${standIn({ version })}END
   ;;
 esac`;

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import { createSandbox, type Sandbox } from "../support/harness.ts";
+import { cliCommand, createSandbox, type Sandbox } from "../support/harness.ts";
 import { isRunning, signal } from "../support/processes.ts";
 import { agentPid, created, json, rows, sessionFolders, sql } from "../support/sandbox_state.ts";
 
@@ -112,3 +112,57 @@ Deno.test("what a killed prune left is removed by the next one", async () => {
   deepStrictEqual(sessionFolders(sandbox), []);
   strictEqual(sql(sandbox, "SELECT value FROM meta WHERE key = 'forgetting'")[0]?.["value"], "");
 });
+
+Deno.test("what an agent in a container has shut is removed, and what can't be stops nothing else", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const ids = [await created(sandbox), await created(sandbox), await created(sandbox)];
+  strictEqual((await sandbox.run(["kill", ...ids])).code, 0);
+  const folders = ids.map((id) =>
+    join(
+      sandbox.home,
+      ".dev-sessions/sessions",
+      String(sql(sandbox, "SELECT token FROM sessions WHERE id = ?", id)[0]?.["token"]),
+    )
+  );
+  const shut = async (folder: string) => {
+    await Deno.mkdir(join(folder, "shut/deep"), { recursive: true });
+    await Deno.writeTextFile(join(folder, "shut/deep/file"), "");
+    await Deno.chmod(join(folder, "shut"), 0);
+    return join(folder, "shut");
+  };
+  const outside = await sandbox.folder("outside");
+  await Deno.chmod(outside, 0o500);
+  await Deno.symlink(outside, join(await shut(folders[0]!), "link"));
+  await t.step("shut folders, and nothing behind a link", async () => {
+    const { code, stdout, stderr } = await asPlainUser(sandbox, ["prune", ids[0]!]);
+    deepStrictEqual([code, stdout, stderr], [0, `Forgot session ${ids[0]}\n`, ""]);
+    strictEqual(sessionFolders(sandbox).length, 2);
+    strictEqual((await Deno.stat(outside)).mode! & 0o777, 0o500);
+  });
+  await t.step({
+    name: "what belongs to somebody else",
+    // Only root can make it so.
+    ignore: Deno.uid() !== 0,
+    fn: async () => {
+      const foreign = await shut(folders[1]!);
+      await Deno.chown(foreign, 54_321, 54_321);
+      const { code, stdout, stderr } = await asPlainUser(sandbox, ["prune", ids[1]!, ids[2]!]);
+      deepStrictEqual([code, stdout], [0, `Forgot session ${ids[1]}\nForgot session ${ids[2]}\n`]);
+      match(stderr, /^\[dev-sessions\] Cannot remove "[^"]*": .*Permission denied.*\n$/);
+      strictEqual(sessionFolders(sandbox).length, 1);
+      await Deno.chown(foreign, 0, 0);
+      strictEqual((await asPlainUser(sandbox, ["prune"])).code, 0);
+      deepStrictEqual(sessionFolders(sandbox), []);
+    },
+  });
+});
+
+/** Root may open every folder; without that it is as any other user of these files. */
+async function asPlainUser(sandbox: Sandbox, args: readonly string[]) {
+  const [program, ...own] = cliCommand();
+  const without = Deno.uid() === 0
+    ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner,-chown", "--"]
+    : [];
+  const [first = program, ...rest] = [...without, program, ...own, ...args];
+  return await sandbox.spawn(first, rest).doneWithin(30_000, args.join(" "));
+}

@@ -4,6 +4,7 @@
 export type Fault = "none" | "short" | "cut" | "held";
 
 const SUMS = "SHA256SUMS";
+const VERSION = "VERSION";
 
 export class ReleaseServer implements AsyncDisposable {
   readonly #files = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -19,7 +20,9 @@ export class ReleaseServer implements AsyncDisposable {
       this.requests.push(path);
       const file = this.#files.get(path);
       if (file === undefined) return new Response("Not Found", { status: 404 });
-      return path.endsWith(SUMS) ? new Response(file) : this.#answer(file);
+      return [SUMS, VERSION].some((name) => path.endsWith(`/${name}`))
+        ? new Response(file)
+        : this.#answer(file);
     });
   }
 
@@ -38,6 +41,10 @@ export class ReleaseServer implements AsyncDisposable {
     this.#files.set(`/releases/${path}`, bytes);
   }
 
+  remove(path: string): void {
+    this.#files.delete(`/releases/${path}`);
+  }
+
   /** Releases an executable for this platform as this version, and as the latest. */
   async publish(version: string, executable: string): Promise<void> {
     const asset = `dev-sessions-${Deno.build.target}`;
@@ -47,6 +54,7 @@ export class ReleaseServer implements AsyncDisposable {
     for (const folder of ["latest/download", `download/v${version}`]) {
       this.put(`${folder}/${asset}`, executable);
       this.put(`${folder}/${SUMS}`, sums);
+      this.put(`${folder}/${VERSION}`, `${version}\n`);
     }
   }
 

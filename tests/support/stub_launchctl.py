@@ -14,6 +14,7 @@ import time
 FOLDER = os.environ["STUB_LAUNCHD"]
 LOADED = os.path.join(FOLDER, "loaded.plist")
 PID = os.path.join(FOLDER, "pid")
+DISABLED = os.path.join(FOLDER, "disabled")
 EXIT = os.path.join(FOLDER, "exit")
 WRAPPER = '"$@"; echo $? >"$0.partial"; mv "$0.partial" "$0"'
 
@@ -32,7 +33,7 @@ def read(path):
 
 
 def bootstrap(path):
-    if os.path.exists(LOADED):
+    if os.path.exists(LOADED) or os.path.exists(DISABLED):
         fail(5, "Bootstrap failed: 5: Input/output error")
     with open(path, "rb") as file:
         content = file.read()
@@ -85,8 +86,14 @@ def print_service(label):
 def main(verb, target, *rest):
     domain = f"gui/{os.getuid()}"
     if verb == "enable":
-        return
-    if verb == "bootstrap":
+        if os.path.exists(DISABLED):
+            os.remove(DISABLED)
+    elif verb == "disable":
+        open(DISABLED, "w", encoding="utf-8").close()
+    elif verb == "print-disabled":
+        word = "disabled" if os.path.exists(DISABLED) else "enabled"
+        print(f'\tdisabled services = {{\n\t\t"com.dev-sessions.gateway" => {word}\n\t}}')
+    elif verb == "bootstrap":
         if target != domain:
             fail(125, "Bootstrap failed: 125: Domain does not support specified action")
         bootstrap(*rest)

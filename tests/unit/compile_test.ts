@@ -1,7 +1,7 @@
 /** The command line of the compilation, and for which platform a runtime is. */
 
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import { parseArguments, platformOf, TARGETS } from "../../build/compile.ts";
+import { ANSWER_TIMEOUT_MS, parseArguments, platformOf, TARGETS } from "../../build/compile.ts";
 
 function header(...bytes: number[]): Uint8Array {
   const whole = new Uint8Array(20);
@@ -32,7 +32,8 @@ Deno.test("platformOf() knows the four targets by their headers, and nothing els
 
 Deno.test("parseArguments() takes targets in order and once", () => {
   const bundle = Deno.cwd();
-  const base = { targets: null, bundle, output: "release", runtime: null, standIn: false };
+  const answerTimeoutMs = ANSWER_TIMEOUT_MS;
+  const base = { targets: null, bundle, output: "release", runtime: null, answerTimeoutMs, standIn: false };
   const table: [args: string[], env: Record<string, string>, expected: object][] = [
     [[], {}, base],
     [["--target", TARGETS[3], `--target=${TARGETS[0]}`, "--target", TARGETS[3]], {}, {
@@ -40,6 +41,7 @@ Deno.test("parseArguments() takes targets in order and once", () => {
       targets: [TARGETS[3], TARGETS[0]],
     }],
     [["--output=out put"], {}, { ...base, output: "out put" }],
+    [[], { DEV_SESSIONS_TEST_ANSWER_MS: "100" }, { ...base, answerTimeoutMs: 100 }],
     [[], { DENORT_BIN: "/opt/denort" }, { ...base, runtime: "/opt/denort" }],
     [[], { DENORT_BIN: "" }, base],
     [["--stand-in"], {}, { ...base, standIn: true, runtime: Deno.execPath() }],

@@ -1,8 +1,10 @@
 /** Tokens from rollout lines as the real Codex 0.169.0 writes them. */
 
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { rolloutUsage, usageOfLine } from "../../../backends/codex/usage.ts";
+import { markShared } from "../../../backends/docker/shared_files.ts";
+import { meterParsing } from "../../support/parse_meter.ts";
 
 const counts = (input: number, cached: number, output: number) => ({
   input_tokens: input,
@@ -71,6 +73,24 @@ Deno.test("rolloutUsage() takes the newest count, however far from the end it st
       strictEqual((await rolloutUsage(path))?.total ?? null, total, `${lines.length} lines`);
     }
     strictEqual(await rolloutUsage(join(folder, "missing.jsonl")), null);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("in a container's file, lines that Codex never writes are passed over, and hide no count", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    markShared(folder);
+    const path = join(folder, "rollout.jsonl");
+    const heavy = `{"type":"token_usage_record","payload":{"thread_token_usage":[${
+      "{},".repeat(700_000)
+    }{}]}}`;
+    await Deno.writeTextFile(path, `${RECORD}\n${heavy}\n${OTHER}\n`);
+    await Deno.truncate(path, (await Deno.stat(path)).size + 40_000_000);
+    await Deno.writeTextFile(path, `\n${OTHER}\n`, { append: true });
+    const parsed = await meterParsing(async () => strictEqual((await rolloutUsage(path))?.total, 240));
+    ok(parsed.longestBytes < 5_000_000 && parsed.longestText < 1_000, JSON.stringify(parsed));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,6 +1,6 @@
 /** What is seen of folder, registry, PATH, surroundings and skills, and what doctor says of it. */
 
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { type CommandEvidence, judgeCommand } from "../../../lib/doctor/command.ts";
 import {
   counted,
@@ -15,6 +15,7 @@ import {
 } from "../../../lib/doctor/finding.ts";
 import { judgeEvents, judgeRegistry } from "../../../lib/doctor/registry.ts";
 import { judgeSkills } from "../../../lib/doctor/skills.ts";
+import type { SkillState } from "../../../lib/skills.ts";
 import { type FolderEvidence, judgeStateFolder, parseFreeBytes } from "../../../lib/doctor/state_folder.ts";
 import { judgeSurroundings, judgeWatches } from "../../../lib/doctor/surroundings.ts";
 import type { FileEvidence } from "../../../lib/store/checkup.ts";
@@ -252,15 +253,32 @@ Deno.test("judgeWatches() tells which limit is used up", () => {
   deepStrictEqual([other.level, other.fix?.command], ["warning", null]);
 });
 
-Deno.test("judgeSkills()", () => {
-  const skill = (state: "current" | "outdated" | "changed" | "missing" | "unknown") => ({
-    path: `/s/${state}`,
-    state,
-  });
+Deno.test("judgeSkills() calls the skills ok only when all are those of this version", async (t) => {
+  const INSTALL = "dev-sessions install-skill";
+  const rows: readonly (readonly [states: string, ...findings: (readonly [what: string, fix: string])[]])[] =
+    [
+      ["missing missing", ["no skills are installed", INSTALL]],
+      ["current missing", ["1 skill is not installed: /s/missing", INSTALL]],
+      ["current changed", ["1 skill is not of this version: /s/changed", `${INSTALL} --force`]],
+      ["changed changed", ["2 skills are not of this version: /s/changed, /s/changed", `${INSTALL} --force`]],
+      [
+        "unknown missing changed outdated",
+        ["1 installed skill of another version: /s/outdated", INSTALL],
+        ["1 skill is not of this version: /s/changed", `${INSTALL} --force`],
+        ["1 skill is not installed: /s/missing", INSTALL],
+        ["1 skill can't be read: /s/unknown", `${INSTALL} --dry-run`],
+      ],
+    ];
+  const judged = (states: string) =>
+    judgeSkills(states.split(" ").map((state) => ({ path: `/s/${state}`, state: state as SkillState })));
+  for (const [states, ...expected] of rows) {
+    await t.step(states, () => {
+      deepStrictEqual(
+        judged(states).map(({ level, what, fix }) => [level, what, fix?.command]),
+        expected.map((finding) => ["note", ...finding]),
+      );
+    });
+  }
   deepStrictEqual(judgeSkills([]), []);
-  deepStrictEqual(shape(judgeSkills([skill("current"), skill("changed")])), ["ok skills"]);
-  deepStrictEqual(shape(judgeSkills([skill("missing"), skill("missing")])), ["note skills"]);
-  deepStrictEqual(shape(judgeSkills([skill("current"), skill("missing")])), ["ok skills"]);
-  deepStrictEqual(shape(judgeSkills([skill("outdated"), skill("unknown")])), ["note skills", "note skills"]);
-  ok(judgeSkills([skill("outdated")])[0]?.fix?.command === "dev-sessions install-skill");
+  deepStrictEqual(shape(judged("current current")), ["ok skills"]);
 });

@@ -150,3 +150,44 @@ Deno.test("cancel() stops what runs at once, of this caller only", async () => {
   strictEqual(await running, "stopped");
   strictEqual(repeats.cancel("t1", "k"), false);
 });
+
+Deno.test("what was asked is not kept, however large", async () => {
+  const repeats = new Repeats(handClock());
+  const text = "x".repeat(1_000_000);
+  await repeats.run({ ...ASKED, request: { text } }, () => Promise.resolve(1), never());
+  const again = { ...ASKED, again: true };
+  strictEqual(
+    await repeats.run({ ...again, request: { text } }, () => Promise.resolve(2), never()),
+    1,
+  );
+  await rejects(
+    repeats.run({ ...again, request: { text: `${text}y` } }, () => Promise.resolve(2), never()),
+    (error) => code(error) === "usage",
+  );
+});
+
+Deno.test("an error that is thrown at once keeps nothing of its request", async () => {
+  const repeats = new Repeats(handClock());
+  const text = "x".repeat(1_000_000);
+  const thrown = new AppError("not_found", "Session not found: fizz-top");
+  const refuse = () => {
+    Object.assign(thrown, { text });
+    throw thrown;
+  };
+  for (const again of [false, true]) {
+    await rejects(repeats.run({ ...ASKED, again }, refuse, never()), (error) => {
+      deepStrictEqual([code(error), error !== thrown, "text" in Object(error)], ["not_found", true, false]);
+      return true;
+    });
+  }
+});
+
+Deno.test("who asks much pushes out its own answers", async () => {
+  const repeats = new Repeats(handClock());
+  const run = (caller: string, key: string, again: boolean) =>
+    repeats.run({ ...ASKED, caller, key, again }, () => Promise.resolve(caller), never());
+  await run("quiet", "k", false);
+  for (let index = 0; index < 1_500; index++) await run("busy", `k${index}`, false);
+  strictEqual(await run("quiet", "k", true), "quiet");
+  await rejects(run("busy", "k0", true), (error) => code(error) === "unproven");
+});

@@ -1,14 +1,22 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import {
   capturedEnvironment,
   hasControlCharacter,
   portIn,
   type ServiceSpec,
 } from "../../../gateway/service/definition.ts";
-import { stateFrom as launchdState } from "../../../gateway/service/launchd.ts";
+import { DRAIN_MS, ROLL_BACK_MS } from "../../../gateway/drain_times.ts";
+import {
+  isDisabled,
+  Launchd,
+  startFrom,
+  stateFrom as launchdState,
+} from "../../../gateway/service/launchd.ts";
 import { plist } from "../../../gateway/service/plist.ts";
-import { stateFrom as systemdState } from "../../../gateway/service/systemd.ts";
-import { unitFile } from "../../../gateway/service/unit_file.ts";
+import { shownIn, stateFrom as stateShown, unitFolderIn } from "../../../gateway/service/systemd.ts";
+import { unitFile, wordsOf } from "../../../gateway/service/unit_file.ts";
+import type { Deps, RunResult } from "../../../lib/deps.ts";
+import { realDeps } from "../../../lib/real_deps.ts";
 
 const SPEC: ServiceSpec = {
   command: "/home/me/.local/bin/dev-sessions",
@@ -27,6 +35,7 @@ Deno.test("unitFile() spares the sessions, limits restarts and appends to the lo
       'ExecStart="/home/me/.local/bin/dev-sessions" "gateway" "--port" "6767"',
       'Environment="PATH=/usr/bin:/bin"',
       "KillMode=process",
+      "TimeoutStopSec=30",
       "Restart=on-failure",
       "StartLimitBurst=5",
       "StandardError=append:/home/me/.dev-sessions/gateway.log",
@@ -87,12 +96,21 @@ Deno.test("capturedEnvironment() takes what decides where things are, what is as
     PATH: "/bin",
     HOME: "/home/me",
     CODEX_HOME: "/c",
+    DOCKER_HOST: "unix:///run/user/1000/docker.sock",
+    DOCKER_CONTEXT: "rootless",
     LANG: "",
     ANTHROPIC_API_KEY: "k",
     SECRET: "s",
   };
   deepStrictEqual(capturedEnvironment(env, ["ANTHROPIC_API_KEY", "NOT_SET"], 7001), {
-    env: { DEV_SESSIONS_GATEWAY_PORT: "7001", PATH: "/bin", CODEX_HOME: "/c", ANTHROPIC_API_KEY: "k" },
+    env: {
+      DEV_SESSIONS_GATEWAY_PORT: "7001",
+      PATH: "/bin",
+      CODEX_HOME: "/c",
+      DOCKER_HOST: "unix:///run/user/1000/docker.sock",
+      DOCKER_CONTEXT: "rootless",
+      ANTHROPIC_API_KEY: "k",
+    },
     missing: ["NOT_SET"],
   });
 });
@@ -104,7 +122,7 @@ Deno.test("hasControlCharacter() finds what would end a line", () => {
 });
 
 Deno.test("systemctl's words become a state", async (t) => {
-  const shown = (...lines: string[]) => systemdState(lines.join("\n") + "\n");
+  const shown = (...lines: string[]) => stateShown(shownIn(lines.join("\n") + "\n"));
   await t.step("running, since when, with which process", () => {
     deepStrictEqual(
       shown(
@@ -179,4 +197,79 @@ Deno.test("launchctl's words become a state", async (t) => {
   await t.step("between two starts", () => {
     strictEqual(print("state = spawn scheduled", "last exit code = 78: EX_CONFIG").state, "starting");
   });
+});
+
+Deno.test("wordsOf() splits as systemd does", () => {
+  deepStrictEqual(wordsOf(`a  "b c" 'd "e' "f\\"g\\\\" h"i j"k l\\ m`), [
+    "a",
+    "b c",
+    'd "e',
+    'f"g\\',
+    "hi jk",
+    "l m",
+  ]);
+  deepStrictEqual(wordsOf(" "), []);
+});
+
+Deno.test("unitFolderIn() finds the user's own folder among those that systemd looks into", () => {
+  const path = (own: string) =>
+    `/home/me/.config/systemd/user.control /run/user/1/systemd/transient ${own} /etc/systemd/user /run/user/1/systemd/user`;
+  strictEqual(unitFolderIn(path("/home/me/.config/systemd/user")), "/home/me/.config/systemd/user");
+  strictEqual(unitFolderIn(path('"/home/m e/.config/systemd/user"')), "/home/m e/.config/systemd/user");
+  strictEqual(unitFolderIn("\n"), null);
+});
+
+Deno.test("isDisabled() reads both forms of launchctl print-disabled", () => {
+  const print = (word: string) =>
+    `disabled services = {\n\t"com.apple.x" => enabled\n\t"com.dev-sessions.gateway" => ${word}\n}\n`;
+  deepStrictEqual(["disabled", "true", "enabled", "false"].map((word) => isDisabled(print(word))), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+  strictEqual(isDisabled("disabled services = {\n}\n"), false);
+});
+
+Deno.test("startFrom() reads what ps says of a process's start, with one or two digits of the day", () => {
+  strictEqual(startFrom("Sun Nov 22 14:12:57 2026\n"), "2026-11-22T14:12:57.000Z");
+  strictEqual(startFrom("Tue Dec  1 04:05:06 2026    \n"), "2026-12-01T04:05:06.000Z");
+  strictEqual(startFrom("Tue Foo  1 04:05:06 2026\n"), null);
+  strictEqual(startFrom(""), null);
+});
+
+const exited = (code: number, stdout = "", stderr = ""): RunResult => ({
+  kind: "exited",
+  code,
+  stdout,
+  stderr,
+});
+
+/** A world whose time passes by sleeping alone. */
+function worldOf(answer: (args: readonly string[], now: number) => RunResult): Deps {
+  let now = 0;
+  const clock = {
+    now: () => now,
+    monotonic: () => now,
+    sleep: (ms: number) => Promise.resolve(void (now += ms)),
+  };
+  return { ...realDeps(), clock, run: (_, args) => Promise.resolve(answer(args, now)) };
+}
+
+Deno.test("launchd's new agent waits until the one before has had its time to end", async () => {
+  const endsAfter = (ms: number) =>
+    new Launchd(
+      worldOf(([verb], now) =>
+        verb !== "bootstrap" || now >= ms
+          ? exited(0)
+          : exited(5, "", "Bootstrap failed: 5: Input/output error\n")
+      ),
+      "/home/me",
+      501,
+    );
+  await endsAfter(DRAIN_MS + ROLL_BACK_MS).start(new AbortController().signal);
+  await rejects(
+    endsAfter(10 * (DRAIN_MS + ROLL_BACK_MS)).start(new AbortController().signal),
+    /^AppError: launchctl bootstrap gui\/501: Bootstrap failed: 5: Input/,
+  );
 });

@@ -32,6 +32,10 @@ Deno.test("the options are ours, the host stands behind --, and a connection is 
     "-o",
     "ConnectTimeout=10",
     "-o",
+    "ClearAllForwardings=yes",
+    "-o",
+    "RemoteCommand=none",
+    "-o",
     "ControlMaster=auto",
     "-o",
     "ControlPersist=60s",
@@ -53,7 +57,15 @@ Deno.test("the options are ours, the host stands behind --, and a connection is 
 
 Deno.test("what is no host is refused before ssh is asked", () => {
   for (
-    const host of ["box", "me@box.example", "ssh://me@box:22", "10.0.0.1", "[::1]", "fe80::1%eth0", "box$x"]
+    const host of [
+      "box",
+      "me@box.example",
+      "ssh://me@box:22",
+      "10.0.0.1",
+      "[::1]",
+      "fe80::1%eth0",
+      "CORP\\me@box",
+    ]
   ) {
     ok(isSshHost(host), host);
     strictEqual(checkHost(host), host);
@@ -66,6 +78,13 @@ Deno.test("what is no host is refused before ssh is asked", () => {
       " box",
       "box ",
       "a b",
+      "@",
+      "me@",
+      "me@-x",
+      "me@-oProxyCommand=x",
+      "box;id",
+      "box$x",
+      "`id`",
       "a\nb",
       "a\0b",
       "a\x1bb",
