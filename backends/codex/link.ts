@@ -16,10 +16,11 @@ import type { Connection, Listener } from "./rpc.ts";
 /** Whether a server may be started to answer, or only one that runs be asked. */
 export type Wish = "start" | "find";
 
-/** Its own, and those of its sub-agents. */
-const MAX_CONTAINED_THREADS = 32;
 /** In docker mode: the session's own container, or one that reads what was said in it once it has ended. */
 export type Use = "agent" | "reading";
+
+/** Its own, and those of its sub-agents. */
+const MAX_CONTAINED_THREADS = 32;
 
 export class Link {
   readonly #deps: Deps;

@@ -26,13 +26,14 @@ export async function startReader(
   const engine = new Engine(deps, container.engine);
   await removeLeft(deps, engine);
   const key = deps.randomUuid().slice(0, 8);
-  const { name, folder, lock, socketFolder } = readerPlace(pathsFrom(deps.env), container.token, key);
+  const place = readerPlace(pathsFrom(deps.env), container.token, key);
+  const { name, folder, lock, socketFolder } = place;
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
   // Before the container: one without a holder is anybody's to remove.
   const held = await acquireLock(lock, { timeoutMs: 0, clock: deps.clock, signal });
   const close = async () => {
     try {
-      if (await engine.removeMarked([READER_LABEL, name]) === "gone") await removeFolder(folder);
+      if (await engine.removeMarked([READER_LABEL, name]) === "gone") await removeFolder(place, deps);
     } finally {
       held?.[Symbol.dispose]();
     }

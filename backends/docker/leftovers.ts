@@ -4,9 +4,11 @@
  */
 
 import type { Deps } from "../../lib/deps.ts";
+import { AppError } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import { registryIdOf } from "../../lib/open_registry.ts";
 import { type Paths, pathsFrom } from "../../lib/paths.ts";
+import { removeTree } from "../../lib/remove_tree.ts";
 import { type Engine, type LabelledContainer, REGISTRY_LABEL } from "./engine.ts";
 
 /** Of a container that only reads what an ended session has said. */
@@ -53,7 +55,7 @@ async function removeUnused(deps: Deps, engine: Engine, { id, reader }: Labelled
   if (lock === "held") return;
   try {
     await engine.removeOne(id);
-    await removeFolder(place.folder);
+    await removeFolder(place, deps);
   } finally {
     lock?.[Symbol.dispose]();
   }
@@ -70,10 +72,11 @@ async function lockOf({ lock }: ReaderPlace, deps: Deps): Promise<Disposable | "
   }
 }
 
-export async function removeFolder(path: string): Promise<void> {
+/** A container has written there: what it keeps from being removed goes with its session's folder, or is told then. */
+export async function removeFolder({ folder }: ReaderPlace, deps: Deps): Promise<void> {
   try {
-    await Deno.remove(path, { recursive: true });
+    await removeTree(folder, deps);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof AppError)) throw error;
   }
 }
