@@ -5,11 +5,12 @@ import { AppError } from "../errors.ts";
 import type { RemoteSession } from "../remote_session.ts";
 import { AGENT_KINDS, type Lifecycle, MODES, type Session, type SessionId } from "../session.ts";
 import type { CreateRequest } from "../service.ts";
+import { countLive, countLiveOf } from "./counts.ts";
 import type { Database, Row } from "./database.ts";
 import { assertUsableId, chooseId } from "./names.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
 import { processJson, toJson } from "./rows.ts";
-import { type Admit, countLive, countLiveOf, type SessionRef } from "./sessions.ts";
+import type { Admit, SessionRef } from "./sessions.ts";
 
 export type RemoteDraft = Pick<
   RemoteSession,

@@ -2,9 +2,10 @@
 
 import { AppError, sessionNotFound } from "../errors.ts";
 import type { ProcessIdentity, Session, SessionId, SessionSummary } from "../session.ts";
+import { countLive, countLiveOf } from "./counts.ts";
 import type { Database } from "./database.ts";
 import { toJson } from "./rows.ts";
-import { type Admit, countLive, countLiveOf, type SessionRef } from "./sessions.ts";
+import type { Admit, SessionRef } from "./sessions.ts";
 
 export interface ResumeClaim {
   readonly resumer: ProcessIdentity;

@@ -2,6 +2,7 @@
 
 import { AppError, sessionNotFound } from "../errors.ts";
 import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary, Worktree } from "../session.ts";
+import { countLive, countLiveOf } from "./counts.ts";
 import type { Database, Row } from "./database.ts";
 import { assertUsableId, chooseId } from "./names.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
@@ -354,29 +355,6 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
 }
 
 const UNFINISHED = "s.lifecycle = 'creating' OR s.resumer IS NOT NULL";
-
-/** Sessions that live, here or on other hosts, or are about to; only inside of a transaction. */
-export function countLive(database: Database): number {
-  const row = database.get(
-    `SELECT (SELECT count(*) FROM sessions WHERE lifecycle IN ('creating', 'active') OR resumer IS NOT NULL)
-      + (SELECT count(*) FROM remote_sessions WHERE lifecycle IN ('creating', 'active')) AS live`,
-  );
-  return Number(row?.["live"] ?? 0);
-}
-
-/** Of a session's row, for a token's id that is given once: whether it was made with that one, or one that stands on it. */
-export const IS_MADE_WITH =
-  "(owner = ?1 OR EXISTS (SELECT 1 FROM json_each(owner_above) AS above WHERE above.value = ?1))";
-
-/** As `countLive`, of the sessions that were made with one token. */
-export function countLiveOf(database: Database, owner: string): number {
-  const row = database.get(
-    `SELECT count(*) AS live FROM sessions
-      WHERE ${IS_MADE_WITH} AND (lifecycle IN ('creating', 'active') OR resumer IS NOT NULL)`,
-    owner,
-  );
-  return Number(row?.["live"] ?? 0);
-}
 
 /** Forgets a row with its deliveries, unless it is being resumed; only inside of a transaction. */
 export function deleteRow(database: Database, ref: SessionRef, lifecycle: Lifecycle): boolean {

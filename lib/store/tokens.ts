@@ -3,8 +3,8 @@
 import * as v from "valibot";
 import { AppError } from "../errors.ts";
 import type { Session, SessionId } from "../session.ts";
+import { countLiveOf, IS_MADE_WITH } from "./counts.ts";
 import type { Database, Row } from "./database.ts";
-import { countLiveOf, IS_MADE_WITH } from "./sessions.ts";
 
 export interface StoredToken {
   /** Public: names the token in lists, logs and sessions. */
