@@ -139,12 +139,16 @@ function specOf(
     throw cannotInstall(`the variable ${missing.join(", ")} is not set here. Set it, or leave --env out`);
   }
   const spec: ServiceSpec = { ...self, port, options, env, log: paths.gatewayLog };
-  const texts = [spec.command, ...spec.args, ...options, spec.log, ...Object.entries(env).flat()];
-  const unfit = texts.find(hasControlCharacter);
-  if (unfit !== undefined) {
-    throw cannotInstall(
-      `${JSON.stringify(unfit)} has a line break or another control character. Change it, and try again`,
-    );
+  const unfit = [spec.command, ...spec.args, ...options, spec.log].find(hasControlCharacter);
+  // Of a variable only the name is shown: its value may be a secret.
+  const unfitName = Object.keys(env).find((name) => hasControlCharacter(env[name]!));
+  const named = unfit !== undefined
+    ? JSON.stringify(unfit)
+    : unfitName === undefined
+    ? null
+    : `the variable ${unfitName}`;
+  if (named !== null) {
+    throw cannotInstall(`${named} has a line break or another control character. Change it, and try again`);
   }
   return { spec, kept: [...kept, ...keptEnv.flatMap((name) => ["--env", name])] };
 }

@@ -287,5 +287,10 @@ Deno.test("a port that someone has, a variable that is not set and a line break 
   );
   const odd = { ...world, self: { command: "/a\nb", args: [] } };
   await rejects(install({ port: freePort() }, odd), /line break/);
+  const withKey = { ...world, deps: { ...world.deps, env: { ...world.deps.env, KEY: "secret\nof mine" } } };
+  await rejects(
+    install({ port: freePort(), env: ["KEY"] }, withKey),
+    /service: the variable KEY has a line break [^"]*$/,
+  );
   await rejects(Deno.stat(await world.manager.place()), Deno.errors.NotFound);
 });
