@@ -45,6 +45,13 @@ export function assertMountable(
   mounted: readonly string[],
   action: string,
 ): void {
+  if (!roots.some(({ real }) => real === path)) {
+    throw new AppError(
+      "refused",
+      `Cannot ${action}: in docker mode the workspace must be a root of the token itself, and "${path}" is only below ` +
+        `one. Make one for it in the place of this token, on the host, with: dev-sessions gateway token create --root ${path}`,
+    );
+  }
   if (mounted.some((folder) => folder !== path && isWithin(path, folder))) {
     throw new AppError(
       "refused",
@@ -52,12 +59,6 @@ export function assertMountable(
         "there. Ask whoever made the token for folders that do not contain each other",
     );
   }
-  if (roots.some(({ real }) => real === path)) return;
-  throw new AppError(
-    "refused",
-    `Cannot ${action}: in docker mode the workspace must be a root of the token itself, and "${path}" is only below ` +
-      `one. Make a token for it on the host with: dev-sessions gateway token create --root ${path}`,
-  );
 }
 
 /**
