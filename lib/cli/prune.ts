@@ -24,7 +24,11 @@ export type PruneOptions =
 /** @throws AppError (usage) for ids together with an age, and for `--unreachable` without ids. */
 function pruneOptions(flags: Omit<Flags, "json">, targets: readonly Target[]): PruneOptions {
   if (targets.length === 0) {
-    if (flags.unreachable) throw usageError("--unreachable belongs to <id>");
+    if (flags.unreachable) {
+      throw usageError(
+        "--unreachable belongs to <id>: name the sessions to forget. See them with: dev-sessions list --all",
+      );
+    }
     return { olderThanMs: flags.olderThan ?? OLDER_THAN_MS };
   }
   if (flags.olderThan !== undefined) {
