@@ -19,8 +19,8 @@ import { withinTime } from "./within_time.ts";
 
 /** For the answer of a host that is only one of several. */
 export const BOUND_MS = 5_000;
-/** For what became of a create whose process is gone. */
-const SETTLE_TIMEOUT_MS = 10_000;
+/** For what became of a create whose process is gone; longer than ssh takes to say that it can't connect. */
+const SETTLE_TIMEOUT_MS = 12_000;
 
 export interface ElsewhereWorld {
   readonly deps: Deps;
@@ -125,7 +125,9 @@ export class Elsewhere {
         store.forgetRemote(row);
         return { kind: "gone" };
       }
-      return { kind: "unknown", error: notKnownYet(row, error) };
+      const tooLate = late.aborted && !signal?.aborted && !(error instanceof CarrierError);
+      const why = tooLate ? noAnswer(row.host, SETTLE_TIMEOUT_MS / 1000) : error;
+      return { kind: "unknown", error: notKnownYet(row, why) };
     }
   }
 

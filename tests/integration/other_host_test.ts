@@ -3,6 +3,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { createSandbox, type RunningCommand } from "../support/harness.ts";
+import { signal } from "../support/processes.ts";
 import { sql } from "../support/sandbox_state.ts";
 import { OtherHost } from "../support/other_host.ts";
 
@@ -51,6 +52,34 @@ Deno.test("a host that takes the connection and says nothing holds up nobody who
     deepStrictEqual([code, stdout], [255, ""]);
     match(stderr, /^SSH transport failure talking to box: no answer within 6 s\. Try again/);
   });
+});
+
+Deno.test("what became of a create that a host says nothing about is not known, and nobody has stopped it", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const tries = `echo try >>'${host.file("tries")}'`;
+  await host.loses("create", `${tries}; exec sleep 120`);
+  const create = sandbox.start(["create", "--host", "box"]);
+  await sandbox.eventually(async () => await host.tries() > 0, { what: "its answer was lost" });
+  signal(create.pid, "SIGKILL");
+  await create.done();
+  const rows = () => sql(sandbox, "SELECT id, lifecycle FROM remote_sessions").map((row) => ({ ...row }));
+  const id = String(rows()[0]?.["id"]);
+
+  const status = await sandbox.start(["status", id]).doneWithin(SOON_MS, "status");
+  deepStrictEqual([status.code, status.stdout], [255, ""], status.stderr);
+  match(
+    status.stderr,
+    new RegExp(
+      "^SSH transport failure talking to box: no answer within 12 s\\. Try again\\n" +
+        `[^]*The create of "${id}" was broken off, and only box can say what became of it`,
+    ),
+  );
+  deepStrictEqual(rows(), [{ id, lifecycle: "creating" }]);
+
+  await host.up();
+  strictEqual((await sandbox.run(["status", id])).stdout, "idle\n");
+  deepStrictEqual(rows(), [{ id, lifecycle: "active" }]);
 });
 
 Deno.test("sessions of a host that is gone can be forgotten here, and it is asked once for all of them", async (t) => {
