@@ -49,6 +49,10 @@ export class SshWorld implements AsyncDisposable {
     const folder = join(this.sandbox.root, "r", "dev-sessions-ssh");
     const ssh = join(this.sandbox.root, "bin", "ssh");
     await this.sandbox.spawn(ssh, ["-o", `ControlPath=${folder}/%C`, "-O", "exit", "box"]).done();
+    await this.sandbox.eventually(async () => {
+      const kept = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+      return kept.every(({ isFile, isDirectory }) => isFile || isDirectory);
+    }, { what: "the connection's socket is gone" });
   }
 
   run(...args: string[]): Promise<RunOutput> {
