@@ -7,7 +7,7 @@ import type { Deps } from "../lib/deps.ts";
 import { AppError, sessionNotFound } from "../lib/errors.ts";
 import type { InHand } from "../lib/in_hand.ts";
 import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
-import type { SessionUsage, WaitRequest, WaitResult } from "../lib/service.ts";
+import type { WaitRequest, WaitResult } from "../lib/service.ts";
 import type { Session, SessionId } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
 import { CarrierError, WAIT_GRACE_MS } from "./carrier.ts";
@@ -169,14 +169,6 @@ export class Elsewhere {
     const ids = rows.map(({ id }) => id);
     const timeoutMs = Math.max(0, request.timeoutMs - (clock.monotonic() - begun));
     yield* reached!.service.wait({ ...request, ids, timeoutMs }, stop);
-  }
-
-  async usage(rows: readonly RemoteSession[]): Promise<SessionUsage[]> {
-    const parts = this.byHost(rows).map(async (group) => {
-      const reached = await Promise.all(group.map((row) => this.reach(row, "usage")));
-      return await reached[0]!.service.usage(group.map(({ id }) => id));
-    });
-    return (await Promise.all(parts)).flat();
   }
 
   /** What comes within the bound; else why it did not, in a few words. */

@@ -5,8 +5,10 @@ import { asSummary } from "../lib/remote_session.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ListedSession, SessionUsage } from "../lib/service.ts";
 import type { Session } from "../lib/session.ts";
+import { CarrierError } from "./carrier.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import { RemoteError } from "./ssh/carrier.ts";
+import { inFewWords } from "./ssh/failures.ts";
 
 const FORGOTTEN_THERE = "its host does not know it any more";
 
@@ -87,25 +89,60 @@ function summary(session: ListedSession["session"], row: RemoteSession): ListedS
   return fromHost(session as Session, row);
 }
 
-/** Of live ones; null for those whose host can't be asked now. */
-export async function usageElsewhere(
+/** Of all that live; hosts that are gone hold up nobody for long. */
+export async function usageOfLive(
   elsewhere: Elsewhere,
   rows: readonly RemoteSession[],
 ): Promise<SessionUsage[]> {
-  const parts = elsewhere.byHost(rows).map(async (group) => {
-    const ids = group.map(({ id }) => id);
-    const answer = await elsewhere.bounded(group[0]!.host, () => usageOfHost(elsewhere, group));
-    return "value" in answer ? answer.value : ids.map((id) => ({ id, usage: null }));
+  return await usageByHost(elsewhere, rows, async (group) => {
+    const { host } = group[0]!;
+    const answer = await elsewhere.bounded(host, () => usageOfHost(elsewhere, group, false));
+    return "value" in answer ? answer.value : unasked(group, answer.unreachable);
   });
-  return (await Promise.all(parts)).flat();
 }
 
-async function usageOfHost(elsewhere: Elsewhere, group: readonly RemoteSession[]): Promise<SessionUsage[]> {
+/**
+ * Of those that are named, as far as there is a way to their hosts.
+ *
+ * @throws AppError for one that its host does not know, and where dev-sessions does not answer.
+ */
+export async function usageOfNamed(
+  elsewhere: Elsewhere,
+  rows: readonly RemoteSession[],
+): Promise<SessionUsage[]> {
+  return await usageByHost(elsewhere, rows, async (group) => {
+    try {
+      return await usageOfHost(elsewhere, group, true);
+    } catch (error) {
+      if (!(error instanceof CarrierError)) throw error;
+      return unasked(group, inFewWords(error));
+    }
+  });
+}
+
+async function usageByHost(
+  elsewhere: Elsewhere,
+  rows: readonly RemoteSession[],
+  ask: (group: readonly RemoteSession[]) => Promise<SessionUsage[]>,
+): Promise<SessionUsage[]> {
+  return (await Promise.all(elsewhere.byHost(rows).map(ask))).flat();
+}
+
+function unasked(group: readonly RemoteSession[], reason: string): SessionUsage[] {
+  return group.map(({ id, host }) => ({ id, usage: null, unreachable: { host, reason } }));
+}
+
+/** @param strict throws for those that its host does not know, who are left out else. */
+async function usageOfHost(
+  elsewhere: Elsewhere,
+  group: readonly RemoteSession[],
+  strict: boolean,
+): Promise<SessionUsage[]> {
   const known = await Promise.all(group.map(async (row) => {
     try {
       return (await elsewhere.reach(row, "usage")).row.id;
     } catch (error) {
-      if (error instanceof AppError && error.code === "not_found") return null;
+      if (!strict && error instanceof AppError && error.code === "not_found") return null;
       throw error;
     }
   }));

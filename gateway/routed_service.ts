@@ -198,12 +198,12 @@ export class RoutedService implements SessionService {
   async usage(ids: readonly SessionId[] | null): Promise<SessionUsage[]> {
     if (!this.world.store.hasRemotes()) return await (await this.#here()).usage(ids);
     const there = await this.#there();
+    const { usageOfLive, usageOfNamed } = await import("./remote_listing.ts");
     if (ids === null) {
       const live = this.world.store.listRemotes().filter(({ lifecycle }) => lifecycle === "active");
-      const { usageElsewhere } = await import("./remote_listing.ts");
       const [here, elsewhere] = await Promise.all([
         (await this.#here()).usage(null),
-        usageElsewhere(there, live),
+        usageOfLive(there, live),
       ]);
       return [...here, ...elsewhere];
     }
@@ -211,7 +211,7 @@ export class RoutedService implements SessionService {
     const { here, elsewhere } = partition(ids, this.world.store);
     const parts = await Promise.all([
       here.length === 0 ? [] : (await this.#here()).usage(here),
-      there.usage(elsewhere),
+      usageOfNamed(there, elsewhere),
     ]);
     const known = new Map(parts.flat().map((one) => [one.id, one]));
     return [...new Set(ids)].flatMap((id) => known.get(id) ?? []);

@@ -17,6 +17,8 @@ export type Standing =
     readonly scope: Scope;
     /** The token itself, then those that it stands on. */
     readonly limits: readonly TokenLimit[];
+    /** The first of their ends. */
+    readonly expiresAt: string | null;
   }
   | { readonly valid: false; readonly reason: "expired" | "revoked" | "newer" | "session_ended" };
 
@@ -30,17 +32,28 @@ export function standingOf(token: StoredToken, registry: Registry, now: number):
   if (!parsed.success) return { valid: false, reason: "newer" };
   const scope = parsed.output;
   const own: TokenLimit = { id: token.id, maxSessions: scope.maxSessions };
-  if (scope.boundTo === null) return { valid: true, scope, limits: [own] };
+  const alone: Standing = { valid: true, scope, limits: [own], expiresAt: token.expiresAt };
+  if (scope.boundTo === null) return alone;
   const session = registry.idOf(scope.boundTo);
   if (session === null || session.ended) return { valid: false, reason: "session_ended" };
-  if (session.owner === null) return { valid: true, scope, limits: [own] };
+  if (session.owner === null) return alone;
   // Its session was there before it, and that one's token before the session: this comes to an end.
   const below = registry.findToken(session.owner);
   // Forgotten, long after its end.
   if (below === null) return { valid: false, reason: "expired" };
   const standing = standingOf(below, registry, now);
   if (!standing.valid) return standing;
-  return { valid: true, scope: narrowed(scope, standing.scope), limits: [own, ...standing.limits] };
+  return {
+    valid: true,
+    scope: narrowed(scope, standing.scope),
+    limits: [own, ...standing.limits],
+    expiresAt: earlier(token.expiresAt, standing.expiresAt),
+  };
+}
+
+function earlier(one: string | null, other: string | null): string | null {
+  if (one === null || other === null) return one ?? other;
+  return one < other ? one : other;
 }
 
 /** What both permit; the folders are the first one's own. */

@@ -36,9 +36,10 @@ export interface KnownToken {
   readonly id: string;
   readonly name: string | null;
   readonly createdAt: string;
+  /** Its own end, or the earlier one of a token that it stands on. */
   readonly expiresAt: string | null;
   readonly validity: Validity;
-  /** Null: a newer version has made it. */
+  /** What it permits now. Null: a newer version has made it. */
   readonly scope: Scope | null;
   /** Its sessions that live. */
   readonly sessions: number;
@@ -114,14 +115,14 @@ function tokenNotFound(id: string): AppError {
 function known(store: Store, id: string, now: number): KnownToken {
   const token = store.findToken(id);
   if (token === null) throw tokenNotFound(id);
-  const { name, createdAt, expiresAt } = token;
+  const { name, createdAt } = token;
   const scope = v.safeParse(scopeSchema, token.scope);
   const standing = standingOf(token, store, now);
   return {
     id,
     name,
     createdAt,
-    expiresAt,
+    expiresAt: standing.valid ? standing.expiresAt : token.expiresAt,
     validity: validityIn(standing, token, now),
     scope: standing.valid ? standing.scope : scope.success ? scope.output : null,
     sessions: store.liveMadeWith(id),

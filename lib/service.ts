@@ -212,8 +212,10 @@ export interface WorktreeRemoval {
 
 export interface SessionUsage {
   readonly id: SessionId;
-  /** Null: the agent's records say nothing of it. */
+  /** Null: the agent's records say nothing of it, or its host could not be asked. */
   readonly usage: TokenUsage | null;
+  /** The host that could not be asked, and why, in a few words. */
+  readonly unreachable?: { readonly host: string; readonly reason: string };
 }
 
 /** What could not be done to one of several sessions. */

@@ -111,14 +111,15 @@ export function connectFailure(destination: Destination, ended: Ended): AppError
       return sshFailure(host, lines, { unsent: true });
     case NOT_FOUND:
       return new NoServerError(
-        `dev-sessions not found on ${host} (tried '${bin}' via a login shell). Install it there, ` +
-          "or set DEV_SESSIONS_REMOTE_BIN to the command that starts it there",
+        `dev-sessions not found on ${host} (tried '${bin}' via a login shell). Install it there, ${
+          orName(remoteBin)
+        }`,
         detail,
       );
     case NOT_EXECUTABLE:
       return new NoServerError(
         `Cannot start dev-sessions on ${host}: '${bin}' can't be executed there. Make it executable, ` +
-          "or set DEV_SESSIONS_REMOTE_BIN to the command that starts it there",
+          orName(remoteBin),
         detail,
       );
     default: {
@@ -133,6 +134,14 @@ export function connectFailure(destination: Destination, ended: Ended): AppError
       );
     }
   }
+}
+
+/** A session keeps the command that it was created with. */
+function orName(remoteBin: string | null): string {
+  const other = "or set DEV_SESSIONS_REMOTE_BIN to the command that starts it there";
+  return remoteBin === null
+    ? other
+    : `${other}; a session that was created with this one keeps it: for that, make a link of its name there`;
 }
 
 /** What a login prints has no end. */

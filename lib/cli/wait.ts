@@ -75,14 +75,19 @@ export async function* run(
   const several = ids.length > 1 || namesGroup(targets);
   const service = await context.service();
   const done = new Map<SessionId, string>();
+  const isLeft = (id: SessionId) => !done.has(id);
   const results = outcomes(request, several, done, service, context.signal);
-  if (!showsProgress(context.deps, json)) yield* results;
-  else {
-    // What waits for an answer may hold up the others.
-    const shown = () => ids.filter((id) => (done.get(id) ?? "waiting_for_input") === "waiting_for_input");
-    yield* withProgress(results, shown, service, context.deps, context.signal);
+  try {
+    if (!showsProgress(context.deps, json)) yield* results;
+    else {
+      // What waits for an answer may hold up the others.
+      const shown = () => ids.filter((id) => (done.get(id) ?? "waiting_for_input") === "waiting_for_input");
+      yield* withProgress(results, shown, service, context.deps, context.signal);
+    }
+  } catch (error) {
+    throw several && error instanceof AppError ? withoutOutcome(error, ids.filter(isLeft)) : error;
   }
-  const left = request.any && done.size > 0 ? [] : request.ids.filter((id) => !done.has(id));
+  const left = request.any && done.size > 0 ? [] : ids.filter(isLeft);
   if (left.length === 0) return;
   if (context.signal.aborted) throw new AppError("interrupted", `Interrupted: ${progress(left, done)}`);
   throw new Error(`the wait ended without an outcome: ${progress(left, done)}`);
@@ -123,6 +128,13 @@ function timedOut(id: SessionId, until: WaitRequest["until"] = "message"): strin
     case "next_turn":
       return `Timed out waiting for the next turn on ${id}`;
   }
+}
+
+/** Of several, it is told which ones no line was printed for. */
+function withoutOutcome(error: AppError, left: readonly SessionId[]): AppError {
+  if (left.length === 0) return error;
+  const detail = [error.detail, `No outcome is known of ${left.join(", ")}`].filter((part) => part !== null);
+  return new AppError(error.code, error.message, detail.join("\n"), { cause: error });
 }
 
 function progress(left: readonly SessionId[], done: ReadonlyMap<SessionId, string>): string {

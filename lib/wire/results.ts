@@ -70,7 +70,11 @@ export const goalResult = v.object({
   defaultBudget: orNull(v.number()),
 });
 
-export const sessionUsage = v.object({ id: text, usage: orNull(tokenUsage) });
+export const sessionUsage = v.object({
+  id: text,
+  usage: orNull(tokenUsage),
+  unreachable: v.exactOptional(v.object({ host: text, reason: text })),
+});
 
 const failed = v.array(v.object({ id: text, reason: text, unproven: v.exactOptional(v.boolean()) }));
 

@@ -43,7 +43,7 @@ Deno.test("a session's token permits no more than the one with which the session
   await using gateway = await startGateway(sandbox);
   const first = await gateway.token(
     ...["--root", sandbox.workspace, "--mode", "yolo", "--cli", "claude", "--max-sessions", "3"],
-    ...["--verbs", "create,list,status,kill"],
+    ...["--verbs", "create,list,status,kill", "--ttl", "30m"],
   );
   const session = await make(gateway, first.token, sandbox.workspace);
   const token = await bound(sandbox, session.id);
@@ -81,7 +81,9 @@ Deno.test("a session's token permits no more than the one with which the session
   await t.step("it shows as what it permits", async () => {
     const listed = JSON.parse((await sandbox.run(["gateway", "token", "list", "--json"])).stdout);
     const own = listed.find(({ name }: { name: string }) => name === session.id);
+    const below = listed.find(({ id }: { id: string }) => id === first.id);
     deepStrictEqual([own.cli, own.verbs], [["claude"], ["create", "list", "status", "kill"]]);
+    deepStrictEqual([own.state, own.expiresAt], ["valid", below.expiresAt]);
   });
   await t.step("a third one stands on both", async () => {
     const deeper = await bound(sandbox, child.id);

@@ -82,6 +82,62 @@ Deno.test("what became of a create that a host says nothing about is not known, 
   deepStrictEqual(rows(), [{ id, lifecycle: "active" }]);
 });
 
+Deno.test("of sessions together, those of a host that can't be reached are named", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const there = await host.create();
+  const here = (await sandbox.run(["create", "-q"])).stdout.trim();
+  await host.down("ssh: connect to host box port 22: Connection refused");
+  const why = "connect to host box port 22: Connection refused";
+
+  await t.step("usage of all: the others', and a warning", async () => {
+    const { code, stdout, stderr } = await sandbox.run(["usage"]);
+    deepStrictEqual(
+      [code, stderr],
+      [
+        0,
+        `[dev-sessions] warning: could not reach box (${why}); what ${there} used is not counted\n`,
+      ],
+    );
+    match(stdout, new RegExp(`^${here}( +-){5} *$`, "m"));
+    match(stdout, new RegExp(`^${there}( +\\?){5} *$`, "m"));
+  });
+  await t.step("usage of those that are named: the others', and a failure", async () => {
+    const { code, stdout, stderr } = await sandbox.run(["usage", "--json", there, here]);
+    strictEqual(code, 255);
+    deepStrictEqual(JSON.parse(stdout), [
+      { id: there, usage: null, unreachable: { host: "box", reason: why } },
+      { id: here, usage: null },
+    ]);
+    deepStrictEqual(
+      JSON.parse(stderr).error.message,
+      `SSH transport failure talking to box: ${why}. What ${there} used is not known; try again`,
+    );
+  });
+  await t.step("wait: the others', and which have no outcome", async () => {
+    const { code, stdout, stderr } = await sandbox.run(["wait", there, here]);
+    deepStrictEqual([code, stdout], [255, `${here}\tidle\n`]);
+    match(
+      stderr,
+      new RegExp(`^SSH transport failure talking to box: [^]*\\n  No outcome is known of ${there}$`, "m"),
+    );
+  });
+  await t.step("a session keeps the command that it was created with, and the error says so", async () => {
+    await host.up();
+    const env = { DEV_SESSIONS_REMOTE_BIN: "env A=b dev-sessions" };
+    const { stdout } = await sandbox.run(["create", "-q", "--host", "box"], { env });
+    await host.ssh("exit 127");
+    const { code, stderr } = await sandbox.run(["status", stdout.trim()]);
+    strictEqual(code, 1);
+    match(
+      stderr,
+      /^dev-sessions not found on box \(tried 'env A=b dev-sessions' via a login shell\)\. Install it/,
+    );
+    match(stderr, /created with this one keeps it: for that, make a link of its name there$/m);
+    match((await sandbox.run(["status", there])).stderr, /to the command that starts it there$/m);
+  });
+});
+
 Deno.test("sessions of a host that is gone can be forgotten here, and it is asked once for all of them", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const host = await OtherHost.of(sandbox);

@@ -124,8 +124,10 @@ Deno.test("what did not start there is no failure of the transport", () => {
   strictEqual(
     at(127, "sh: 1: exec: dev-sessions: not found", "my bin").message,
     "dev-sessions not found on box (tried 'my bin' via a login shell). Install it there, or set " +
-      "DEV_SESSIONS_REMOTE_BIN to the command that starts it there",
+      "DEV_SESSIONS_REMOTE_BIN to the command that starts it there; a session that was created with this one keeps " +
+      "it: for that, make a link of its name there",
   );
+  match(at(127, "").message, /set DEV_SESSIONS_REMOTE_BIN to the command that starts it there$/);
   strictEqual(at(127, "").code, "failure");
   match(at(126, "").message, /can't be executed there/);
   match(
