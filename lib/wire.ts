@@ -32,11 +32,12 @@ import type {
   WaitRequest,
   WaitResult,
 } from "./service.ts";
+import { compareVersions } from "./semver.ts";
 import type { LogEntry, Session, SessionId, TurnState } from "./session.ts";
 import * as requests from "./wire/requests.ts";
 import * as results from "./wire/results.ts";
 import { session } from "./wire/nouns.ts";
-import { olderVersion, type Peer } from "./wire/handshake.ts";
+import type { Peer } from "./wire/handshake.ts";
 
 export type Operation = keyof SessionService;
 
@@ -159,10 +160,10 @@ export function decodeResult<Op extends Operation>(
   const schema: v.GenericSchema<unknown, Results[Operation]> = OPERATIONS[operation].result;
   const parsed = v.safeParse(schema, value, { abortEarly: true });
   if (parsed.success) return parsed.output as Results[Op];
-  const older = them === null ? null : olderVersion(us.version, them.version);
-  const way = older === "ours"
+  const order = them === null ? null : compareVersions(us.version, them.version);
+  const way = order !== null && order < 0
     ? "Upgrade this one with: dev-sessions upgrade"
-    : older === "theirs"
+    : order !== null && order > 0
     ? "Upgrade the other one; there, run: dev-sessions upgrade"
     : "See what runs there with: dev-sessions --version";
   throw new AppError(

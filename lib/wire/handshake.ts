@@ -46,17 +46,3 @@ export function mismatchError(ours: Peer, theirs: Peer, where: string): AppError
       `${ours.version} (protocol ${ours.protocol}). ${which}`,
   );
 }
-
-/** Of two versions with the same protocol, `1.2.3` each; null when they can't be told apart. */
-export function olderVersion(ours: string, theirs: string): "ours" | "theirs" | null {
-  const [a, b] = [numbersOf(ours), numbersOf(theirs)];
-  for (let index = 0; index < 3; index++) {
-    const difference = (a[index] ?? 0) - (b[index] ?? 0);
-    if (difference !== 0) return difference < 0 ? "ours" : "theirs";
-  }
-  return null;
-}
-
-function numbersOf(version: string): number[] {
-  return version.split(/[-+]/)[0]!.split(".").map((part) => /^\d+$/.test(part) ? Number(part) : 0);
-}
