@@ -4,7 +4,7 @@
  * with Deno itself in the place of the runtime, so it can be read here, but not run as dev-sessions.
  */
 
-import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, doesNotMatch, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { bundle } from "../../build/bundle.ts";
 import {
@@ -15,6 +15,7 @@ import {
   type Target,
 } from "../../build/compile.ts";
 import { faultsOf, inspect, type Inspection } from "../../build/inspect.ts";
+import { LAYERS } from "../../build/layers.ts";
 import { VERSION } from "../../lib/version.ts";
 import { step } from "../support/live_session.ts";
 import { tinyProgram } from "../support/tiny_program.ts";
@@ -63,10 +64,10 @@ Deno.test("the bundle and what is compiled from it", async (t) => {
         for (const file of files) {
           match(file, /^[\w.-]+\.js$/);
           const text = await Deno.readTextFile(join(folder, file));
-          const computed = [...text.matchAll(/\bimport\(String\("\.\/([^"]+)"\)\)/g)];
-          const eager = [...text.matchAll(/^(?:import|export|\}).*"([^"]+)";$/gm)];
+          const computed = [...text.matchAll(/\bimport\(String\(['"]\.\/([^'"]+)['"]\)\)/g)];
+          const eager = [...text.matchAll(/^(?:import|export|\}).*['"]([^'"]+)['"];$/gm)];
           strictEqual(
-            text.match(/\bimport\((?!"node:)/g)?.length ?? 0,
+            text.match(/\bimport\((?!['"]node:)/g)?.length ?? 0,
             computed.length,
             `${file} has another kind of import`,
           );
@@ -80,6 +81,21 @@ Deno.test("the bundle and what is compiled from it", async (t) => {
         }
         ok(lazy > 20 && eagerly > 100, `${lazy} lazy imports, ${eagerly} others`);
         ok(files.has("main.js"));
+      },
+    );
+
+    await step(
+      t,
+      "each stage of a command is one file, and nothing waits for the program itself",
+      async () => {
+        const files = await names(folder);
+        for (const { name } of LAYERS) {
+          const found = files.filter((file) => new RegExp(`^${name}-[\\w-]{8}\\.js$`).test(file));
+          strictEqual(found.length, 1, `${name}: ${found}`);
+        }
+        for (const file of files) {
+          doesNotMatch(await Deno.readTextFile(join(folder, file)), /['"]\.\/main\.js['"]/, file);
+        }
       },
     );
 
