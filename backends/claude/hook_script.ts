@@ -52,8 +52,6 @@ if [ "$1" = PermissionRequest ] && mkfifo "../requests/$id" 2>/dev/null; then
   # Open for both, so that no end of it ever waits for the other.
   exec 3<>"$fifo"
 fi
-if cat 2>/dev/null >"$part"; then mv -f "$part" "$id.json"; else cat >/dev/null; rm -f "$part"; fi 2>/dev/null
-[ -n "$fifo" ] && [ -e "$id.json" ] || exit 0
 
 agent=\${CLAUDE_PID:-$PPID}
 registry="\${CLAUDE_CONFIG_DIR:-$HOME/.claude}/sessions/$agent.json"
@@ -66,7 +64,6 @@ lives() {
 }
 watch() {
   seconds=0 left=0 waited=
-  case $(cat "$id.json") in *'"agent_id":"'*) subagent=1 ;; *) subagent= ;; esac
   while [ "$left" -lt 2 ] && sleep 1; do
     kill -0 $$ || { rm -f "$fifo"; exit; }
     lives || break
@@ -100,8 +97,20 @@ watch() {
   done
   echo over >&3
 }
-watch </dev/null >/dev/null 2>&1 &
-watcher=$!
+
+if cat 2>/dev/null >"$part"; then
+  # Before anybody can see the event, so that nothing is left of a hook that is killed from then on.
+  if [ -n "$fifo" ]; then
+    case $(cat "$part") in *'"agent_id":"'*) subagent=1 ;; *) subagent= ;; esac
+    watch </dev/null >/dev/null 2>&1 &
+    watcher=$!
+  fi
+  mv -f "$part" "$id.json"
+else
+  cat >/dev/null
+  rm -f "$part"
+fi 2>/dev/null
+[ -n "$fifo" ] && [ -e "$id.json" ] || exit 0
 IFS= read -r _ <&3
 ${place === "host" ? TAKE_BY_RENAMING : TAKE_BY_READING}exit 0
 `;

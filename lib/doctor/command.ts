@@ -3,7 +3,7 @@
 import { type Finding, ok, warning, word } from "./finding.ts";
 import { firstLine, type World } from "./world.ts";
 
-const VERSION_TIMEOUT_MS = 3_000;
+const VERSION_TIMEOUT_MS = 5_000;
 
 /** One `dev-sessions` on PATH. */
 export interface Candidate {
