@@ -40,6 +40,8 @@ export const LAYERS: readonly Layer[] = [
   { name: "agents", shared: true, roots: ["backends/claude/backend.ts", "backends/codex/backend.ts"] },
   { name: "claude", roots: ["backends/claude/backend.ts"] },
   { name: "codex", roots: ["backends/codex/backend.ts"] },
+  // Of a connection between two hosts, what both of its ends need.
+  { name: "wire", shared: true, roots: ["gateway/ssh/hosts.ts", "gateway/stdio.ts"] },
   // ssh is started before the rest of it is read.
   { name: "ssh", roots: ["gateway/ssh/process.ts"] },
   { name: "hosts", roots: ["gateway/elsewhere.ts", "gateway/ssh/hosts.ts"] },

@@ -72,13 +72,19 @@ export function parseFrame<const S extends v.GenericSchema>(
   return parsed.success ? parsed.output : null;
 }
 
+/** Writes in the order of its calls, each wholly. */
+export interface ByteWriter {
+  write(bytes: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Writes whole frames in order; awaiting it is the backpressure. */
 export class FrameWriter {
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #writer: ByteWriter;
   readonly #encoder = new TextEncoder();
   #isOver = false;
 
-  constructor(writable: WritableStream<Uint8Array>) {
+  constructor(writable: { getWriter(): ByteWriter }) {
     this.#writer = writable.getWriter();
   }
 

@@ -4,7 +4,7 @@ const LINE_FEED = 10;
 
 /** @throws LineTooLongError beyond `maxBytes`; what a stream ends with, without a line end, is a line, too. */
 export async function* linesOf(
-  readable: ReadableStream<Uint8Array>,
+  readable: AsyncIterable<Uint8Array>,
   maxBytes: number,
 ): AsyncGenerator<string> {
   const decoder = new TextDecoder();

@@ -12,6 +12,7 @@ import { mismatchError, type Peer, US } from "../lib/wire/handshake.ts";
 import { Calls } from "./calls.ts";
 import { checkRequest } from "./dispatch.ts";
 import {
+  type ByteWriter,
   type ClientFrame,
   clientFrame,
   FrameTooLongError,
@@ -31,9 +32,10 @@ const MAX_RUNNING = 512;
 /** One connection is one caller. */
 const CALLER = "stdio";
 
+/** Web streams are such, and what does without them, since they cost milliseconds to load. */
 export interface ByteStreams {
-  readonly readable: ReadableStream<Uint8Array>;
-  readonly writable: WritableStream<Uint8Array>;
+  readonly readable: AsyncIterable<Uint8Array> & { cancel(): Promise<void> };
+  readonly writable: { getWriter(): ByteWriter };
 }
 
 export interface StdioServerOptions {

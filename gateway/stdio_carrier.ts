@@ -90,7 +90,7 @@ class Pending {
 export class StdioCarrier implements Carrier {
   readonly where: string;
   readonly #writer: FrameWriter;
-  readonly #readable: ReadableStream<Uint8Array>;
+  readonly #readable: ByteStreams["readable"];
   readonly #options: StdioCarrierOptions;
   readonly #pending = new Map<number, Pending>();
   readonly #greeted: Promise<void>;

@@ -12,6 +12,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const USUAL_COLUMNS = 80;
 /** Pause before writing again to a pipe that is full and does not block. */
 const FULL_PIPE_PAUSE_MS = 5;
+const CHUNK_BYTES = 65_536;
 
 interface SyncWriter {
   writeSync(bytes: Uint8Array): number;
@@ -82,12 +83,44 @@ const realTerminal: Terminal = {
   },
 };
 
-/** Stdin and stdout as bytes, for a program at the other end. */
-export function stdioStreams(): {
-  readonly readable: ReadableStream<Uint8Array>;
-  readonly writable: WritableStream<Uint8Array>;
-} {
-  return { readable: Deno.stdin.readable, writable: Deno.stdout.writable };
+/** Stdin and stdout as bytes, for a program at the other end. Without web streams, which cost milliseconds to load. */
+export function stdioBytes() {
+  return {
+    readable: {
+      [Symbol.asyncIterator]: () => chunksOf(Deno.stdin),
+      // What waits for more is left to the end of the process.
+      cancel: () => Promise.resolve(),
+    },
+    writable: { getWriter: () => new QueuedWriter(Deno.stdout) },
+  };
+}
+
+async function* chunksOf(reader: { read(buffer: Uint8Array): Promise<number | null> }) {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (let length = await reader.read(buffer); length !== null; length = await reader.read(buffer)) {
+    yield buffer.slice(0, length);
+  }
+}
+
+/** Writes in the order of its calls, each wholly. */
+class QueuedWriter {
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(private readonly writer: { write(bytes: Uint8Array): Promise<number> }) {}
+
+  write(bytes: Uint8Array): Promise<void> {
+    const written = this.#last.then(() => this.#whole(bytes));
+    this.#last = written.catch(() => {});
+    return written;
+  }
+
+  async #whole(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.writer.write(bytes.subarray(at));
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+  }
 }
 
 /** @throws Deno.errors.BrokenPipe when the reader has gone. */

@@ -1,7 +1,7 @@
 /** `rpc`: serves the sessions of this machine on stdin and stdout, for a dev-sessions at the other end of ssh. */
 
 import { buildCommand } from "@stricli/core";
-import { stdioStreams } from "../real_deps.ts";
+import { stdioBytes } from "../real_deps.ts";
 import type { Result } from "./output.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
@@ -13,7 +13,7 @@ export async function run({ deps, signal }: CliContext): Promise<Result> {
   const { service, registry } = await openServiceForPeers(deps);
   try {
     const home = deps.env["HOME"] ?? null;
-    await serveStdio(service, stdioStreams(), signal, {
+    await serveStdio(service, stdioBytes(), signal, {
       clock: deps.clock,
       place: { home, registry },
     });
