@@ -96,7 +96,9 @@ export class RemoteCreation {
   async #leftBy(row: RemoteSession, error: unknown, signal: AbortSignal): Promise<CreateResult | null> {
     const { store } = this.elsewhere.world;
     const answered = error instanceof RemoteError;
-    const neverAsked = error instanceof CarrierError && error.told.unsent;
+    const neverAsked = error instanceof CarrierError
+      ? error.told.unsent
+      : error instanceof AppError && error.code === "interrupted";
     if (answered || neverAsked || !(error instanceof AppError)) {
       store.forgetRemote(row);
       return null;

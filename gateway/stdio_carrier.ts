@@ -170,7 +170,7 @@ export class StdioCarrier implements Carrier {
     body: unknown,
     { signal, key, again = false }: CallOptions,
   ): AsyncGenerator<Answer> {
-    if (signal?.aborted) throw interrupted(operation, false);
+    if (signal?.aborted) throw interrupted(operation, again);
     await this.greeted();
     if (this.#over !== null) throw this.#over;
     const id = ++this.#lastId;

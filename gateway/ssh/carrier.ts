@@ -3,11 +3,11 @@
  * ssh says when it fails becomes an error that helps; what the other end says stays as it was said.
  */
 
-import { AppError, type ErrorCode } from "../../lib/errors.ts";
+import { AppError, type ErrorCode, messageOf } from "../../lib/errors.ts";
 import type { Clock } from "../../lib/deps.ts";
-import type { Operation } from "../../lib/wire.ts";
+import { type Operation, OPERATIONS } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
-import { type CallOptions, type Carrier, CarrierError, unlessStopped } from "../carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "../carrier.ts";
 import type { Place } from "../frames.ts";
 import { NoiseError } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
@@ -65,8 +65,7 @@ export class SshCarrier implements Carrier {
 
   async call(operation: Operation, request: unknown, options: CallOptions): Promise<unknown> {
     const link = await this.#connected(options.signal).catch((error) => {
-      // ssh has its own patience; a user who waits for one answer needs no further attempts.
-      throw error instanceof CarrierError ? hopeless(error) : error;
+      throw notAsked(operation, error, options);
     });
     return await this.#used(async () => {
       try {
@@ -226,6 +225,15 @@ export function verbOf(operation: Operation): string {
 /** It was there a moment ago: it may be about to be upgraded, or its home to be mounted. */
 function passing(error: AppError): CarrierError {
   return new CarrierError(error.message, { unsent: true }, error.detail, { cause: error });
+}
+
+/** Why there was no way to ask; what an earlier attempt has come to, nobody knows then. */
+function notAsked(operation: Operation, error: unknown, { again = false, signal }: CallOptions): unknown {
+  // ssh has its own patience; a user who waits for one answer needs no further attempts.
+  if (error instanceof CarrierError) return hopeless(error);
+  if (!again || OPERATIONS[operation].repeatable) return error;
+  if (signal?.aborted) return interrupted(operation, true);
+  return new CarrierError(messageOf(error), { unsent: true, hopeless: true }, null, { cause: error });
 }
 
 function hopeless(error: CarrierError): CarrierError {
