@@ -176,11 +176,14 @@ export class SshCarrier implements Carrier {
       return brokenConnection(this.where, ended);
     }
     if (!(error instanceof AppError)) return error;
+    const isStopped = error.code === "interrupted";
     // Our own word, of a caller who has stopped waiting.
-    if (error.code === "interrupted" || (error.code === "unproven" && signal?.aborted)) return error;
+    if (signal?.aborted && (isStopped || error.code === "unproven")) return error;
     return new RemoteError(
-      error.code,
-      `Remote ${verbOf(operation)} on ${this.where} failed: ${error.message}`,
+      isStopped ? "transport" : error.code,
+      `Remote ${verbOf(operation)} on ${this.where} failed: ${error.message}${
+        isStopped ? ": dev-sessions was stopped there. Try again" : ""
+      }`,
       error.detail,
       error.message,
     );

@@ -2,7 +2,9 @@
 
 import { deepStrictEqual, match } from "node:assert/strict";
 import { createSandbox } from "../support/harness.ts";
+import { holdAgent } from "../support/held_agent.ts";
 import { OtherHost } from "../support/other_host.ts";
+import { signal } from "../support/processes.ts";
 
 const SOON_MS = 30_000;
 
@@ -26,5 +28,33 @@ Deno.test("a send whose answer was lost is unproven, whatever keeps it from bein
     const { code, stderr } = await send.doneWithin(SOON_MS, "send");
     deepStrictEqual([code, stderr.split(":")[0]], [9, "Interrupted"], stderr);
     match(stderr, /^Interrupted: what became of send is not known/);
+  });
+});
+
+Deno.test("what is stopped over there is not taken for the user's own Ctrl-C", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  await holdAgent(sandbox);
+  const pid = async () => Number(await Deno.readTextFile(host.file("rpc")).catch(() => "0"));
+  const place = `enter; echo $$ >'${host.file("rpc")}'; exec sh -c "$last"`;
+
+  await t.step("its dev-sessions ends", async () => {
+    await host.ssh(place);
+    const create = sandbox.start(["create", "--host", "box"]);
+    const made = async () => (await host.run("list", "--all", "--json")).stdout.includes('"creating"');
+    await sandbox.eventually(made, { what: "it is being created" });
+    signal(await pid(), "SIGTERM");
+    const { code, stdout, stderr } = await create.doneWithin(SOON_MS, "create");
+    deepStrictEqual([code, stdout], [255, ""], stderr);
+    match(stderr, /^Remote create on box failed: Cannot create [^\n]*: dev-sessions was stopped there\. Try again/);
+    deepStrictEqual((await sandbox.run(["list", "--all"])).stdout, "No sessions\n");
+  });
+  await t.step("the user's own is", async () => {
+    const create = sandbox.start(["create", "--host", "box"]);
+    const made = async () => (await host.run("list", "--all", "--json")).stdout.includes('"creating"');
+    await sandbox.eventually(made, { what: "it is being created" });
+    create.kill("SIGINT");
+    const { code, stderr } = await create.doneWithin(SOON_MS, "create");
+    deepStrictEqual(code, 130, stderr);
   });
 });
