@@ -34,7 +34,7 @@ export class RemoteCreation {
     const { ref } = claimed;
     try {
       const made = await this.#make(destination, ref, signal);
-      if (ref !== null) this.elsewhere.world.store.finishKey(ref, JSON.stringify({ id: made.session.id }));
+      deliveries.created(ref, made.session.id);
       return made;
     } catch (error) {
       // What may have come to be is found out by the next command with this key.

@@ -105,6 +105,18 @@ export class Deliveries {
     }
   }
 
+  /** The session is there: where the registry can't take the result now, a repetition finds it by its claim. */
+  created(ref: KeyRef | null, id: string): void {
+    if (ref === null) return;
+    try {
+      this.store.finishKey(ref, JSON.stringify({ id }));
+    } catch (error) {
+      this.deps.terminal.writeErr(
+        `[dev-sessions] that key "${ref.key}" has made ${id} could not be recorded: ${messageOf(error)}\n`,
+      );
+    }
+  }
+
   /** Once nothing is done for the claim any more. */
   release(ref: KeyRef | null): void {
     if (ref !== null) this.inHand.letGo(ref.claim);

@@ -149,7 +149,7 @@ export class Manager implements SessionService {
       const made = await admission.run((admit) =>
         this.#creation.run(request, backend, { key: ref, admit }, signal)
       );
-      if (ref !== null) this.store.finishKey(ref, JSON.stringify({ id: made.session.id }));
+      this.#deliveries.created(ref, made.session.id);
       return { ...made, repeated: false };
     } catch (error) {
       if (ref !== null) this.store.dropKey(ref);
