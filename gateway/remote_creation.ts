@@ -95,7 +95,7 @@ export class RemoteCreation {
    */
   async #leftBy(row: RemoteSession, error: unknown, signal: AbortSignal): Promise<CreateResult | null> {
     const { store } = this.elsewhere.world;
-    const answered = error instanceof RemoteError;
+    const answered = error instanceof RemoteError && !error.again;
     const neverAsked = error instanceof CarrierError
       ? error.told.unsent
       : error instanceof AppError && error.code === "interrupted";
@@ -111,7 +111,7 @@ export class RemoteCreation {
         return signal.aborted ? null : await this.#again(row.id, signal, false);
       case "unknown":
         throw new OpenError(
-          error.code,
+          "unproven",
           error.message,
           `Whether "${row.id}" was created on ${row.host} is not known; it stays in the list. ` +
             `Find out with: dev-sessions status ${row.id}`,

@@ -35,7 +35,14 @@ export interface SshWorld {
 
 /** What the other end threw. */
 export class RemoteError extends AppError {
-  constructor(code: ErrorCode, message: string, detail: string | null, readonly said: string) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    detail: string | null,
+    readonly said: string,
+    /** Whether an earlier attempt may have arrived: what that has come to, this does not say. */
+    readonly again: boolean,
+  ) {
     super(code, message, detail);
   }
 }
@@ -71,7 +78,7 @@ export class SshCarrier implements Carrier {
       try {
         return await link.carrier.call(operation, request, options);
       } catch (error) {
-        throw await this.#explained(operation, link, error, options.signal);
+        throw await this.#explained(operation, link, error, options);
       }
     });
   }
@@ -94,7 +101,7 @@ export class SshCarrier implements Carrier {
     try {
       yield* link.carrier.stream(operation, request, options);
     } catch (error) {
-      const explained = await this.#explained(operation, link, error, options.signal);
+      const explained = await this.#explained(operation, link, error, options);
       if (lasts && explained instanceof CarrierError && !options.signal?.aborted && !this.#lost) {
         this.#lost = true;
         this.world.note(
@@ -167,7 +174,7 @@ export class SshCarrier implements Carrier {
     operation: Operation,
     link: SshLink,
     error: unknown,
-    signal: AbortSignal | undefined,
+    { signal, again = false }: CallOptions,
   ): Promise<unknown> {
     if (error instanceof CarrierError) {
       this.#forget(link);
@@ -186,6 +193,7 @@ export class SshCarrier implements Carrier {
       }`,
       error.detail,
       error.message,
+      again,
     );
   }
 

@@ -58,3 +58,13 @@ Deno.test("what is stopped over there is not taken for the user's own Ctrl-C", a
     deepStrictEqual(code, 130, stderr);
   });
 });
+
+Deno.test("a create whose answer was lost is taken up, whatever its repetition is answered", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  await host.loses("create", host.refusal("create", "the first command with this key is still at work"));
+  const made = await sandbox.run(["create", "-q", "--host", "box"]);
+  deepStrictEqual(made.code, 0, made.stderr);
+  deepStrictEqual((await host.run("status", made.stdout.trim())).stdout, "idle\n");
+  deepStrictEqual((await sandbox.run(["status", made.stdout.trim()])).stdout, "idle\n");
+});

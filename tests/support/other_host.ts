@@ -114,8 +114,13 @@ fi`);
 
   /** The first answer to an operation, of each connection, is this failure; it has been carried out. */
   async refuses(operation: string, message: string): Promise<void> {
+    await this.ssh(this.refusal(operation, message));
+  }
+
+  /** For `ssh()`, or as what comes next. */
+  refusal(operation: string, message: string): string {
     const error = JSON.stringify({ code: "failure", message, detail: null });
-    await this.ssh(`enter; exec ${this.#filter(operation, "refuse")} '${error}'`);
+    return `enter; exec ${this.#filter(operation, "refuse")} '${error}'`;
   }
 
   #filter(operation: string, what: string): string {
