@@ -3,6 +3,7 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { CodexGoals } from "../../../backends/codex/goals.ts";
 import { Interrupter } from "../../../backends/codex/interrupt.ts";
+import { Requests } from "../../../backends/codex/requests.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "../../../backends/codex/rpc_errors.ts";
 import type { SessionThread } from "../../../backends/codex/session_thread.ts";
 import type { Deps } from "../../../lib/deps.ts";
@@ -85,5 +86,21 @@ Deno.test("a queue that is taken back without an answer is unproven, and what wa
     deepStrictEqual([code, detail], ["unproven", "Taken back:\none"]);
     return true;
   });
+  await Deno.remove(lock);
+});
+
+Deno.test("an answer that is stopped while others keep the lock is interrupted", async () => {
+  const lock = await Deno.makeTempFile();
+  using held = await Deno.open(lock, { read: true, write: true });
+  held.lockSync(true);
+  const requests = new Requests(
+    { clock: realClock } as Deps,
+    SESSION,
+    threadOf(() => Promise.resolve()),
+    lock,
+  );
+  const pending = {} as Parameters<typeof requests.answer>[0];
+  const answer = requests.answer(pending, { kind: "approve" }, AbortSignal.timeout(30));
+  strictEqual(await codeOf(answer), "interrupted");
   await Deno.remove(lock);
 });
