@@ -5,7 +5,7 @@ import { CarrierError } from "../carrier.ts";
 import { type Destination, quote, USUAL_REMOTE_BIN } from "./command.ts";
 
 /** What ssh exits with when the connection failed, whatever the reason. */
-const SSH_FAILED = 255;
+export const SSH_FAILED = 255;
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 const SHOWN_LINES = 12;

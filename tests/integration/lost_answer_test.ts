@@ -46,7 +46,10 @@ Deno.test("what is stopped over there is not taken for the user's own Ctrl-C", a
     signal(await pid(), "SIGTERM");
     const { code, stdout, stderr } = await create.doneWithin(SOON_MS, "create");
     deepStrictEqual([code, stdout], [255, ""], stderr);
-    match(stderr, /^Remote create on box failed: Cannot create [^\n]*: dev-sessions was stopped there\. Try again/);
+    match(
+      stderr,
+      /^Remote create on box failed: Cannot create [^\n]*: dev-sessions was stopped there\. Try again/,
+    );
     deepStrictEqual((await sandbox.run(["list", "--all"])).stdout, "No sessions\n");
   });
   await t.step("the user's own is", async () => {
@@ -67,4 +70,14 @@ Deno.test("a create whose answer was lost is taken up, whatever its repetition i
   deepStrictEqual(made.code, 0, made.stderr);
   deepStrictEqual((await host.run("status", made.stdout.trim())).stdout, "idle\n");
   deepStrictEqual((await sandbox.run(["status", made.stdout.trim()])).stdout, "idle\n");
+});
+
+Deno.test("an ssh that is killed here is a failure of the transport, and says nothing of dev-sessions there", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const id = await host.create();
+  await host.ssh("kill -9 $$");
+  const { code, stdout, stderr } = await sandbox.run(["status", id]);
+  deepStrictEqual([code, stdout], [255, ""], stderr);
+  match(stderr, /^SSH transport failure talking to box: ssh gave no reason\. See with: ssh box true/);
 });
