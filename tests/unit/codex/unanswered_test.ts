@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { CodexGoals } from "../../../backends/codex/goals.ts";
+import { lastMessages } from "../../../backends/codex/conversation_reader.ts";
 import { Interrupter } from "../../../backends/codex/interrupt.ts";
 import { Requests } from "../../../backends/codex/requests.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "../../../backends/codex/rpc_errors.ts";
@@ -103,4 +104,15 @@ Deno.test("an answer that is stopped while others keep the lock is interrupted",
   const answer = requests.answer(pending, { kind: "approve" }, AbortSignal.timeout(30));
   strictEqual(await codeOf(answer), "interrupted");
   await Deno.remove(lock);
+});
+
+Deno.test("a server that does not tell of a turn has not said that nothing was said in it", async () => {
+  const server = (state: "up" | "unknown") => {
+    const thread = { ...threadOf(() => Promise.reject(new Error("not asked"))), session: SESSION };
+    const evidence = { server: state, thread: null, turns: [], queued: [] };
+    return { ...thread, gather: () => Promise.resolve(evidence) } as unknown as SessionThread;
+  };
+  const anchor = { v: 1, clientId: "r-1", afterTurn: null, at: 0, mode: "queue" } as const;
+  strictEqual(await codeOf(lastMessages(server("unknown"), 1, anchor)), "transport");
+  deepStrictEqual(await lastMessages(server("up"), 1, anchor), []);
 });
