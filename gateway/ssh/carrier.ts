@@ -180,7 +180,7 @@ export class SshCarrier implements Carrier {
       this.#forget(link);
       const ended = await link.ended();
       link.kill();
-      return brokenConnection(this.where, ended);
+      return brokenConnection(this.where, ended, { unsent: error.told.unsent });
     }
     if (!(error instanceof AppError)) return error;
     const isStopped = error.code === "interrupted";
