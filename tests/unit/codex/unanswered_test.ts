@@ -1,6 +1,7 @@
 /** What a Codex server was asked to change and does not answer is not known; who stops waiting has failed at nothing. */
 
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { Ending } from "../../../backends/codex/ending.ts";
 import { CodexGoals } from "../../../backends/codex/goals.ts";
 import { lastMessages } from "../../../backends/codex/conversation_reader.ts";
 import { Interrupter } from "../../../backends/codex/interrupt.ts";
@@ -115,4 +116,13 @@ Deno.test("a server that does not tell of a turn has not said that nothing was s
   const anchor = { v: 1, clientId: "r-1", afterTurn: null, at: 0, mode: "queue" } as const;
   strictEqual(await codeOf(lastMessages(server("unknown"), 1, anchor)), "transport");
   deepStrictEqual(await lastMessages(server("up"), 1, anchor), []);
+});
+
+Deno.test("a server that does not tell of a dead session's thread has not said that it was deleted", async () => {
+  const ending = new Ending({} as Deps, {} as ConstructorParameters<typeof Ending>[1]);
+  const gather = (server: string) => ({ gather: () => Promise.resolve({ server, thread: null }) });
+  const reap = (server: string) =>
+    ending.reap({ ...SESSION, handle: null }, gather(server) as unknown as SessionThread);
+  strictEqual(await reap("unknown"), "its thread was gone from its server");
+  strictEqual(await reap("up"), "its thread was deleted");
 });
