@@ -215,7 +215,7 @@ export class Manager implements SessionService {
       return { id: session.id, ...await backend.interrupt(session, { allQueued }, signal) };
     } catch (error) {
       if (error instanceof AppError && error.code === "agent_gone") await this.#reach.noticeDeath(session);
-      throw error;
+      throw (await import("./unforeseen.ts")).unforeseen("interrupt", session.id, error, signal);
     }
   }
 
