@@ -3,7 +3,9 @@
 import type { Clock } from "../lib/deps.ts";
 import type { TokenLimit } from "../lib/limits.ts";
 import type { Store } from "../lib/store.ts";
+import { isUnread } from "../lib/store/errors.ts";
 import type { StoredToken } from "../lib/store/tokens.ts";
+import { httpError } from "./http_answers.ts";
 import type { MasterToken } from "./master_token.ts";
 import type { Scope } from "./scope.ts";
 import { type Standing, standingOf } from "./standing.ts";
@@ -44,8 +46,27 @@ export class Authenticator {
     private readonly clock: Pick<Clock, "now">,
   ) {}
 
-  /** @param header `Authorization` as it came. */
+  /**
+   * @param header `Authorization` as it came.
+   * @throws HttpError (503) when what the gateway knows of tokens can't be read now.
+   */
   async authenticate(header: string | undefined): Promise<Authentication> {
+    try {
+      return await this.#authenticated(header);
+    } catch {
+      // Why is not for somebody who is not known yet.
+      throw httpError(
+        503,
+        "transport",
+        "Cannot do that now: the gateway can't look at its tokens. Try again",
+        {
+          "retry-after": "1",
+        },
+      );
+    }
+  }
+
+  async #authenticated(header: string | undefined): Promise<Authentication> {
     const text = /^Bearer +(\S+) *$/i.exec(header ?? "")?.[1];
     if (text === undefined) {
       return denied(header === undefined ? "a token is needed" : "no token was understood");
@@ -60,10 +81,14 @@ export class Authenticator {
   }
 
   /** Whether the caller of a request that goes on may still be answered. */
-  isStillValid(caller: Caller): boolean {
-    if (caller.kind === "master") return caller.version === this.master.version();
-    const token = this.#find(caller.id);
-    return token !== null && this.#standing(token)?.valid === true;
+  isStillValid(caller: Caller): boolean | "unknown" {
+    try {
+      if (caller.kind === "master") return caller.version === this.master.version();
+      const token = this.#find(caller.id);
+      return token !== null && this.#standing(token)?.valid === true;
+    } catch {
+      return "unknown";
+    }
   }
 
   #scoped(id: string, hash: string): Authentication {
@@ -76,25 +101,31 @@ export class Authenticator {
     return { ok: true, caller: { kind: "token", id, name: token.name, scope, limits } };
   }
 
-  /** Null: a row can't be read. */
+  /** Null: a row can't be understood. */
   #standing(token: StoredToken): Standing | null {
     try {
       return standingOf(token, this.registry, this.clock.now());
-    } catch {
-      return null;
+    } catch (error) {
+      return nullUnlessUnread(error);
     }
   }
 
-  /** One that can't be read is none. */
+  /** One that can't be understood is none. */
   #find(id: string): StoredToken | null {
     try {
       return this.registry.findToken(id);
-    } catch {
-      return null;
+    } catch (error) {
+      return nullUnlessUnread(error);
     }
   }
 }
 
 function denied(why: string): Authentication {
   return { ok: false, message: `Cannot use the gateway: ${why}. ${HELP}` };
+}
+
+/** That the registry is locked or out of reach says nothing of a token. */
+function nullUnlessUnread(error: unknown): null {
+  if (isUnread(error)) throw error;
+  return null;
 }

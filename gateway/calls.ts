@@ -1,6 +1,7 @@
 /** The requests of a server, whoever carries them: begun, kept from being done twice, and stopped when their caller says so. */
 
 import type { Clock } from "../lib/deps.ts";
+import { AppError } from "../lib/errors.ts";
 import type { SessionService } from "../lib/service.ts";
 import { OPERATIONS } from "../lib/wire.ts";
 import { begin, type CheckedRequest, type Dispatched } from "./dispatch.ts";
@@ -29,11 +30,12 @@ export class Calls {
   serve(service: SessionService, checked: CheckedRequest, attempt: Attempt): Dispatched {
     const { operation, request } = checked;
     const { caller, key, again, signal } = attempt;
-    if (key === null || OPERATIONS[operation].kind === "stream") return begin(service, checked, signal);
+    if (OPERATIONS[operation].kind === "stream") return begin(service, checked, signal);
+    if (key === null) return { kind: "call", result: resultOf(begin(service, checked, signal), signal) };
     if (OPERATIONS[operation].keptBy !== "memory") {
       return this.#cancellable(service, checked, caller, key, signal);
     }
-    const start = (own: AbortSignal) => resultOf(begin(service, checked, own));
+    const start = (own: AbortSignal) => resultOf(begin(service, checked, own), own);
     return {
       kind: "call",
       result: this.#repeats.run({ caller, key, again, operation, request }, start, signal),
@@ -66,9 +68,10 @@ export class Calls {
       running.delete(stop);
       if (running.size === 0) this.#running.delete(name);
     };
+    const own = AbortSignal.any([signal, stop.signal]);
     const run = async () => {
       try {
-        return await resultOf(begin(service, checked, AbortSignal.any([signal, stop.signal])));
+        return await resultOf(begin(service, checked, own), own);
       } finally {
         done();
       }
@@ -77,8 +80,15 @@ export class Calls {
   }
 }
 
-function resultOf(begun: Dispatched): Promise<unknown> {
-  return begun.kind === "call" ? begun.result : Promise.reject(new Error("a stream has no single result"));
+/** What gives up because it is stopped throws the signal's reason: that is no failure. */
+async function resultOf(begun: Dispatched, signal: AbortSignal): Promise<unknown> {
+  if (begun.kind !== "call") throw new Error("a stream has no single result");
+  try {
+    return await begun.result;
+  } catch (error) {
+    if (error !== signal.reason || error instanceof AppError) throw error;
+    throw new AppError("interrupted", "Interrupted");
+  }
 }
 
 function nameOf(caller: string, key: string): string {

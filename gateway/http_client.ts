@@ -85,7 +85,7 @@ export class HttpCarrier implements Carrier {
       hangUp.abort();
     });
     try {
-      if (options.signal?.aborted) throw interrupted(operation, false);
+      if (options.signal?.aborted) throw interrupted(operation, options.again ?? false);
       const answer = await this.#ask(OPERATION_PATH + operation, {
         method: "POST",
         headers: this.#headers(options),

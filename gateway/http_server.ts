@@ -228,12 +228,15 @@ export class HttpGateway {
       );
       for (const some of byCaller.values()) {
         const [first] = some;
-        if (first === undefined || this.world.authenticator.isStillValid(first.caller)) continue;
+        const valid = first === undefined || this.world.authenticator.isStillValid(first.caller);
+        if (valid === true) continue;
         const error = new AppError(
           "refused",
           "Cannot go on: the token is no longer valid",
         );
-        for (const { stop } of some) stop.abort({ kind: "refused", error } satisfies Stop);
+        // Where that can't be told, its reader takes it up again, and hears more then.
+        const why: Stop = valid === "unknown" ? { kind: "stopped" } : { kind: "refused", error };
+        for (const { stop } of some) stop.abort(why);
       }
     }
   }

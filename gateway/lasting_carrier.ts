@@ -39,8 +39,9 @@ export class LastingCarrier implements Carrier {
       try {
         return await this.inner.call(operation, request, { ...options, again });
       } catch (error) {
-        if (!(error instanceof CarrierError) || options.signal?.aborted) throw error;
+        if (!(error instanceof CarrierError)) throw error;
         again ||= !error.told.unsent;
+        if (options.signal?.aborted) throw interrupted(operation, again);
         const pause = PAUSES_MS[attempt];
         if (pause === undefined || error.told.hopeless || (again && !mayRepeat)) {
           throw again && !OPERATIONS[operation].repeatable ? lostAnswer(operation, this.where, error) : error;

@@ -47,34 +47,44 @@ function makeToken(path: string): void {
   }
 }
 
-/** The hash of what the file holds at each look; nothing is master while it can't be read. */
+/** The hash of what the file holds at each look. */
 export class MasterToken {
   #seen = "";
   #hash: Promise<string | null> = Promise.resolve(null);
 
-  constructor(private readonly path: string) {}
+  constructor(private readonly path: string, private readonly read: typeof readFile = readFile) {}
 
+  /** Null where there is no token. @throws when the file can't be read now. */
   async hash(): Promise<string | null> {
     const version = this.version();
     if (version === null) return null;
     if (version !== this.#seen) {
       this.#seen = version;
-      this.#hash = hashOfFile(this.path).catch(() => null);
+      this.#hash = hashOfFile(this.path, this.read).catch((error) => {
+        // It may be read the next time.
+        if (this.#seen === version) this.#seen = "";
+        if (error instanceof Deno.errors.NotFound) return null;
+        throw error;
+      });
     }
     return await this.#hash;
   }
 
-  /** Another one after the file was changed or replaced; null when there is none. */
+  /** Another one after the file was changed or replaced; null when there is none. @throws when that can't be told now. */
   version(): string | null {
-    const info = statOrNull(this.path);
+    const info = statUnlessGone(this.path);
     return info?.isFile
       ? [info.ino, info.mtime?.getTime(), info.ctime?.getTime(), info.size].join(" ")
       : null;
   }
 }
 
-async function hashOfFile(path: string): Promise<string | null> {
-  const text = (await Deno.readTextFile(path)).trim();
+function readFile(path: string): Promise<string> {
+  return Deno.readTextFile(path);
+}
+
+async function hashOfFile(path: string, read = readFile): Promise<string | null> {
+  const text = (await read(path)).trim();
   return parseToken(text)?.kind === "master" ? await hashToken(text) : null;
 }
 
@@ -83,6 +93,15 @@ function statOrNull(path: string): Deno.FileInfo | null {
     return Deno.statSync(path);
   } catch {
     return null;
+  }
+}
+
+function statUnlessGone(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
+    throw error;
   }
 }
 

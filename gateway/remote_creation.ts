@@ -34,7 +34,7 @@ export class RemoteCreation {
     const { ref } = claimed;
     try {
       const made = await this.#make(destination, ref, signal);
-      if (ref !== null) this.elsewhere.world.store.finishKey(ref, JSON.stringify({ id: made.session.id }));
+      deliveries.created(ref, made.session.id);
       return made;
     } catch (error) {
       // What may have come to be is found out by the next command with this key.
@@ -95,8 +95,10 @@ export class RemoteCreation {
    */
   async #leftBy(row: RemoteSession, error: unknown, signal: AbortSignal): Promise<CreateResult | null> {
     const { store } = this.elsewhere.world;
-    const answered = error instanceof RemoteError;
-    const neverAsked = error instanceof CarrierError && error.told.unsent;
+    const answered = error instanceof RemoteError && !error.again;
+    const neverAsked = error instanceof CarrierError
+      ? error.told.unsent
+      : error instanceof AppError && error.code === "interrupted";
     if (answered || neverAsked || !(error instanceof AppError)) {
       store.forgetRemote(row);
       return null;
@@ -109,7 +111,7 @@ export class RemoteCreation {
         return signal.aborted ? null : await this.#again(row.id, signal, false);
       case "unknown":
         throw new OpenError(
-          error.code,
+          "unproven",
           error.message,
           `Whether "${row.id}" was created on ${row.host} is not known; it stays in the list. ` +
             `Find out with: dev-sessions status ${row.id}`,

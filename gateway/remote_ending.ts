@@ -141,12 +141,15 @@ export function endedRowsBefore(rows: readonly RemoteSession[], before: number):
   return rows.filter((row) => row.lifecycle === "ended" && endedBefore({ ...row, resumer: null }, before));
 }
 
-/** Why sessions can't be asked after: whoever knows it need not wait for it again. */
+/**
+ * Why sessions could not be asked after. They are not asked again: nobody would wait for that, and what would be done to
+ * one that answers then has not been decided.
+ */
 type Known = ReadonlyMap<SessionId, AppError>;
 
 /**
- * Rows that their hosts say were used after that time are left out; those of hosts that can't be asked stay, and why is
- * known then.
+ * Rows that their hosts say were used after that time are left out; those of which they do not say stay, and why is known
+ * then.
  */
 export async function unusedSince(
   elsewhere: Elsewhere,
@@ -161,7 +164,7 @@ export async function unusedSince(
       return Date.parse(session.lastUsedAt) < before ? [row] : [];
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      if (cannotBeAsked(error)) known.set(row.id, error);
+      known.set(row.id, error);
       return [row];
     }
   });

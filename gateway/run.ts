@@ -172,13 +172,15 @@ export class RunningGateway {
 
   async #lookAfter(over: AbortSignal): Promise<void> {
     const { deps: { clock }, paths, manager, service, gateway, log } = this.parts;
-    const registry = identityOf(paths.database);
+    let registry = identityOf(paths.database);
     let [served, servedAt, resting] = [0, clock.monotonic(), false];
     while (!over.aborted) {
       await clock.sleep(UPKEEP_MS, over);
       if (over.aborted) return;
       keepSmall(paths.gatewayLog, log);
-      if (identityOf(paths.database) !== registry) {
+      const found = identityOf(paths.database);
+      registry ??= found;
+      if (found !== null && found !== registry) {
         throw new AppError(
           "failure",
           `Cannot go on: the registry "${paths.database}" was moved or replaced. Start again`,
@@ -199,11 +201,12 @@ export class RunningGateway {
   }
 }
 
-function identityOf(path: string): string {
+/** Which file has this name; null where that can't be told now, e.g. while a network file system does not answer. */
+export function identityOf(path: string): string | null {
   try {
     const { dev, ino } = Deno.statSync(path);
     return `${dev} ${ino}`;
-  } catch {
-    return "none";
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? "none" : null;
   }
 }

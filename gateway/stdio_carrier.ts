@@ -170,9 +170,9 @@ export class StdioCarrier implements Carrier {
     body: unknown,
     { signal, key, again = false }: CallOptions,
   ): AsyncGenerator<Answer> {
-    if (signal?.aborted) throw interrupted(operation, false);
+    if (signal?.aborted) throw interrupted(operation, again);
     await this.greeted();
-    if (this.#over !== null) throw this.#over;
+    if (this.#over !== null) throw unsent(this.#over);
     const id = ++this.#lastId;
     const pending = new Pending();
     this.#pending.set(id, pending);
@@ -314,4 +314,10 @@ export class StdioCarrier implements Carrier {
       cause === undefined ? {} : { cause },
     );
   }
+}
+
+/** The same, of a request that was never written. */
+function unsent(over: AppError): AppError {
+  if (!(over instanceof CarrierError)) return over;
+  return new CarrierError(over.message, { ...over.told, unsent: true }, over.detail, { cause: over });
 }

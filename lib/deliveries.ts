@@ -5,7 +5,7 @@
 
 import type { Backend } from "../backends/backend.ts";
 import type { Deps } from "./deps.ts";
-import { AppError } from "./errors.ts";
+import { AppError, messageOf } from "./errors.ts";
 import type { InHand } from "./in_hand.ts";
 import type { CreateRequest, CreateResult, SendOutcome, SendRequest } from "./service.ts";
 import type { Message, Receipt, Session } from "./session.ts";
@@ -15,6 +15,7 @@ import type { KeyClaim, KeyRef, Store } from "./store.ts";
 /** For a first sender that is still at work with the same key. */
 const OWNER_TIMEOUT_MS = 180_000;
 const OWNER_POLL_MS = 50;
+const NO_RECORD = "its first sender was killed, and the agent's record does not have the message";
 
 type OpenClaim = Extract<KeyClaim, { state: "open" }>;
 export type Settled<T> = { readonly ref: KeyRef | null } | { readonly repeated: T };
@@ -72,6 +73,8 @@ export class Deliveries {
     if ("repeated" in claimed) return { id: session.id, receipt: claimed.repeated, repeated: true };
     const { ref } = claimed;
     const receiptId = newReceipt(this.deps);
+    // Of what was typed, if anything was.
+    const anchors: unknown[] = [];
     try {
       const message: Message = {
         receipt: receiptId,
@@ -82,17 +85,35 @@ export class Deliveries {
         beforeTyping: (anchor) => {
           const at = new Date(this.deps.clock.now()).toISOString();
           this.store.beginSend(session, { receipt: message.receipt, at, anchor, key: ref });
+          anchors.push(anchor);
         },
         finished: (receipt) => this.#finish(receipt, ref),
       }, signal);
-      if (ref !== null && receipt.result === "refused") this.store.dropKey(ref);
+      if (ref !== null && receipt.result === "refused" && anchors.length === 0) this.store.dropKey(ref);
       return { id: session.id, receipt, repeated: false };
     } catch (error) {
-      // Thrown before anything was typed, else the claim names a receipt and stays.
-      if (ref !== null && this.store.findSend(receiptId) === null) this.store.dropKey(ref);
-      throw error;
+      if (anchors.length === 0) {
+        if (ref !== null) this.store.dropKey(ref);
+        throw error;
+      }
+      const reason = `the delivery was broken off: ${messageOf(error)}`;
+      const receipt = indeterminate(receiptId, reason, anchors[0]);
+      this.#finish(receipt, ref);
+      return { id: session.id, receipt, repeated: false };
     } finally {
       this.release(ref);
+    }
+  }
+
+  /** The session is there: where the registry can't take the result now, a repetition finds it by its claim. */
+  created(ref: KeyRef | null, id: string): void {
+    if (ref === null) return;
+    try {
+      this.store.finishKey(ref, JSON.stringify({ id }));
+    } catch (error) {
+      this.deps.terminal.writeErr(
+        `[dev-sessions] that key "${ref.key}" has made ${id} could not be recorded: ${messageOf(error)}\n`,
+      );
     }
   }
 
@@ -141,7 +162,7 @@ export class Deliveries {
           const message = { receipt: send.receipt, text };
           const found = await backend.findReceipt(session, message, send.anchor);
           if (found !== null) this.#finish(found, claim.ref);
-          return found ?? send.details ?? unproven(send.receipt, send.anchor);
+          return found ?? send.details ?? indeterminate(send.receipt, NO_RECORD, send.anchor);
         },
       },
     );
@@ -202,9 +223,8 @@ export class Deliveries {
       }
     } catch (error) {
       // The message is on its way; that the registry can't say so must not make it look undelivered.
-      const reason = error instanceof Error ? error.message : String(error);
       this.deps.terminal.writeErr(
-        `[dev-sessions] the delivery ${receipt.receipt} could not be recorded: ${reason}\n`,
+        `[dev-sessions] the delivery ${receipt.receipt} could not be recorded: ${messageOf(error)}\n`,
       );
     }
   }
@@ -232,15 +252,8 @@ export function stillUnderway(verb: string, key: string): AppError {
   );
 }
 
-function unproven(receipt: string, anchor: unknown): Receipt {
-  return {
-    receipt,
-    result: "indeterminate",
-    reason: "its first sender was killed, and the agent's record does not have the message",
-    evidence: null,
-    pending: null,
-    anchor,
-  };
+function indeterminate(receipt: string, reason: string, anchor: unknown): Receipt {
+  return { receipt, result: "indeterminate", reason, evidence: null, pending: null, anchor };
 }
 
 function newReceipt(deps: Deps): string {

@@ -1,7 +1,7 @@
 /** Ends sessions one after the other: what can't be ended is told, and stops none of the others. */
 
 import type { Deps } from "./deps.ts";
-import { AppError } from "./errors.ts";
+import { messageOf } from "./errors.ts";
 import { sessionsToKill } from "./kill_order.ts";
 import type { Reach } from "./reach.ts";
 import type { KillResult, KillSelector, WorktreeRemoval } from "./service.ts";
@@ -40,8 +40,7 @@ export async function killSessions(selector: KillSelector, context: KillContext)
       released.push(reached);
       await tidyWorktree(session, worktrees, context);
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      failed.push({ id: session.id, reason: error.message });
+      failed.push({ id: session.id, reason: messageOf(error) });
     }
   }
   await reach.release(released);

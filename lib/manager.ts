@@ -149,7 +149,7 @@ export class Manager implements SessionService {
       const made = await admission.run((admit) =>
         this.#creation.run(request, backend, { key: ref, admit }, signal)
       );
-      if (ref !== null) this.store.finishKey(ref, JSON.stringify({ id: made.session.id }));
+      this.#deliveries.created(ref, made.session.id);
       return { ...made, repeated: false };
     } catch (error) {
       if (ref !== null) this.store.dropKey(ref);
@@ -215,7 +215,7 @@ export class Manager implements SessionService {
       return { id: session.id, ...await backend.interrupt(session, { allQueued }, signal) };
     } catch (error) {
       if (error instanceof AppError && error.code === "agent_gone") await this.#reach.noticeDeath(session);
-      throw error;
+      throw (await import("./unforeseen.ts")).unforeseen("interrupt", session.id, error, signal);
     }
   }
 

@@ -5,6 +5,7 @@ import { fitAnswer } from "./answers.ts";
 import { AppError } from "./errors.ts";
 import type { RespondRequest, RespondResult } from "./service.ts";
 import type { PendingInput, Session, TurnState } from "./session.ts";
+import { unforeseen } from "./unforeseen.ts";
 
 /** @throws AppError; nothing was answered unless its code is `unproven`. */
 export async function respond(
@@ -23,7 +24,9 @@ export async function respond(
         `Answer it there: dev-sessions attach ${id}`,
     );
   }
-  const proof = await backend.respond(session, pending, answer, signal);
+  const proof = await backend.respond(session, pending, answer, signal).catch((error) => {
+    throw unforeseen("answer", id, error, signal);
+  });
   return { id, pending, answer, ...proof };
 }
 

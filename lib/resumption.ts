@@ -6,7 +6,7 @@
 import type { Backend, ResumePlan } from "../backends/backend.ts";
 import { withNote } from "./creation.ts";
 import type { Deps } from "./deps.ts";
-import { AppError } from "./errors.ts";
+import { AppError, messageOf } from "./errors.ts";
 import type { InHand } from "./in_hand.ts";
 import type { ProcessIdentity, Session } from "./session.ts";
 import type { Store } from "./store.ts";
@@ -132,7 +132,13 @@ function isUnproven({ id, handle }: Session, reason: string | null): AppError {
 }
 
 async function assertWorkspace({ id, path, worktree }: Session): Promise<void> {
-  const found = await Deno.stat(path).then((info) => info.isDirectory, () => false);
+  const found = await Deno.stat(path).then((info) => info.isDirectory, (error) => {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw new AppError(
+      "failure",
+      `Cannot resume "${id}": its workspace "${path}" can't be looked at: ${messageOf(error)}`,
+    );
+  });
   if (found) return;
   const help = worktree === null
     ? "Make that folder again"

@@ -4,7 +4,7 @@
  */
 
 import type { Deps } from "./deps.ts";
-import { AppError } from "./errors.ts";
+import { AppError, messageOf } from "./errors.ts";
 import { acquireLock } from "./file_lock.ts";
 import { gitComplaint, queryGit, runGit } from "./git.ts";
 import { pathsFrom } from "./paths.ts";
@@ -67,7 +67,9 @@ export class Worktrees {
     const result = await this.#alone(
       worktree,
       () => runGit(this.deps, worktree.repository, ["worktree", "add", ...args], ADD_TIMEOUT_MS),
-    );
+    ).catch((error) => {
+      throw error instanceof Untold ? new AppError("failure", `${cannot}: ${error.message}`) : error;
+    });
     if (result === null) {
       throw new AppError("failure", `${cannot}: other commands are busy with worktrees of this repository`);
     }
@@ -131,15 +133,24 @@ export class Worktrees {
 
   /** Git gives up when it meets a worktree that is just being made or removed. Null when others do not come to an end. */
   async #alone<T>({ repository }: Worktree, work: () => Promise<T>): Promise<T | null> {
-    const { locks } = pathsFrom(this.deps.env);
-    Deno.mkdirSync(locks, { recursive: true, mode: 0o700 });
-    const name = (await sha256(repository)).slice(0, 16);
-    using lock = await acquireLock(`${locks}/worktrees-${name}.lock`, {
-      timeoutMs: ADD_TIMEOUT_MS,
-      clock: this.deps.clock,
-      signal: new AbortController().signal,
-    });
+    using lock = await this.#lock(repository);
     return lock === null ? null : await work();
+  }
+
+  /** @throws Untold when there can be no lock, e.g. on a full disk. */
+  async #lock(repository: string): Promise<Disposable | null> {
+    const { locks } = pathsFrom(this.deps.env);
+    const name = (await sha256(repository)).slice(0, 16);
+    try {
+      Deno.mkdirSync(locks, { recursive: true, mode: 0o700 });
+      return await acquireLock(`${locks}/worktrees-${name}.lock`, {
+        timeoutMs: ADD_TIMEOUT_MS,
+        clock: this.deps.clock,
+        signal: new AbortController().signal,
+      });
+    } catch (error) {
+      throw new Untold(messageOf(error));
+    }
   }
 
   async #remove(

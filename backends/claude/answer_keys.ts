@@ -98,7 +98,10 @@ export async function pressAnswer(
     throw cannot(world, "failure", `no hook waits for it, and its screen does not show the dialog`);
   }
   const sent = await tmux.run(["send-keys", "-t", pane, pressed.key]);
-  if (sent.kind === "failed") throw cannot(world, "not_delivered", "its tmux pane is gone");
+  // Only these say that tmux has not done it: its command line may have been killed afterwards.
+  if (sent.kind === "failed" && (sent.reason === "no_server" || sent.reason === "no_target")) {
+    throw cannot(world, "not_delivered", "its tmux pane is gone");
+  }
   const over = new AbortController();
   const deadline = clock.monotonic() + PROOF_TIMEOUT_MS;
   const places = () => ({
@@ -117,7 +120,9 @@ export async function pressAnswer(
   throw cannot(
     world,
     "unproven",
-    `the key ${pressed.key} was pressed, but no record proves that it was taken`,
+    `the key ${pressed.key} was ${
+      sent.kind === "ok" ? "pressed" : "given to tmux, which does not confirm it"
+    }, but no record proves that it was taken`,
   );
 }
 

@@ -303,10 +303,11 @@ function interrupted(session: Session): AppError {
   return new AppError("interrupted", `Cannot send to "${session.id}": interrupted. Nothing was typed`);
 }
 
+/** What can't be removed now must not hide what became of the message; the next sender removes it. */
 function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  } catch {
+    // Nothing is typed before it is gone, see `dropLeftCommands()`.
   }
 }

@@ -89,6 +89,8 @@ export class HookLog {
     if (known !== undefined) return known;
     const event = this.#parse(name);
     if (event === "spent") return unreadEvent(name);
+    // E.g. too many open files: it may be read the next time.
+    if (event === "failed") return null;
     this.#parsed.set(name, event);
     return event;
   }
@@ -117,7 +119,7 @@ export class HookLog {
     return null;
   }
 
-  #parse(name: string): HookEvent | null | "spent" {
+  #parse(name: string): HookEvent | null | "spent" | "failed" {
     const event = outline(name);
     if (event === null) return null;
     const path = `${this.#folder}/${name}`;
@@ -136,7 +138,8 @@ export class HookLog {
         }
       }
     } catch (error) {
-      return error instanceof TooLarge ? unreadEvent(name) : null;
+      if (error instanceof TooLarge) return unreadEvent(name);
+      return error instanceof SyntaxError || error instanceof Deno.errors.NotFound ? null : "failed";
     }
   }
 

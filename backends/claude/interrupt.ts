@@ -6,7 +6,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
-import type { Interruption, PendingInput, Session } from "../../lib/session.ts";
+import type { Interruption, Session } from "../../lib/session.ts";
 import { clearGivenBack } from "./clear_box.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import {
@@ -15,14 +15,23 @@ import {
   type AfterEscape,
   areDifferent,
   hasMoved,
+  isAsking,
   judgeEscape,
   queuedBehind,
   type TurnRef,
   vetoEscape,
 } from "./interrupt_plan.ts";
-import { firstLine, type Left, reportOf, type Step, type Stopped, touchedTurn } from "./interrupt_report.ts";
+import {
+  cutShort,
+  firstLine,
+  type Left,
+  refusalWhileWaiting,
+  reportOf,
+  type Step,
+  type Stopped,
+  touchedTurn,
+} from "./interrupt_report.ts";
 import { dropLeftCommands, type SessionFolder } from "./launch_files.ts";
-
 import { lookAtBox } from "./look.ts";
 import type { Observer } from "./observe.ts";
 import type { Requests } from "./requests.ts";
@@ -91,14 +100,16 @@ export class Interrupter {
     const stopped: Stopped[] = [];
     let ended: Extract<Step, { kind: "ended" }> | null = null;
     let looks = 0;
+    const next = (): Promise<Step> =>
+      this.#step(null, signal).catch((error) => cutShort(stopped, error) ?? Promise.reject(error));
     for (let turn = 0; turn < TURN_LIMIT; turn++) {
-      let step = await this.#step(null, signal);
+      let step = await next();
       const last = stopped.at(-1)?.after.turn ?? ended?.turn ?? null;
       // After the end of a turn it is at rest for a moment, while the queue's messages are on their way.
       while (step.kind === "rest" && last !== null && looks < QUEUE_LOOKS && await this.#hasQueue(last)) {
         looks++;
         await this.deps.clock.sleep(QUEUE_POLL_MS, signal);
-        step = await this.#step(null, signal);
+        step = await next();
       }
       if (step.kind === "stopped") stopped.push(step);
       else if (step.kind === "ended") ended = step;
@@ -138,8 +149,9 @@ export class Interrupter {
       }
       const veto = vetoEscape(screen, this.observer.registry() !== null);
       if (veto !== null) return { kind: "refused", reason: veto, pending: null };
-      if (await this.#keepDistance(signal)) continue;
+      const hasWaited = await this.#keepDistance(signal);
       if (signal.aborted) throw this.#aborted();
+      if (hasWaited) continue;
       if (!this.#stillRuns(anchor)) continue;
 
       const pressedAt = this.deps.clock.now();
@@ -375,17 +387,6 @@ export class Interrupter {
         "Nothing was pressed. Check that the disk has room and that the folder is yours",
     );
   }
-}
-
-/** Its own request can be denied, which stops the turn; a sub-agent's request stops only that. */
-function isAsking(activity: Activity): activity is Extract<Activity, { kind: "waiting" }> {
-  return activity.kind === "waiting" && activity.pending.answerable === "direct" &&
-    activity.pending.subagent === null;
-}
-
-/** Escape is never pressed into a dialog: it might answer it. */
-function refusalWhileWaiting(pending: PendingInput): Step {
-  return { kind: "refused", reason: `it waits for a ${pending.kind} (${pending.summary})`, pending };
 }
 
 function removeIfThere(path: string): void {

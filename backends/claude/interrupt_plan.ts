@@ -248,3 +248,9 @@ export function vetoEscape(look: BoxLook, hasRegistry: boolean): string | null {
       return hasRegistry ? null : "its screen shows no input box, and no live registry says why";
   }
 }
+
+/** Its own request can be denied, which stops the turn; a sub-agent's request stops only that. */
+export function isAsking(activity: Activity): activity is Extract<Activity, { kind: "waiting" }> {
+  return activity.kind === "waiting" && activity.pending.answerable === "direct" &&
+    activity.pending.subagent === null;
+}

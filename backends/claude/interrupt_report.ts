@@ -1,5 +1,6 @@
 /** What a stop came to, as the one who asked for it is told. Pure. */
 
+import { AppError } from "../../lib/errors.ts";
 import type { BackgroundTask, Interruption, PendingInput } from "../../lib/session.ts";
 import type { AfterEscape, TurnRef } from "./interrupt_plan.ts";
 
@@ -38,6 +39,21 @@ export function touchedTurn(step: Step): TurnRef | null {
     case "unproven":
       return step.turn;
   }
+}
+
+/** Escape is never pressed into a dialog: it might answer it. */
+export function refusalWhileWaiting(pending: PendingInput): Step {
+  return { kind: "refused", reason: `it waits for a ${pending.kind} (${pending.summary})`, pending };
+}
+
+/** What keeps a further turn from its key does not hide that turns were stopped before; null where none was. */
+export function cutShort(stopped: readonly Stopped[], error: unknown): Step | null {
+  const last = stopped.at(-1);
+  const isUnpressed = error instanceof AppError &&
+    (error.code === "interrupted" || error.code === "not_delivered");
+  if (last === undefined || !isUnpressed) return null;
+  const reason = `what came after it was not stopped: ${error.message}`;
+  return { kind: "unproven", turn: last.after.turn, reason };
 }
 
 /** @param left behind the touched turn, now. */

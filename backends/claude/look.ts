@@ -9,7 +9,7 @@ export interface BoxLook {
   readonly vimInsert: boolean;
 }
 
-/** `no_pane`: tmux answers, but has no such pane. */
+/** `no_pane`: tmux answers, but has no such pane; `unresponsive`: nothing is known, also where its command line failed. */
 export async function lookAtBox(tmux: Tmux, pane: string): Promise<BoxLook | "unresponsive" | "no_pane"> {
   const format = "#{cursor_x}\t#{cursor_y}\t#{session_attached}\t#{pane_id}";
   const result = await tmux.run([
@@ -26,7 +26,7 @@ export async function lookAtBox(tmux: Tmux, pane: string): Promise<BoxLook | "un
     pane,
   ]);
   if (result.kind === "unresponsive") return "unresponsive";
-  if (result.kind === "failed") return "no_pane";
+  if (result.kind === "failed") return result.reason === "other" ? "unresponsive" : "no_pane";
   const end = result.stdout.indexOf("\n");
   const [x, y, attached, found] = result.stdout.slice(0, end).split("\t");
   if (found !== pane) return "no_pane";

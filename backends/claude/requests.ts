@@ -153,7 +153,18 @@ export class Requests {
   async #handOver(request: PendingInput, id: string, decision: Decision): Promise<string> {
     const file = `${this.#folder.answers}/${id}.json`;
     this.#write(file, hookOutput(decision));
-    if (!await this.#wake(id) && this.#withdraw(id, file)) throw this.#gone(request);
+    try {
+      if (!await this.#wake(id) && this.#withdraw(id, file)) throw this.#gone(request);
+    } catch (error) {
+      // Left there, it would be given to a hook that looks by itself.
+      if (error instanceof AppError) throw error;
+      if (this.#withdraw(id, file)) {
+        throw this.#cannot(
+          "not_delivered",
+          `its hook can't be reached: ${messageOf(error)}. Nothing was answered`,
+        );
+      }
+    }
     return file;
   }
 

@@ -6,7 +6,7 @@
 import type { AgentHandle, ResumePlan, ResumeSpec } from "../backend.ts";
 import { NameTakenError } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, messageOf } from "../../lib/errors.ts";
 import { claudeConfigFolder, type Paths } from "../../lib/paths.ts";
 import type { Session } from "../../lib/session.ts";
 import { isLive } from "../../lib/store/revival.ts";
@@ -58,7 +58,8 @@ export async function planResume(
     throw cannot(session, "no record names its conversation", "Start another with: dev-sessions create");
   }
   const transcript = observer.transcript();
-  if (!isFile(transcript) && (session.handle === null || wasPrompted(observer, conversation))) {
+  const begun = isFile(transcript, session);
+  if (!begun && (session.handle === null || wasPrompted(observer, conversation))) {
     const help = "Start another with: dev-sessions create";
     throw cannot(session, `its conversation is gone: there is no ${transcript}`, help);
   }
@@ -67,7 +68,7 @@ export async function planResume(
     handle: { ...handle, pane: null, ...unstarted(handle) },
     agentSessionId: session.agentSessionId,
     conversation,
-    begun: isFile(transcript),
+    begun,
   };
 }
 
@@ -224,11 +225,13 @@ export function withoutConversation(agentArgs: readonly string[]): string[] {
   return kept;
 }
 
-function isFile(path: string): boolean {
+/** @throws AppError when that can't be told. */
+function isFile(path: string, session: Session): boolean {
   try {
     return Deno.statSync(path).isFile;
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw cannot(session, `its conversation "${path}" can't be looked at: ${messageOf(error)}`, "");
   }
 }
 

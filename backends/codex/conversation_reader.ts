@@ -21,6 +21,7 @@ export function lastMessages(
   return reading(thread, async (connection) => {
     if (anchor !== null) {
       const evidence = await thread.gather({ wish: "start", since: anchor, items: "full" });
+      if (evidence.server !== "up") throw untold(thread, null);
       return saidInTurn(evidence, anchor).texts.slice(-count);
     }
     const turns: Turn[] = [];
@@ -75,14 +76,19 @@ async function reading<T>(
     return await read(connection);
   } catch (error) {
     if (!isServersFault(error)) throw error;
-    const isGone = error instanceof RpcError && isNoSuchThread(error);
-    throw new AppError(
-      isGone ? "agent_gone" : "transport",
-      `Cannot read "${thread.session.id}": ${
-        isGone ? "its thread is gone" : `the Codex server does not tell of it (${messageOf(error)})`
-      }`,
-      null,
-      { cause: error },
-    );
+    if (!(error instanceof RpcError && isNoSuchThread(error))) throw untold(thread, error);
+    throw new AppError("agent_gone", `Cannot read "${thread.session.id}": its thread is gone`, null, {
+      cause: error,
+    });
   }
+}
+
+function untold({ session }: SessionThread, cause: unknown): AppError {
+  const why = cause === null ? "" : ` (${messageOf(cause)})`;
+  return new AppError(
+    "transport",
+    `Cannot read "${session.id}": the Codex server does not tell of it${why}`,
+    null,
+    cause === null ? {} : { cause },
+  );
 }

@@ -81,7 +81,8 @@ export class Ending {
       await this.#removeContainer(session, container, false);
       return "its container is gone";
     }
-    const { thread } = await ofSession.gather({ wish: "find" });
+    const { server, thread } = await ofSession.gather({ wish: "find" });
+    if (server !== "up") return "its thread was gone from its server";
     return thread === null ? "its thread was deleted" : "its thread was archived";
   }
 

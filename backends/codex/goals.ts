@@ -1,13 +1,13 @@
 /** A thread's goal: told, begun, adjusted and cleared. Whatever does not make it go on leaves the thread unloaded. */
 
 import type { GoalOperations } from "../backend.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Goal, GoalChange, Session } from "../../lib/session.ts";
 import { isArchived, neutralGoal } from "./evidence.ts";
 import { nextTurnFrom, type WaitTarget } from "./goal_turns.ts";
 import type { Connection } from "./rpc.ts";
-import { RpcError } from "./rpc_errors.ts";
-import type { SessionThread } from "./session_thread.ts";
+import { ConnectionLost, RpcError } from "./rpc_errors.ts";
+import { isServersFault, type SessionThread } from "./session_thread.ts";
 
 /** From `thread/goal/set` until its first turn runs (measured: up to 60 ms), with room for a busy machine. */
 const BEGIN_MS = 5_000;
@@ -44,17 +44,24 @@ export class CodexGoals implements GoalOperations {
     const begins = change.kind === "begin" || change.status === "active";
     // A goal that goes on needs its thread loaded with the session's own settings.
     if (begins) await refusing(session, () => thread.subscribe(connection, { signal }));
-    const goal = await refusing(session, async () => {
-      if (change.kind === "adjust") return await adjust(connection, thread.id, change, signal);
-      // Another objective alone would go on with the tokens and the end of the old one.
-      if (before !== null) await connection.call("thread/goal/clear", { threadId: thread.id }, { signal });
-      return await connection.call("thread/goal/set", {
-        threadId: thread.id,
-        objective: change.objective,
-        status: "active",
-        tokenBudget: change.tokenBudget,
-      }, { signal });
-    });
+    signal.throwIfAborted();
+    // Another objective alone would go on with the tokens and the end of the old one.
+    if (change.kind === "begin" && before !== null) {
+      await changing(session, "clear", () => connection.call("thread/goal/clear", { threadId: thread.id }));
+    }
+    const goal = await changing(
+      session,
+      "set",
+      () =>
+        change.kind === "adjust"
+          ? adjust(connection, thread.id, change)
+          : connection.call("thread/goal/set", {
+            threadId: thread.id,
+            objective: change.objective,
+            status: "active",
+            tokenBudget: change.tokenBudget,
+          }),
+    );
     if (begins && goal.goal.status === "active") await this.#begun(thread, turns.at(-1)?.id ?? null, signal);
     return neutralGoal(goal.goal);
   }
@@ -63,8 +70,9 @@ export class CodexGoals implements GoalOperations {
     const thread = this.threadOf(session);
     await thread.gatherOrFail("clear the goal of", { settle: false, signal });
     const connection = await thread.link.connection(signal);
-    const answer = () => connection.call("thread/goal/clear", { threadId: thread.id }, { signal });
-    return (await refusing(session, answer)).cleared;
+    signal.throwIfAborted();
+    const clear = () => connection.call("thread/goal/clear", { threadId: thread.id });
+    return (await changing(session, "clear", clear)).cleared;
   }
 
   async anchor(session: Session): Promise<WaitTarget> {
@@ -82,16 +90,15 @@ export class CodexGoals implements GoalOperations {
     return nextTurnFrom(await this.threadOf(session).gather({ wish: "start", settle: false }));
   }
 
-  /** Returns when its first turn runs, so that nobody takes the moment before it for rest. */
+  /** Returns when its first turn runs, so that nobody takes the moment before it for rest; the goal is set by then. */
   async #begun(thread: SessionThread, newest: string | null, signal: AbortSignal): Promise<void> {
     const { clock } = thread.deps;
     const deadline = clock.monotonic() + BEGIN_MS;
-    while (clock.monotonic() < deadline) {
-      const { thread: seen, turns, goal } = await thread.gather({ wish: "find", settle: false, signal });
+    while (clock.monotonic() < deadline && !signal.aborted) {
+      const { thread: seen, turns, goal } = await thread.gather({ wish: "find", settle: false });
       const runs = seen?.status.type === "active" || (turns.at(-1)?.id ?? null) !== newest;
       if (runs || goal?.status !== "active") return;
       await clock.sleep(BEGIN_POLL_MS, signal);
-      signal.throwIfAborted();
     }
   }
 }
@@ -100,13 +107,12 @@ async function adjust(
   connection: Connection,
   threadId: string,
   { status, tokenBudget }: Extract<GoalChange, { readonly kind: "adjust" }>,
-  signal: AbortSignal,
 ) {
   return await connection.call("thread/goal/set", {
     threadId,
     ...(status === null ? {} : { status }),
     ...(tokenBudget === null ? {} : { tokenBudget }),
-  }, { signal });
+  });
 }
 
 /** @throws AppError with the server's own words. */
@@ -118,5 +124,28 @@ async function refusing<T>(session: Session, ask: () => Promise<T>): Promise<T> 
     throw new AppError("failure", `Cannot set the goal of "${session.id}": ${error.message}`, null, {
       cause: error,
     });
+  }
+}
+
+/**
+ * As `refusing()`, of what changes the goal. It is not given up with the command: what has left this process is to be
+ * accounted for.
+ *
+ * @throws AppError (unproven) when the server does not say what came of it.
+ */
+async function changing<T>(session: Session, verb: "set" | "clear", ask: () => Promise<T>): Promise<T> {
+  try {
+    return await refusing(session, ask);
+  } catch (error) {
+    if (!isServersFault(error)) throw error;
+    const isUnsent = error instanceof ConnectionLost && !error.sent;
+    throw new AppError(
+      isUnsent ? "transport" : "unproven",
+      `Cannot ${verb} the goal of "${session.id}": ${messageOf(error)}. ${
+        isUnsent ? "Try again" : `It may have been done; look with: dev-sessions goal ${session.id}`
+      }`,
+      null,
+      { cause: error },
+    );
   }
 }

@@ -142,13 +142,26 @@ export class Interrupter {
     }
   }
 
+  /** @throws AppError (unproven) when the server does not say of each whether it is taken back. */
   async #takeBack({ queued }: CodexEvidence): Promise<string[]> {
     const texts: string[] = [];
     for (const { id, input } of queued) {
-      const connection = await this.thread.link.connection();
-      const params = { threadId: this.thread.id, queuedSubmissionId: id };
-      const { deleted } = await connection.call("thread/queue/delete", params);
-      if (deleted) texts.push(input.map(({ text = "" }) => text).join("\n"));
+      try {
+        const connection = await this.thread.link.connection();
+        const params = { threadId: this.thread.id, queuedSubmissionId: id };
+        const { deleted } = await connection.call("thread/queue/delete", params);
+        if (deleted) texts.push(input.map(({ text = "" }) => text).join("\n"));
+      } catch (error) {
+        if (!isServersFault(error) && !(error instanceof AppError)) throw error;
+        throw new AppError(
+          "unproven",
+          `Cannot interrupt "${this.session.id}": what of its queue was taken back is not known: ${
+            messageOf(error)
+          }. Its turn was not stopped. Look with: dev-sessions status ${this.session.id} --explain`,
+          texts.length === 0 ? null : `Taken back:\n${texts.join("\n")}`,
+          { cause: error },
+        );
+      }
     }
     return texts;
   }

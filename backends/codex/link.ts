@@ -53,6 +53,11 @@ export class Link {
       signal.throwIfAborted();
       const known = this.#server;
       if (known === null) break;
+      // It ends with the word of those who have given it up, which is not for who comes later.
+      if (known.isGivenUp) {
+        await known.server.catch(() => {});
+        if (this.#server !== known) continue;
+      }
       const server = await known.wait(signal);
       if (server !== null || wish === "find") return server;
       // Whoever came first looked only.
@@ -223,6 +228,10 @@ class Opening {
 
   constructor(open: (signal: AbortSignal) => Promise<CodexServer | null>) {
     this.server = Promise.resolve().then(() => open(this.#given.signal));
+  }
+
+  get isGivenUp(): boolean {
+    return this.#given.signal.aborted;
   }
 
   /** @throws what the opening throws; the signal's reason. */

@@ -30,6 +30,7 @@ export class Requests {
       clock: this.deps.clock,
       signal,
     });
+    if (signal.aborted) throw this.#cannot("interrupted", "interrupted. Nothing was answered");
     if (lock === null) throw this.#cannot("failure", "other commands keep its lock. Try again");
     const evidence = await this.thread.gatherOrFail("answer", { signal });
     const open = evidence.requests.find(({ request }) => requestIdOf(request) === pending.requestId);
@@ -107,7 +108,7 @@ export class Requests {
     }
   }
 
-  #cannot(code: "failure" | "unproven", why: string): AppError {
+  #cannot(code: "failure" | "interrupted" | "unproven", why: string): AppError {
     return new AppError(code, `Cannot answer "${this.session.id}": ${why}`);
   }
 }

@@ -117,7 +117,8 @@ export class Launchd implements ServiceManager {
 
   async isLeft(): Promise<boolean> {
     const result = await this.#run(["print", `${this.#domain}/${LABEL}`]);
-    return result.kind === "exited" && result.code === 0;
+    // Without an answer nothing proves that it is gone.
+    return result.kind === "timed_out" || (result.kind === "exited" && result.code === 0);
   }
 
   unlink(): Promise<void> {

@@ -3,11 +3,11 @@
  * ssh says when it fails becomes an error that helps; what the other end says stays as it was said.
  */
 
-import { AppError, type ErrorCode } from "../../lib/errors.ts";
+import { AppError, type ErrorCode, messageOf } from "../../lib/errors.ts";
 import type { Clock } from "../../lib/deps.ts";
-import type { Operation } from "../../lib/wire.ts";
+import { type Operation, OPERATIONS } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
-import { type CallOptions, type Carrier, CarrierError, unlessStopped } from "../carrier.ts";
+import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "../carrier.ts";
 import type { Place } from "../frames.ts";
 import { NoiseError } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
@@ -35,7 +35,14 @@ export interface SshWorld {
 
 /** What the other end threw. */
 export class RemoteError extends AppError {
-  constructor(code: ErrorCode, message: string, detail: string | null, readonly said: string) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    detail: string | null,
+    readonly said: string,
+    /** Whether an earlier attempt may have arrived: what that has come to, this does not say. */
+    readonly again: boolean,
+  ) {
     super(code, message, detail);
   }
 }
@@ -65,14 +72,13 @@ export class SshCarrier implements Carrier {
 
   async call(operation: Operation, request: unknown, options: CallOptions): Promise<unknown> {
     const link = await this.#connected(options.signal).catch((error) => {
-      // ssh has its own patience; a user who waits for one answer needs no further attempts.
-      throw error instanceof CarrierError ? hopeless(error) : error;
+      throw notAsked(operation, error, options);
     });
     return await this.#used(async () => {
       try {
         return await link.carrier.call(operation, request, options);
       } catch (error) {
-        throw await this.#explained(operation, link, error, options.signal);
+        throw await this.#explained(operation, link, error, options);
       }
     });
   }
@@ -95,7 +101,7 @@ export class SshCarrier implements Carrier {
     try {
       yield* link.carrier.stream(operation, request, options);
     } catch (error) {
-      const explained = await this.#explained(operation, link, error, options.signal);
+      const explained = await this.#explained(operation, link, error, options);
       if (lasts && explained instanceof CarrierError && !options.signal?.aborted && !this.#lost) {
         this.#lost = true;
         this.world.note(
@@ -168,22 +174,26 @@ export class SshCarrier implements Carrier {
     operation: Operation,
     link: SshLink,
     error: unknown,
-    signal: AbortSignal | undefined,
+    { signal, again = false }: CallOptions,
   ): Promise<unknown> {
     if (error instanceof CarrierError) {
       this.#forget(link);
       const ended = await link.ended();
       link.kill();
-      return brokenConnection(this.where, ended);
+      return brokenConnection(this.where, ended, { unsent: error.told.unsent });
     }
     if (!(error instanceof AppError)) return error;
+    const isStopped = error.code === "interrupted";
     // Our own word, of a caller who has stopped waiting.
-    if (error.code === "interrupted" || (error.code === "unproven" && signal?.aborted)) return error;
+    if (signal?.aborted && (isStopped || error.code === "unproven")) return error;
     return new RemoteError(
-      error.code,
-      `Remote ${verbOf(operation)} on ${this.where} failed: ${error.message}`,
+      isStopped ? "transport" : error.code,
+      `Remote ${verbOf(operation)} on ${this.where} failed: ${error.message}${
+        isStopped ? ": dev-sessions was stopped there. Try again" : ""
+      }`,
       error.detail,
       error.message,
+      again,
     );
   }
 
@@ -226,6 +236,15 @@ export function verbOf(operation: Operation): string {
 /** It was there a moment ago: it may be about to be upgraded, or its home to be mounted. */
 function passing(error: AppError): CarrierError {
   return new CarrierError(error.message, { unsent: true }, error.detail, { cause: error });
+}
+
+/** Why there was no way to ask; what an earlier attempt has come to, nobody knows then. */
+function notAsked(operation: Operation, error: unknown, { again = false, signal }: CallOptions): unknown {
+  // ssh has its own patience; a user who waits for one answer needs no further attempts.
+  if (error instanceof CarrierError) return hopeless(error);
+  if (!again || OPERATIONS[operation].repeatable) return error;
+  if (signal?.aborted) return interrupted(operation, true);
+  return new CarrierError(messageOf(error), { unsent: true, hopeless: true }, null, { cause: error });
 }
 
 function hopeless(error: CarrierError): CarrierError {

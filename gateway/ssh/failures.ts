@@ -5,7 +5,7 @@ import { CarrierError } from "../carrier.ts";
 import { type Destination, quote, USUAL_REMOTE_BIN } from "./command.ts";
 
 /** What ssh exits with when the connection failed, whatever the reason. */
-const SSH_FAILED = 255;
+export const SSH_FAILED = 255;
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 const SHOWN_LINES = 12;
@@ -153,12 +153,16 @@ export function noiseFailure({ host }: Destination, what: string, printed: strin
   );
 }
 
-/** The connection is gone; what was asked may have arrived. */
-export function brokenConnection(host: string, { stderr }: Pick<Ended, "stderr">): CarrierError {
+/** The connection is gone; what was asked may have arrived, unless it is `unsent`. */
+export function brokenConnection(
+  host: string,
+  { stderr }: Pick<Ended, "stderr">,
+  told = { unsent: false },
+): CarrierError {
   const lines = meaningfulLines(stderr);
   const reason = REASONS.find(({ said }) => lines.some((line) => said.test(line)));
   const what = reason === undefined ? "the connection has ended" : firstSaid(lines, reason);
-  return transportFailure(host, `${what}. Try again`, { unsent: false }, null);
+  return transportFailure(host, `${what}. Try again`, told, null);
 }
 
 /** For the want of an answer within the time that it may take. */

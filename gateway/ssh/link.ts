@@ -3,7 +3,7 @@
 import type { Clock } from "../../lib/deps.ts";
 import { StdioCarrier } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
-import type { Ended } from "./failures.ts";
+import { type Ended, SSH_FAILED } from "./failures.ts";
 import { type EarlyStarts, spawnSsh } from "./process.ts";
 
 const KEPT_STDERR_CHARACTERS = 8_192;
@@ -35,7 +35,8 @@ export function startSsh(destination: Destination, world: LinkWorld): SshLink | 
   const child = world.started.take(destination) ?? spawnSsh(destination, world.env);
   if (child === null) return null;
   let code: number | null = null;
-  const gone = child.status.then((status) => void (code = status.code));
+  // What a signal has ended says nothing of the other host.
+  const gone = child.status.then((status) => void (code = status.signal === null ? status.code : SSH_FAILED));
   const errors = new Errors(child.stderr, destination.host, world.note);
   const carrier = new StdioCarrier({ readable: child.stdout, writable: child.stdin }, {
     where: destination.host,

@@ -41,6 +41,11 @@ export function storeError(path: string, error: unknown, subject: StoreSubject =
   return new AppError("failure", explain(path, subject, trouble, text), null, { cause: error });
 }
 
+/** Whether nothing could be read, as told by `storeError()`; else there is something that is not understood. */
+export function isUnread(error: unknown): boolean {
+  return !(error instanceof AppError) || error.cause !== undefined;
+}
+
 /** Whether another connection holds the lock just now. */
 export function isBusy(error: unknown): boolean {
   return !(error instanceof AppError) && diagnose(error).trouble === "busy";

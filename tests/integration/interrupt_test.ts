@@ -131,6 +131,22 @@ Deno.test("interrupt --all-queued stops the queue, too, each turn with one Escap
     strictEqual((await session.run("status")).stdout, "idle\n");
   }));
 
+Deno.test("interrupt --all-queued that is stopped itself says what it had stopped", () =>
+  withSession({}, async (session, sandbox) => {
+    const first = await works(session, "SCRIPT:bash sleep 60");
+    await session.sent("SCRIPT:slow 60");
+    const running = sandbox.start(["interrupt", session.id, "--all-queued", "--json"]);
+    await sandbox.eventually(async () => await escapes(session) === 1, { what: "the first turn's key" });
+    const look = await gateTmux(sandbox, "display-message", "after");
+    await look.reached();
+    strictEqual(await outcome(session, first), "interrupted");
+    running.kill("SIGINT");
+    await look.open();
+    const { code, json, stderr } = await ended(running);
+    deepStrictEqual([code, json?.result, json?.interrupted], [9, "unproven", 1], stderr);
+    strictEqual(await escapes(session), 1);
+  }));
+
 Deno.test("two interrupts at once stop one turn, not the one that begins after it", () =>
   withSession({}, async (session, sandbox) => {
     await works(session, "SCRIPT:bash sleep 60");

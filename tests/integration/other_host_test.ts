@@ -270,6 +270,19 @@ Deno.test("a kill or prune whose answer was lost is looked after", async (t) => 
   }
 });
 
+Deno.test("kill --older-than leaves alone what its host does not tell the age of", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const id = await host.create();
+  const anHourAgo = new Date(Date.now() - 3_600_000).toISOString();
+  sql(sandbox, "UPDATE remote_sessions SET last_used_at = ? WHERE id = ?", anHourAgo, id);
+  await host.refuses("inspect", "another process keeps it locked");
+  const { code, stdout, stderr } = await sandbox.run(["kill", "--older-than", "30m"]);
+  deepStrictEqual([code, stdout], [1, ""], stderr);
+  match(stderr, /Remote inspect on box failed: another process keeps it locked/);
+  strictEqual((await host.run("status", id)).stdout, "idle\n");
+});
+
 Deno.test("a wait outlasts every way in which its host may be away for a while", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const host = await OtherHost.of(sandbox);

@@ -114,3 +114,21 @@ Deno.test("a hook that never takes its answer: it is withdrawn, and nothing was 
     strictEqual((await session.run("respond", "--approve")).code, 0);
     strictEqual((await session.run("wait")).stdout, "completed\n");
   }));
+
+Deno.test("a hook that can't be reached: its answer is withdrawn, and nothing was answered", () =>
+  withSession({}, async (session, sandbox) => {
+    const { requestId } = await asking(session, "SCRIPT:permission touch granted");
+    const sessions = join(sandbox.home, ".dev-sessions", "sessions");
+    const [token = ""] = [...Deno.readDirSync(sessions)].map(({ name }) => name);
+    const fifo = join(sessions, token, "requests", requestId);
+    await Deno.rename(fifo, `${fifo}.aside`);
+    await Deno.mkdir(fifo);
+    const { code, error } = await pressedBy(session, "--approve");
+    strictEqual(code, 4, error);
+    match(error, /its hook can't be reached: .*Nothing was answered/);
+    deepStrictEqual([...Deno.readDirSync(join(sessions, token, "answers"))], []);
+    await Deno.remove(fifo);
+    await Deno.rename(`${fifo}.aside`, fifo);
+    strictEqual((await pressedBy(session, "--approve")).code, 0);
+    strictEqual((await session.run("wait")).stdout, "completed\n");
+  }));

@@ -263,6 +263,36 @@ Deno.test("resume is refused where another session is at the same conversation",
   await refused(sandbox, two, new RegExp(`: the session "${one}" has the same conversation and is live\\. `));
 });
 
+Deno.test("what can't be looked at is not called gone", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const folder = await sandbox.folder("elsewhere");
+  const id = await created(sandbox, ["-p", folder]);
+  await turn(sandbox, id, "hello");
+  const { internalId } = await json(sandbox, ["inspect", id]);
+  strictEqual((await sandbox.run(["kill", id])).code, 0);
+  const projects = join(sandbox.home, ".claude", "projects");
+  const [project] = [...Deno.readDirSync(projects)].map(({ name }) => name).filter((name) =>
+    name.endsWith("elsewhere")
+  );
+  for (
+    const [path, what] of [
+      [folder, "workspace"],
+      [join(projects, project ?? "", `${internalId}.jsonl`), "conversation"],
+    ] as const
+  ) {
+    await Deno.rename(path, `${path}.aside`);
+    await Deno.symlink(path, path);
+    await refused(
+      sandbox,
+      id,
+      new RegExp(`^Cannot resume "${id}": its ${what} "[^"]*" can't be looked at: `),
+    );
+    await Deno.remove(path);
+    await Deno.rename(`${path}.aside`, path);
+  }
+  strictEqual((await sandbox.run(["resume", id])).code, 0);
+});
+
 Deno.test("what can't be resumed is told before anything changes, and list --all knows most of it", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const gone = await sandbox.folder("gone");

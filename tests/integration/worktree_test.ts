@@ -390,3 +390,17 @@ Deno.test("a killed create's worktree with anything in it is kept, and the next 
   deepStrictEqual(rows(sandbox), []);
   await gate.open();
 });
+
+Deno.test("a worktree that can't be locked stays, and its session and the others are ended", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await makeRepository(sandbox);
+  const { id, worktree } = await make(sandbox);
+  const other = await created(sandbox);
+  const locks = join(sandbox.home, ".dev-sessions", "locks");
+  await Deno.remove(locks, { recursive: true });
+  await Deno.writeTextFile(locks, "");
+  const { code, stdout, stderr } = await sandbox.run(["kill", id, other]);
+  deepStrictEqual([code, stdout], [0, `Killed session ${id}\nKilled session ${other}\n`], stderr);
+  match(stderr, new RegExp(`^\\[dev-sessions\\] .*${worktree.path}`));
+  ok(await exists(worktree.path));
+});

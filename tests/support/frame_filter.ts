@@ -1,7 +1,8 @@
 /**
  * Stands between a client and a `dev-sessions rpc`, and does something to the answers to an operation:
  * `frame_filter.ts <command line> <operation> lose` breaks the connection instead of the first one,
- * `frame_filter.ts <command line> <operation> add <JSON>` adds to the list `failed` of each result.
+ * `frame_filter.ts <command line> <operation> add <JSON>` adds to the list `failed` of each result;
+ * `frame_filter.ts <command line> <operation> refuse <JSON>` gives this error instead of the first one.
  */
 
 import { MAX_FRAME_BYTES } from "../../gateway/frames.ts";
@@ -10,6 +11,7 @@ import { linesOf } from "../../gateway/lines.ts";
 const [line = "", operation = "", what = "", added = ""] = Deno.args;
 const child = new Deno.Command("sh", { args: ["-c", line], stdin: "piped", stdout: "piped" }).spawn();
 const encoder = new TextEncoder();
+let refused = false;
 const asked = new Set<number>();
 
 // deno-lint-ignore no-explicit-any
@@ -40,7 +42,12 @@ for await (const text of linesOf(child.stdout, MAX_FRAME_BYTES)) {
     await child.status;
     Deno.exit(255);
   }
-  if (isAnswer) frame.value.failed.push(JSON.parse(added));
-  await Deno.stdout.write(encoder.encode(`${isAnswer ? JSON.stringify(frame) : text}\n`));
+  let said = frame;
+  if (isAnswer && what === "add") frame.value.failed.push(JSON.parse(added));
+  if (isAnswer && what === "refuse" && !refused) {
+    refused = true;
+    said = { type: "error", id: frame.id, error: JSON.parse(added) };
+  }
+  await Deno.stdout.write(encoder.encode(`${isAnswer ? JSON.stringify(said) : text}\n`));
 }
 Deno.exit((await child.status).code);

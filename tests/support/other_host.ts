@@ -112,6 +112,17 @@ fi`);
     await this.ssh(`enter; exec ${this.#filter(operation, "add")} '${JSON.stringify(failure)}'`);
   }
 
+  /** The first answer to an operation, of each connection, is this failure; it has been carried out. */
+  async refuses(operation: string, message: string): Promise<void> {
+    await this.ssh(this.refusal(operation, message));
+  }
+
+  /** For `ssh()`, or as what comes next. */
+  refusal(operation: string, message: string): string {
+    const error = JSON.stringify({ code: "failure", message, detail: null });
+    return `enter; exec ${this.#filter(operation, "refuse")} '${error}'`;
+  }
+
   #filter(operation: string, what: string): string {
     const program = join(import.meta.dirname ?? "", "frame_filter.ts");
     return `'${Deno.execPath()}' run -A --quiet --no-check '${program}' "$last" ${operation} ${what}`;

@@ -188,3 +188,15 @@ Deno.test("an agent's own events on this machine are read whatever their size", 
   folder.event(1, "Stop", { last_assistant_message: "x".repeat(5_000_000) });
   strictEqual(new HookLog(folder.path).newest("Stop")?.body.last_assistant_message?.length, 5_000_000);
 });
+
+Deno.test("HookLog.read() reads the next time what it can't read now", () => {
+  using folder = new Folder();
+  const file = name(5, "PermissionRequest");
+  const path = join(folder.path, file);
+  Deno.symlinkSync(path, path);
+  const log = new HookLog(folder.path);
+  strictEqual(log.read(file), null);
+  Deno.removeSync(path);
+  folder.event(5, "PermissionRequest", { tool_name: "Bash" });
+  strictEqual(log.read(file)?.body.tool_name, "Bash");
+});

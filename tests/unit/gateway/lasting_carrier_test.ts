@@ -87,3 +87,20 @@ Deno.test("LastingCarrier.call()", async (t) => {
     });
   }
 });
+
+Deno.test("LastingCarrier.call() says of what was stopped while it broke whether it may have been done", async (t) => {
+  for (
+    const [name, operation, attempt, outcome] of [
+      ["what may have arrived", "send", "lost", "unproven"],
+      ["what did not arrive", "send", "unsent", "interrupted"],
+      ["a read", "status", "lost", "interrupted"],
+    ] as const
+  ) {
+    await t.step(name, async () => {
+      const { carrier, asked } = broken([attempt, "answer"]);
+      const calling = carrier.call(operation, {}, { key: "k", signal: AbortSignal.abort() });
+      await rejects(calling, (error) => error instanceof AppError && error.code === outcome);
+      strictEqual(asked.length, 1);
+    });
+  }
+});

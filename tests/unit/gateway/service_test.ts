@@ -345,3 +345,14 @@ Deno.test("launchd's new agent waits until the one before has had its time to en
     /^AppError: launchctl bootstrap gui\/501: Bootstrap failed: 5: Input/,
   );
 });
+
+Deno.test("a launchd that does not answer has not let go of its agent", async () => {
+  const agent = (answer: RunResult) => new Launchd(worldOf(() => answer), "/home/me", 501);
+  strictEqual(await agent({ kind: "timed_out" }).isLeft(), true);
+  strictEqual(await agent(exited(0)).isLeft(), true);
+  strictEqual(await agent(exited(113, "", "Could not find service\n")).isLeft(), false);
+  await rejects(
+    agent({ kind: "timed_out" }).stop(),
+    /^AppError: launchctl bootout .*: launchctl does not answer/,
+  );
+});
