@@ -96,7 +96,8 @@ const page = `# Figures
 Measured by \`deno task bench\` on ${
   new Date().toISOString().slice(0, 10)
 }, not asserted anywhere. Every command is the bundle, run by
-\`deno run -A dist/main.js\`, from the start of its process to its exit.
+\`deno run -A dist/main.js\`, from the start of its process to its exit. Machines differ, and so do the hours of one:
+hold each time against that of the empty program in the same run.
 
 - Machine: ${await machine()}; load of other programs before the start: ${before.toFixed(2)}
 - Versions: deno ${Deno.version.deno}, ${await version("tmux", [
