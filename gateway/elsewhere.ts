@@ -6,14 +6,15 @@
 import type { Deps } from "../lib/deps.ts";
 import { AppError, sessionNotFound } from "../lib/errors.ts";
 import type { InHand } from "../lib/in_hand.ts";
-import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
+import { fromHost, isElsewhereThere, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
 import type { WaitRequest, WaitResult } from "../lib/service.ts";
 import type { Session, SessionId } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
+import type { Heard } from "../lib/store/remotes.ts";
 import { CarrierError, WAIT_GRACE_MS } from "./carrier.ts";
 import { RemoteError } from "./ssh/carrier.ts";
 import { type Destination, usualRemoteBin } from "./ssh/command.ts";
-import { inFewWords, noAnswer, NoServerError } from "./ssh/failures.ts";
+import { inFewWords, noAnswer, NoServerError, OtherRegistryError } from "./ssh/failures.ts";
 import type { Hosts, HostService } from "./ssh/hosts.ts";
 import { withinTime } from "./within_time.ts";
 
@@ -81,13 +82,27 @@ export class Elsewhere {
     try {
       session = await service.inspect(row.id, signal);
     } catch (error) {
-      if (error instanceof RemoteError && error.code === "not_found") throw unknownThere(row, verb);
-      throw error;
+      if (!isNotFound(error)) throw error;
+      this.assertItsRegistry(row, service);
+      throw unknownThere(row, verb);
     }
-    if (!isSameSession(row, session)) throw anotherThere(row, verb);
-    const known = this.world.store.heardOf(row, session);
+    if (!isSameSession(row, session)) {
+      this.assertItsRegistry(row, service);
+      throw anotherThere(row, verb);
+    }
+    const known = this.heardOf(row, service, session);
     if (known === null) throw sessionNotFound(row.id);
     return { row: known, service, session: fromHost(session, known) };
+  }
+
+  /** Notes what its host says of it; null when the row is gone. */
+  heardOf(row: RemoteSession, { registry }: HostService, session: Heard): RemoteSession | null {
+    return this.world.store.heardOf(row, session, registry);
+  }
+
+  /** Before it is believed that a host does not know a session. @throws OtherRegistryError */
+  assertItsRegistry(row: RemoteSession, { registry }: HostService): void {
+    if (isElsewhereThere(row, registry)) throw new OtherRegistryError(row.host);
   }
 
   /** As `reach()`, while its host is asked already for something that changes nothing: one way there and back less. */
@@ -112,16 +127,20 @@ export class Elsewhere {
   /** As `settle()`, for whoever has given it up. */
   async ask(row: RemoteSession, store: Store, signal?: AbortSignal): Promise<Settled> {
     const late = AbortSignal.timeout(SETTLE_TIMEOUT_MS);
+    const service = this.service(row);
     try {
-      const { session } = await this.service(row).create(
+      const { session } = await service.create(
         { ...row.request!, repeatOnly: true },
         signal === undefined ? late : AbortSignal.any([late, signal]),
       );
-      const known = store.heardOf(row, session);
+      const known = this.heardOf(row, service, session);
       return known === null ? { kind: "gone" } : { kind: "adopted", row: known };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      if (error instanceof RemoteError && error.code === "not_found") {
+      if (isNotFound(error)) {
+        if (isElsewhereThere(row, service.registry)) {
+          return { kind: "unknown", error: notKnownYet(row, new OtherRegistryError(row.host)) };
+        }
         store.forgetRemote(row);
         return { kind: "gone" };
       }
@@ -195,6 +214,11 @@ export class Elsewhere {
     this.#silent.set(host, unreachable);
     return { unreachable };
   }
+}
+
+/** In the words of its host. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof RemoteError && error.code === "not_found";
 }
 
 function unknownThere({ id, host }: RemoteSession, verb: string): AppError {

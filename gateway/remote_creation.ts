@@ -58,7 +58,7 @@ export class RemoteCreation {
     for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
       const row = await admission.run((admit) =>
         Promise.try(() =>
-          store.reserveRemote({ ...request, ...destination, path, creator }, {
+          store.reserveRemote({ ...request, ...destination, remoteRegistry: registry, path, creator }, {
             id: request.id,
             exclude,
             key: ref,
@@ -70,7 +70,7 @@ export class RemoteCreation {
       inHand.take(row.token);
       try {
         const made = await service.create(row.request!, signal);
-        const known = store.heardOf(row, made.session) ?? row;
+        const known = this.elsewhere.heardOf(row, service, made.session) ?? row;
         return { ...made, session: fromHost(made.session, known), repeated: false };
       } catch (error) {
         if (isInUse(error) && request.id === null) {

@@ -1,14 +1,14 @@
 /** What other hosts say of their sessions: all hosts at once, each within a bound, and one that says nothing is named. */
 
-import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
+import { fromHost, isElsewhereThere, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
 import { asSummary } from "../lib/remote_session.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ListedSession, SessionUsage } from "../lib/service.ts";
 import type { Session } from "../lib/session.ts";
 import { CarrierError } from "./carrier.ts";
-import type { Elsewhere } from "./elsewhere.ts";
-import { RemoteError } from "./ssh/carrier.ts";
-import { inFewWords } from "./ssh/failures.ts";
+import { type Elsewhere, isNotFound } from "./elsewhere.ts";
+import { inFewWords, OtherRegistryError } from "./ssh/failures.ts";
+import type { HostService } from "./ssh/hosts.ts";
 
 const FORGOTTEN_THERE = "its host does not know it any more";
 
@@ -46,18 +46,22 @@ async function listHost(
     }
     const one = found.get(row.id);
     if (one !== undefined && isSameSession(row, one.session)) {
-      const known = store.heardOf(row, one.session) ?? row;
+      const known = elsewhere.heardOf(row, service, one.session as Session) ?? row;
       listed.push({ ...one, session: summary(one.session, known) });
       continue;
     }
-    const session = await inspected(elsewhere, row);
+    const session = await inspected(service, row);
+    if (session instanceof OtherRegistryError) {
+      listed.push(cached(row, session.message));
+      continue;
+    }
     if (session === null) {
       const end = { at: new Date(deps.clock.now()).toISOString(), reason: FORGOTTEN_THERE };
       store.endRemote(row, end);
       listed.push({ session: asSummary(store.findRemote(row.id) ?? row), state: "gone", pending: null });
       continue;
     }
-    const known = store.heardOf(row, session) ?? row;
+    const known = elsewhere.heardOf(row, service, session) ?? row;
     const state = session.lifecycle === "ended" ? "gone" : "unknown";
     listed.push({ session: summary(session, known), state, pending: null });
   }
@@ -65,14 +69,17 @@ async function listHost(
 }
 
 /** Null when its host does not know it. */
-async function inspected(elsewhere: Elsewhere, row: RemoteSession): Promise<Session | null> {
+async function inspected(
+  service: HostService,
+  row: RemoteSession,
+): Promise<Session | null | OtherRegistryError> {
   try {
-    const session = await elsewhere.service(row).inspect(row.id);
-    return isSameSession(row, session) ? session : null;
+    const session = await service.inspect(row.id);
+    if (isSameSession(row, session)) return session;
   } catch (error) {
-    if (error instanceof RemoteError && error.code === "not_found") return null;
-    throw error;
+    if (!isNotFound(error)) throw error;
   }
+  return isElsewhereThere(row, service.registry) ? new OtherRegistryError(row.host) : null;
 }
 
 function cached(row: RemoteSession, unreachable: string | null): ListedSession {

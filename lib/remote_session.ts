@@ -32,6 +32,11 @@ export interface RemoteSession extends
   readonly remoteBin: string | null;
   /** `Session.token` there, so that another session that came to the same id is not taken for it; null: not known yet. */
   readonly remoteToken: string | null;
+  /**
+   * Id of the registry there that it is in: that another one does not know it says nothing of it. Null: not known yet, or
+   * its host does not say.
+   */
+  readonly remoteRegistry: string | null;
   /** The `create` process. */
   readonly creator: ProcessIdentity | null;
   /** What its host was, or is to be, asked for, with the key that finds out whether it was carried out. */
@@ -40,7 +45,8 @@ export interface RemoteSession extends
 
 /** The place of a session, for those that are shown beside sessions of this machine. */
 export function asSummary(row: RemoteSession): SessionSummary {
-  const { host, remoteBin: _bin, remoteToken: _token, creator: _creator, request: _request, ...shown } = row;
+  const { host, remoteBin: _bin, remoteToken: _token, remoteRegistry: _registry, ...more } = row;
+  const { creator: _creator, request: _request, ...shown } = more;
   return { ...shown, host };
 }
 
@@ -66,6 +72,11 @@ export function asMember({ id, parent, createdAt, group, lifecycle, endedAt }: R
 export function fromHost(session: Session, row: RemoteSession): Session {
   const { id, host, parent, group, legacy } = row;
   return { ...session, id, host, parent, group: session.group ?? group, legacy: session.legacy ?? legacy };
+}
+
+/** Whether the registry that its host has now is another one than it is in, as far as both are known. */
+export function isElsewhereThere({ remoteRegistry }: RemoteSession, registry: string | null): boolean {
+  return remoteRegistry !== null && registry !== null && remoteRegistry !== registry;
 }
 
 /** Whether a session of its host is this one. One that 0.4.4 made is known by its agent's id. */

@@ -8,7 +8,7 @@ import type { Clock } from "../../lib/deps.ts";
 import { type Operation, OPERATIONS } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
 import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "../carrier.ts";
-import type { Place } from "../frames.ts";
+import { NO_PLACE, type Place } from "../frames.ts";
 import { NoiseError } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
 import {
@@ -52,6 +52,7 @@ export class SshCarrier implements Carrier {
   #link: Promise<SshLink> | null = null;
   #open: SshLink | null = null;
   #peer: Peer | null = null;
+  #place: Place = NO_PLACE;
   #running = 0;
   #idle: AbortController | null = null;
   /** Since the connection that a stream lasts on has broken. */
@@ -63,6 +64,11 @@ export class SshCarrier implements Carrier {
 
   peer(): Peer | null {
     return this.#open?.carrier.peer() ?? this.#peer;
+  }
+
+  /** What the sessions there lived in when the connection was last opened. */
+  get lastPlace(): Place {
+    return this.#place;
   }
 
   /** What the sessions there live in. @throws AppError when there is no way to dev-sessions there. */
@@ -156,6 +162,7 @@ export class SshCarrier implements Carrier {
       }
       this.#open = link;
       this.#peer = link.carrier.peer();
+      this.#place = link.carrier.place();
       void link.gone.then(() => this.#forget(link));
       return link;
     } catch (error) {

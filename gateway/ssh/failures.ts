@@ -97,6 +97,17 @@ export class NoServerError extends AppError {
   }
 }
 
+/** What its dev-sessions does not know may be in the registry that it had before. */
+export class OtherRegistryError extends NoServerError {
+  constructor(host: string) {
+    super(
+      `Cannot ask ${host} for it: dev-sessions there has another registry than the one that the session is in. ` +
+        "Is the home folder there not mounted, or was it made anew?",
+      null,
+    );
+  }
+}
+
 /** Why dev-sessions over there did not answer. */
 export function connectFailure(destination: Destination, ended: Ended): AppError {
   const { host, remoteBin } = destination;

@@ -28,6 +28,11 @@ export class HostService extends RemoteService {
     return await this.#ssh.place(signal);
   }
 
+  /** The id of the registry there, as it was last said; null: not yet, or never. */
+  get registry(): string | null {
+    return this.#ssh.lastPlace.registry;
+  }
+
   /** Whatever is under way. */
   abandon(): void {
     this.#ssh.abandon();

@@ -16,6 +16,7 @@ export type RemoteDraft = Pick<
   RemoteSession,
   | "host"
   | "remoteBin"
+  | "remoteRegistry"
   | "agent"
   | "mode"
   | "path"
@@ -56,8 +57,12 @@ export interface RemoteStore {
   hasRemotes(): boolean;
   /** By creation. */
   listRemotes(): RemoteSession[];
-  /** Notes what the host says: null when the row is gone. A session that is still being created there stays `creating`. */
-  heardOf(ref: SessionRef, heard: Heard): RemoteSession | null;
+  /**
+   * Notes what the host says: null when the row is gone. A session that is still being created there stays `creating`.
+   *
+   * @param registry that the host has it from, if it says so.
+   */
+  heardOf(ref: SessionRef, heard: Heard, registry?: string | null): RemoteSession | null;
   /**
    * Counts an ended one as live before its host is asked to bring it back; false when it is not ended (any more).
    * @throws what `admit` throws.
@@ -99,6 +104,7 @@ const remoteRow = v.object({
   host: text,
   remote_bin: textOrNull,
   remote_token: textOrNull,
+  remote_registry: textOrNull,
   agent: v.picklist(AGENT_KINDS),
   mode: v.picklist(MODES),
   path: text,
@@ -146,13 +152,14 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
       const id = chooseId(database, given, exclude, random);
       const at = now();
       database.run(
-        `INSERT INTO remote_sessions (id, token, host, remote_bin, agent, mode, path, description, model, lifecycle,
-          created_at, last_used_at, parent, group_name, creator, request)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO remote_sessions (id, token, host, remote_bin, remote_registry, agent, mode, path, description, model,
+          lifecycle, created_at, last_used_at, parent, group_name, creator, request)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'creating', ?, ?, ?, ?, ?, ?)`,
         id,
         randomUuid(),
         draft.host,
         draft.remoteBin,
+        draft.remoteRegistry,
         draft.agent,
         draft.mode,
         draft.path,
@@ -170,9 +177,10 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
     });
   }
 
-  function heardOf(ref: SessionRef, heard: Heard): RemoteSession | null {
+  function heardOf(ref: SessionRef, heard: Heard, registry: string | null = null): RemoteSession | null {
     const isKnown = (row: RemoteSession) =>
-      row.remoteToken === heard.token && row.path === heard.path && row.model === heard.model &&
+      row.remoteToken === heard.token && row.remoteRegistry === (registry ?? row.remoteRegistry) &&
+      row.path === heard.path && row.model === heard.model &&
       row.lifecycle === heard.lifecycle && row.lastUsedAt >= heard.lastUsedAt &&
       row.endedAt === heard.endedAt && row.endReason === heard.endReason &&
       row.agentSessionId === heard.agentSessionId;
@@ -182,9 +190,10 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
     return database.mutate(() => {
       const lifecycle: Lifecycle = heard.lifecycle;
       const changes = database.run(
-        `UPDATE remote_sessions SET remote_token = ?, path = ?, model = ?, lifecycle = ?, ended_at = ?, end_reason = ?,
+        `UPDATE remote_sessions SET remote_token = ?, remote_registry = coalesce(?, remote_registry), path = ?, model = ?, lifecycle = ?, ended_at = ?, end_reason = ?,
           agent_session_id = ?, last_used_at = max(last_used_at, ?) WHERE id = ? AND token = ?`,
         heard.token,
+        registry,
         heard.path,
         heard.model,
         lifecycle,
@@ -241,6 +250,7 @@ function fromRow(row: v.InferOutput<typeof remoteRow>): RemoteSession {
     host: row.host,
     remoteBin: row.remote_bin,
     remoteToken: row.remote_token,
+    remoteRegistry: row.remote_registry,
     agent: row.agent,
     mode: row.mode,
     path: row.path,

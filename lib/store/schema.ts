@@ -141,6 +141,10 @@ export const MIGRATIONS: readonly Migration[] = [{
     // A JSON array: the tokens that owner stands on, see SessionOwner.
     `ALTER TABLE sessions ADD COLUMN owner_above TEXT`,
   ],
+}, {
+  version: 6,
+  minReader: 1,
+  sql: [`ALTER TABLE remote_sessions ADD COLUMN remote_registry TEXT`],
 }];
 
 /**

@@ -145,7 +145,12 @@ Deno.test("a wait ends in time with a gateway that does not answer any more", ()
     try {
       const { code, stderr } = await waiting.doneWithin(SOON_MS, "wait");
       strictEqual(code, 255, stderr);
-      match(stderr, /^Cannot go on waiting: .* does not answer\. Wait again\n$/);
+      match(
+        stderr,
+        new RegExp(
+          `^Cannot go on waiting: .* does not answer\\. Wait again\n  No outcome is known of ${session.id}\n$`,
+        ),
+      );
     } finally {
       signal(gateway.process.pid, "SIGCONT");
     }

@@ -138,6 +138,46 @@ Deno.test("of sessions together, those of a host that can't be reached are named
   });
 });
 
+Deno.test("a registry that does not know a session is asked for nothing when the session is in another one", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const host = await OtherHost.of(sandbox);
+  const ids = [await host.create(), await host.create()];
+  const [one, two] = ids as [string, string];
+  const rows = () =>
+    sql(sandbox, "SELECT id, lifecycle, remote_registry FROM remote_sessions").map((row) => ({ ...row }));
+  const before = rows();
+  const [state, aside] = [join(host.home, ".dev-sessions"), join(host.home, "aside")];
+  // As when the home folder is not mounted.
+  await Deno.rename(state, aside);
+  const why =
+    /^Cannot ask box for it: dev-sessions there has another registry than the one that the session is in\. Is/;
+
+  for (const verb of ["status", "inspect", "kill", "prune", "resume"]) {
+    await t.step(`${verb} can't be done`, async () => {
+      const { code, stdout, stderr } = await sandbox.run([verb, one]);
+      deepStrictEqual([code, stdout], [1, ""], stderr);
+      match(stderr, why);
+      if (verb === "kill" || verb === "prune") {
+        match(stderr, new RegExp(`forget the session here only, with: .* prune --unreachable ${one}$`, "m"));
+      }
+    });
+  }
+  await t.step("list shows them as unknown, and says why", async () => {
+    const { code, stdout, stderr } = await sandbox.run(["list"]);
+    strictEqual(code, 0);
+    match(stdout, new RegExp(`^${one} .* box +unknown`, "m"));
+    match(stderr, /could not reach box \(Cannot ask box for it: .*\); showing cached session records$/m);
+  });
+  await t.step("nothing was forgotten, and they are there again", async () => {
+    deepStrictEqual(rows(), before);
+    strictEqual((await sandbox.run(["prune", "--unreachable", two])).code, 0);
+    await Deno.remove(state, { recursive: true });
+    await Deno.rename(aside, state);
+    strictEqual((await sandbox.run(["status", one])).stdout, "idle\n");
+    deepStrictEqual(rows(), before.filter(({ id }) => id === one));
+  });
+});
+
 Deno.test("sessions of a host that is gone can be forgotten here, and it is asked once for all of them", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const host = await OtherHost.of(sandbox);

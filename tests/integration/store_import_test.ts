@@ -70,6 +70,7 @@ Deno.test("the sessions of 0.4.4 are imported with every key that they have", ()
     id: "master-yi-jg",
     host: "box",
     remoteBin: "ds",
+    remoteRegistry: null,
     remoteToken: null,
     agent: "codex",
     mode: "docker",

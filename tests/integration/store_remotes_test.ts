@@ -12,6 +12,7 @@ import type { Heard, RemoteDraft } from "../../lib/store/remotes.ts";
 const REMOTE: RemoteDraft = {
   host: "box",
   remoteBin: "env A=1 ds",
+  remoteRegistry: null,
   agent: "claude",
   mode: "yolo",
   path: "/home/me",
@@ -98,6 +99,12 @@ Deno.test("what its host says is kept; a stale reference changes nothing", () =>
   const before = store.version();
   assert.deepEqual(store.heardOf(row, HEARD), live);
   assert.equal(store.version(), before, "what is known already is not written again");
+  assert.equal(store.heardOf(row, HEARD, "its registry")?.remoteRegistry, "its registry");
+  assert.equal(
+    store.heardOf(row, HEARD)?.remoteRegistry,
+    "its registry",
+    "that a host does not say changes nothing",
+  );
   const stale = { id: row.id, token: "another" };
   assert.equal(store.heardOf(stale, { ...HEARD, model: "other" }), null);
   assert.equal(store.endRemote(stale, { at: HEARD.lastUsedAt, reason: "killed" }), false);
