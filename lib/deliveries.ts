@@ -58,14 +58,15 @@ export class Deliveries {
   }
 
   /**
-   * Sends once and stores what became of it.
+   * Sends once and stores what became of it. A repetition gets that, whatever has become of the session since.
    *
    * @param prepare gives what the model is to receive; asked only when it is to be sent now.
+   * @throws what `check` throws, before anything is sent now; what `prepare` and the backend throw.
    */
   async send(
     session: Session,
     backend: Backend,
-    prepare: () => Promise<string>,
+    { check, prepare }: { readonly check: () => void; readonly prepare: () => Promise<string> },
     request: SendRequest,
     signal: AbortSignal,
   ): Promise<SendOutcome> {
@@ -76,6 +77,7 @@ export class Deliveries {
     // Of what was typed, if anything was.
     const anchors: unknown[] = [];
     try {
+      check();
       const message: Message = {
         receipt: receiptId,
         text: await prepare(),

@@ -192,11 +192,13 @@ export class Manager implements SessionService {
         finish(
           await (await import("./render_send.ts")).renderFor(this.deps, session, request.text, render!.vars),
         );
-    assertActive(session, "send to");
-    if (request.mode === "interrupt") this.#assertMayInterrupt(session.id, request.sender);
+    const check = () => {
+      assertActive(session, "send to");
+      if (request.mode === "interrupt") this.#assertMayInterrupt(session.id, request.sender);
+    };
     try {
       const backend = await this.#reach.backend(session.agent);
-      const outcome = await this.#deliveries.send(session, backend, prepare, request, signal);
+      const outcome = await this.#deliveries.send(session, backend, { check, prepare }, request, signal);
       if (outcome.receipt.result === "refused") await this.#reach.noticeDeath(session);
       return outcome;
     } catch (error) {

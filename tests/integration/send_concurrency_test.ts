@@ -200,6 +200,19 @@ Deno.test("send --key delivers once, however often it is repeated", () =>
     deepStrictEqual(await settled(session), ["hello", "five"]);
   }));
 
+Deno.test("send --key repeated to a session that has ended since tells what the first one came to", () =>
+  withSession({}, async (session, sandbox) => {
+    const first = await session.json("send", "--key", "k", "hello");
+    await sandbox.run(["kill", session.id]);
+    const again = await session.json("send", "--key", "k", "hello");
+    deepStrictEqual([again.code, again.json], [0, { ...first.json, repeated: true }]);
+    const other = await session.json("send", "--key", "k2", "hello");
+    strictEqual(other.code, 7);
+    match(other.error, /its agent is gone \(killed\)/);
+    // It was not sent, and so its key is free.
+    strictEqual((await session.json("send", "--key", "k2", "another")).code, 7);
+  }));
+
 Deno.test("send --key repeated by five after its first sender was killed delivers once", () =>
   withSession({}, async (session, sandbox) => {
     const gate = await gateTmux(sandbox, "display-message", "before");

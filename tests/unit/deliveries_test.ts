@@ -32,7 +32,7 @@ function failing(at: "before typing" | "after typing", error: Error) {
   const sending = deliveries.send(
     SESSION,
     { send } as unknown as Backend,
-    () => Promise.resolve("hi"),
+    { check: () => {}, prepare: () => Promise.resolve("hi") },
     request,
     new AbortController().signal,
   );
