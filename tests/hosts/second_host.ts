@@ -22,6 +22,8 @@ export interface CommandSettings {
 }
 
 const HERE = import.meta.dirname ?? "";
+const SSH_PORT = 22;
+const REACHABLE_TIMEOUT_MS = 30_000;
 const CHECKOUT = join(HERE, "..", "..");
 const SCRIPT = join(HERE, "second_host.sh");
 const SCRIPT_LIMIT_MS = 60_000;
@@ -138,9 +140,24 @@ export class SecondHost implements AsyncDisposable {
     if (written.code !== 0) throw new Error(`Cannot write ${path} on the second host: ${written.stderr}`);
   }
 
-  /** Cuts or mends its network. */
+  /** Cuts or mends its network; mended, its sshd can be reached when this returns. */
   async link(state: "up" | "down"): Promise<void> {
     await script(["link", join(this.root, "host"), state]);
+    if (state === "up") await this.#reachable();
+  }
+
+  /** For a moment after an outage the kernel still takes the address for one that nobody has. */
+  async #reachable(): Promise<void> {
+    const deadline = performance.now() + REACHABLE_TIMEOUT_MS;
+    for (;;) {
+      try {
+        (await Deno.connect({ hostname: this.address, port: SSH_PORT })).close();
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   /** All processes end; what is on its disk stays. */

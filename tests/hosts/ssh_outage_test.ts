@@ -55,6 +55,21 @@ Deno.test(
     const ended = (await rows(world)).length;
     const { stdout: claude } = await host.exec(["cat", "/usr/local/bin/claude"]);
     const held = claude.replace("exec ", "while [ -e /home/dev/hold ]; do sleep 0.05; done\nexec ");
+    /** A create that its host has begun, and whose agent does not come up before `release()`. */
+    const begun = async (args: readonly string[]) => {
+      await host.write("/home/dev/hold", "");
+      await host.write("/usr/local/bin/claude", held, "755");
+      const create = sandbox.start(["create", "--host", "box", ...args]);
+      const id = await creatingRow(world);
+      await sandbox.eventually(async () => (await world.idsThere()).includes(id), {
+        what: "it is begun there",
+      });
+      return { create, id };
+    };
+    const release = async () => {
+      await host.exec(["rm", "/home/dev/hold"]);
+      await host.write("/usr/local/bin/claude", claude, "755");
+    };
 
     await t.step("before its host was reached: nothing", async () => {
       await world.useSsh([], "sleep 30");
@@ -71,13 +86,7 @@ Deno.test(
     });
 
     await t.step("while the agent starts: its host undoes it, and the next command forgets it", async () => {
-      await host.write("/home/dev/hold", "");
-      await host.write("/usr/local/bin/claude", held, "755");
-      const create = sandbox.start(["create", "--host", "box"]);
-      const id = await creatingRow(world);
-      await sandbox.eventually(async () => (await world.idsThere()).includes(id), {
-        what: "it is begun there",
-      });
+      const { create, id } = await begun([]);
       await killed(create);
       await sandbox.eventually(async () => !(await world.idsThere()).includes(id), {
         what: "it is undone there",
@@ -85,14 +94,13 @@ Deno.test(
       const status = await world.run("status", id);
       strictEqual(status.code, 3, status.stderr);
       strictEqual((await rows(world)).length, ended);
-      await host.exec(["rm", "/home/dev/hold"]);
-      await host.write("/usr/local/bin/claude", claude, "755");
+      await release();
     });
 
     await t.step("after its host had done it: the next command takes it up", async () => {
-      const create = sandbox.start(["create", "--host", "box", "-d", "taken up", "--key", "k"]);
-      const id = await creatingRow(world);
+      const { create, id } = await begun(["-d", "taken up", "--key", "k"]);
       signal(create.pid, "SIGSTOP");
+      await release();
       await sandbox.eventually(
         async () => (await host.shell(`dev-sessions status ${id}`)).stdout === "idle\n",
         { what: "it is live there", timeoutMs: 60_000 },
@@ -109,21 +117,14 @@ Deno.test(
     });
 
     await t.step("stopped while its host is out of reach: nobody claims to know", async () => {
-      await host.write("/home/dev/hold", "");
-      await host.write("/usr/local/bin/claude", held, "755");
-      const create = sandbox.start(["create", "--host", "box", "--key", "stopped"]);
-      const id = await creatingRow(world);
-      await sandbox.eventually(async () => (await world.idsThere()).includes(id), {
-        what: "it is begun there",
-      });
+      const { create, id } = await begun(["--key", "stopped"]);
       await host.link("down");
       signal(create.pid, "SIGINT");
       const { code, stderr } = await create.doneWithin(60_000, "the create that was stopped");
       strictEqual(code, 9, stderr);
       match(stderr, new RegExp(`Whether "${id}" was created on box is not known; it stays in the list`));
       deepStrictEqual((await rows(world)).at(-1), { id, lifecycle: "creating" });
-      await host.exec(["rm", "/home/dev/hold"]);
-      await host.write("/usr/local/bin/claude", claude, "755");
+      await release();
       await host.link("up");
       // It came to be, or was undone when the connection was seen to be gone: one of the two, and the same for all.
       const repeated = await sandbox.eventually(async () => {
@@ -136,9 +137,9 @@ Deno.test(
     });
 
     await t.step("with its host out of reach: it stays, and is told of", async () => {
-      const create = sandbox.start(["create", "--host", "box"]);
-      const id = await creatingRow(world);
+      const { create, id } = await begun([]);
       signal(create.pid, "SIGSTOP");
+      await release();
       await sandbox.eventually(
         async () => (await host.shell(`dev-sessions status ${id}`)).stdout === "idle\n",
         { what: "it is live there", timeoutMs: 60_000 },
