@@ -17,7 +17,7 @@ import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { tmuxSocket } from "../../lib/paths.ts";
 import type { Session } from "../../lib/session.ts";
 import { isAtWork } from "../../lib/session_checks.ts";
-import { Ending } from "./ending.ts";
+import { Ending, isOnlyLeft } from "./ending.ts";
 import { HandleSchema } from "./handle.ts";
 import { type MarkedPane, Tmux, type TmuxResult } from "./tmux.ts";
 import * as v from "valibot";
@@ -161,7 +161,7 @@ export function judgePanes({ marked, sessions, registry, socket }: {
   const left = [...marked].filter(([token, pane]) => pane.registry === registry && !atWork.has(token))
     .map(([, pane]) => pane);
   const findings: Finding[] = [];
-  const dead = left.filter((pane) => pane.dead && !pane.attached);
+  const dead = left.filter(isOnlyLeft);
   if (dead.length > 0) {
     const names = some(dead.map(({ session }) => session));
     findings.push(

@@ -73,13 +73,13 @@ export class Ending {
     if (pane === "unknown") await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
   }
 
-  /** Why an agent that is dead ended, for people; its pane goes, unless somebody looks at it. */
+  /** Why an agent that is dead ended, for people; its pane goes, unless somebody looks at it or works beside it. */
   async reap(session: Session): Promise<string> {
     const pane = await this.#deadPane(session);
     if (pane === "unknown") return "its agent's process is gone";
     if (pane === undefined) return "its tmux session is gone";
     const reason = pane.end ?? "its agent's process is gone";
-    if (pane.dead && !pane.attached) {
+    if (isOnlyLeft(pane)) {
       await this.#keepScreen(session);
       await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS);
     }
@@ -89,13 +89,13 @@ export class Ending {
 
   /**
    * Panes of this registry whose agent is dead and whose row is gone or ended: left while tmux did not answer, or by
-   * a `create` that was killed before tmux had opened its session. Never one that somebody looks at.
+   * a `create` that was killed before tmux had opened its session. Never one that somebody looks at or works beside.
    */
   async removeDeadPanes(isLive: (token: string) => boolean): Promise<"done" | "unknown"> {
     const marked = await this.tmux.marked();
     if (marked === "unknown") return "unknown";
     for (const [token, pane] of marked) {
-      if (pane.dead && !pane.attached && pane.registry === this.paths.state && !isLive(token)) {
+      if (isOnlyLeft(pane) && pane.registry === this.paths.state && !isLive(token)) {
         await this.tmux.killMarked(token, TIDY_TIMEOUT_MS);
       }
     }
@@ -195,6 +195,11 @@ export class Ending {
     const { lastScreen } = sessionFolder(this.paths.sessionFolder(session.token));
     await Deno.writeTextFile(lastScreen, screen, { mode: 0o600 }).catch(() => {});
   }
+}
+
+/** Whether nothing would be lost with its tmux session, as far as tmux tells. Pure. */
+export function isOnlyLeft({ dead, attached, shared }: MarkedPane): boolean {
+  return dead && !attached && !shared;
 }
 
 const WHY_NOT_KILLED = {

@@ -20,6 +20,8 @@ export interface RestEvidence {
   /** Null: tmux does not show it, or not as this session's. */
   readonly screen: {
     readonly attached: boolean;
+    /** Somebody has opened another window or pane in its tmux session. */
+    readonly shared: boolean;
     /** Somebody scrolls or searches in it. */
     readonly inMode: boolean;
     readonly box: InputBox["kind"];
@@ -31,7 +33,8 @@ export function isAtRest({ now, state, registry, screen }: RestEvidence, idleMs:
   if (state.state !== "idle" || state.since === null || now - Date.parse(state.since) < idleMs) return false;
   // `shell`: the turn is over, and a background shell runs.
   if (state.background.length > 0 || registry !== null && registry.status !== "idle") return false;
-  return screen !== null && !screen.attached && !screen.inMode && screen.box === "empty";
+  if (screen === null || screen.attached || screen.shared || screen.inMode) return false;
+  return screen.box === "empty";
 }
 
 export interface RestContext {
@@ -71,18 +74,20 @@ async function lookAtScreen(
 ): Promise<RestEvidence["screen"]> {
   if (pane === null) return null;
   const format =
-    `#{${TOKEN_OPTION}}\t#{session_attached}\t#{pane_in_mode}\t#{cursor_x}\t#{cursor_y}\t#{pane_dead}`;
+    `#{${TOKEN_OPTION}}\t#{session_attached}\t#{pane_in_mode}\t#{cursor_x}\t#{cursor_y}\t#{pane_dead}` +
+    "\t#{session_windows}\t#{window_panes}";
   const result = await tmux.run(
     sequence(["display-message", "-p", "-t", pane, format], ["capture-pane", "-p", "-e", "-t", pane]),
     TIDY_TIMEOUT_MS,
   );
   if (result.kind !== "ok") return null;
   const line = result.stdout.indexOf("\n");
-  const [token, attached, mode, x, y, dead] = result.stdout.slice(0, line).split("\t");
+  const [token, attached, mode, x, y, dead, windows, panes] = result.stdout.slice(0, line).split("\t");
   if (token !== session.token || dead === "1") return null;
   const text = result.stdout.slice(line + 1);
   return {
     attached: attached !== "0",
+    shared: windows !== "1" || panes !== "1",
     inMode: mode !== "0",
     box: readInputBox({ text, cursorX: Number(x), cursorY: Number(y) }).kind,
   };

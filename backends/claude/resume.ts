@@ -154,7 +154,7 @@ async function assertNowhereAlive(
   if (marked === "unknown") throw tmuxUnresponsive(tmux.socket, `resume "${session.id}"`);
   const pane = marked.get(session.token);
   if (pane === undefined) return;
-  if (!pane.dead && await deps.identify(pane.pid) !== null) {
+  if (pane.shared || !pane.dead && await deps.identify(pane.pid) !== null) {
     const help = `Look at it with: tmux attach-session -t =${pane.session}`;
     throw cannot(session, `a process still lives in its tmux session ${pane.session}`, help);
   }

@@ -155,6 +155,8 @@ export interface MarkedPane {
   readonly pid: number;
   readonly dead: boolean;
   readonly attached: boolean;
+  /** Whether anything else lives in its session: somebody has opened another window or pane there. */
+  readonly shared: boolean;
   /** State folder of its registry; null for one that an earlier version started. */
   readonly registry: string | null;
   /** `exit 3` or `signal 9`, once the pane is dead and tmux knows. */
@@ -163,16 +165,22 @@ export interface MarkedPane {
 
 /** Pure; lines without a token are other people's panes. The first pane of a session is the agent's. */
 export function parseMarkedPanes(stdout: string): Map<string, MarkedPane> {
-  const found = new Map<string, MarkedPane>();
+  const found = new Map<string, { -readonly [name in keyof MarkedPane]: MarkedPane[name] }>();
   for (const line of stdout.split("\n")) {
     const [token, session, pane, dead, pid, attached, status, signal, registry] = line.split("\t");
-    if (!token || !session || !pane || found.has(token)) continue;
+    if (!token || !session || !pane) continue;
+    const first = found.get(token);
+    if (first !== undefined) {
+      first.shared ||= dead !== "1" && pane !== first.pane;
+      continue;
+    }
     found.set(token, {
       session,
       pane,
       pid: Number(pid),
       dead: dead === "1",
       attached: Number(attached) > 0,
+      shared: false,
       registry: registry || null,
       end: signal ? `signal ${signal}` : status ? `exit ${status}` : null,
     });

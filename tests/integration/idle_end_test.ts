@@ -90,10 +90,11 @@ Deno.test("list and create end what has long been idle, once a minute at most, a
   strictEqual((await sandbox.run(["last-message", old])).stdout, "REPLY: hello [length 5]\n");
 });
 
-Deno.test("nothing is ended that works, waits, has a background shell, is looked at or holds a draft", async () => {
+Deno.test("nothing is ended that works, waits, has a background shell, is looked at, shared or holds a draft", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const gate = join(sandbox.root, "gate");
-  const [working, waiting, shell, draft, watched, fresh, resting] = [
+  const [working, waiting, shell, draft, watched, shared, fresh, resting] = [
+    await created(sandbox),
     await created(sandbox),
     await created(sandbox),
     await created(sandbox),
@@ -112,14 +113,15 @@ Deno.test("nothing is ended that works, waits, has a background shell, is looked
   await sandbox.eventually(async () => (await sandbox.screen(pane)).includes("half a thought"), {
     what: "the draft",
   });
+  await sandbox.tmux("new-window", "-d", "-t", `=dev-${shared}:`, "exec sleep 600");
   const detach = await attach(sandbox, watched);
-  for (const id of [working, waiting, shell, draft, watched, resting]) await age(sandbox, id);
+  for (const id of [working, waiting, shell, draft, watched, shared, resting]) await age(sandbox, id);
   await age(sandbox, fresh, { record: false });
   await configure(sandbox, { endIdleAfter: "2h" });
 
   const { stderr } = await sandbox.run(["list"]);
   match(stderr, new RegExp(`^\\[dev-sessions\\] ended ${resting}: .*\n$`));
-  strictEqual((await agents(sandbox)).length, 6);
+  strictEqual((await agents(sandbox)).length, 7);
   match(await sandbox.screen(pane), /half a thought/);
   await detach();
   due(sandbox);

@@ -99,9 +99,9 @@ Deno.test("isAtRest() needs every proof", () => {
     now: T0 + 60_000,
     state: idle,
     registry: { status: "idle" },
-    screen: { attached: false, inMode: false, box: "empty" },
+    screen: { attached: false, shared: false, inMode: false, box: "empty" },
   };
-  const screen = { attached: false, inMode: false, box: "empty" } as const;
+  const screen = { attached: false, shared: false, inMode: false, box: "empty" } as const;
   const task = { id: "1", type: "shell", description: null };
   const table: [holds: string, changes: Partial<RestEvidence>, rests: boolean][] = [
     ["all proven", {}, true],
@@ -115,6 +115,7 @@ Deno.test("isAtRest() needs every proof", () => {
     ["a shell by the registry", { registry: { status: "shell" } }, false],
     ["busy by the registry", { registry: { status: "busy" } }, false],
     ["somebody is attached", { screen: { ...screen, attached: true } }, false],
+    ["somebody works beside it", { screen: { ...screen, shared: true } }, false],
     ["somebody scrolls", { screen: { ...screen, inMode: true } }, false],
     ["a draft", { screen: { ...screen, box: "draft" } }, false],
     ["another mode", { screen: { ...screen, box: "other_mode" } }, false],

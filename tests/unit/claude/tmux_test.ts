@@ -113,6 +113,9 @@ Deno.test("parseMarkedPanes() has the first pane of each token, and no one else'
     { dead: false, attached: true, end: null, registry: null },
     "two clients, 3.1c",
   );
+  deepStrictEqual([...panes].map(([, { shared }]) => shared), [true, false, false, false, false]);
+  const deadBeside = "tok\tdev-a\t%1\t1\t11\t0\t3\t\t\ntok\tdev-a\t%2\t1\t12\t0\t0\t\t";
+  strictEqual(parseMarkedPanes(deadBeside).get("tok")?.shared, false);
   strictEqual(parseMarkedPanes("").size, 0);
 });
 

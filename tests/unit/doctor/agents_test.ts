@@ -179,6 +179,7 @@ const PANE: MarkedPane = {
   pid: 7,
   dead: false,
   attached: false,
+  shared: false,
   registry: "/h/.dev-sessions",
   end: null,
 };
@@ -194,6 +195,7 @@ const PANES: readonly (readonly [
   ["a dead agent of an ended session", { dead: true }, "ended", ["note dead-panes"]],
   ["a dead agent without a row", { dead: true }, null, ["note dead-panes"]],
   ["a dead agent at which somebody looks", { dead: true, attached: true }, "ended", []],
+  ["a dead agent beside which somebody works", { dead: true, shared: true }, "ended", []],
   ["a living agent of an ended session", {}, "ended", ["warning stray-agent"]],
   ["a living agent without a row", {}, null, ["warning stray-agent"]],
   ["another registry's", { registry: "/other/.dev-sessions" }, null, []],
