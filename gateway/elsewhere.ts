@@ -83,13 +83,9 @@ export class Elsewhere {
       session = await service.inspect(row.id, signal);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      this.assertItsRegistry(row, service);
-      throw unknownThere(row, verb);
+      throw this.otherRegistry(row, service) ?? unknownThere(row, verb);
     }
-    if (!isSameSession(row, session)) {
-      this.assertItsRegistry(row, service);
-      throw anotherThere(row, verb);
-    }
+    if (!isSameSession(row, session)) throw this.otherRegistry(row, service) ?? anotherThere(row, verb);
     const known = this.heardOf(row, service, session);
     if (known === null) throw sessionNotFound(row.id);
     return { row: known, service, session: fromHost(session, known) };
@@ -100,9 +96,9 @@ export class Elsewhere {
     return this.world.store.heardOf(row, session, registry);
   }
 
-  /** Before it is believed that a host does not know a session. @throws OtherRegistryError */
-  assertItsRegistry(row: RemoteSession, { registry }: HostService): void {
-    if (isElsewhereThere(row, registry)) throw new OtherRegistryError(row.host);
+  /** Why it is not to be believed that a host does not know a session; null where it is. */
+  otherRegistry(row: RemoteSession, { registry }: HostService): OtherRegistryError | null {
+    return isElsewhereThere(row, registry) ? new OtherRegistryError(row.host) : null;
   }
 
   /** As `reach()`, while its host is asked already for something that changes nothing: one way there and back less. */
@@ -138,9 +134,8 @@ export class Elsewhere {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       if (isNotFound(error)) {
-        if (isElsewhereThere(row, service.registry)) {
-          return { kind: "unknown", error: notKnownYet(row, new OtherRegistryError(row.host)) };
-        }
+        const other = this.otherRegistry(row, service);
+        if (other !== null) return { kind: "unknown", error: notKnownYet(row, other) };
         store.forgetRemote(row);
         return { kind: "gone" };
       }

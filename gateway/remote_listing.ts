@@ -1,6 +1,6 @@
 /** What other hosts say of their sessions: all hosts at once, each within a bound, and one that says nothing is named. */
 
-import { fromHost, isElsewhereThere, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
+import { fromHost, isSameSession, type RemoteSession } from "../lib/remote_session.ts";
 import { asSummary } from "../lib/remote_session.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ListedSession, SessionUsage } from "../lib/service.ts";
@@ -50,7 +50,7 @@ async function listHost(
       listed.push({ ...one, session: summary(one.session, known) });
       continue;
     }
-    const session = await inspected(service, row);
+    const session = await inspected(elsewhere, service, row);
     if (session instanceof OtherRegistryError) {
       listed.push(cached(row, session.message));
       continue;
@@ -70,6 +70,7 @@ async function listHost(
 
 /** Null when its host does not know it. */
 async function inspected(
+  elsewhere: Elsewhere,
   service: HostService,
   row: RemoteSession,
 ): Promise<Session | null | OtherRegistryError> {
@@ -79,7 +80,7 @@ async function inspected(
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
-  return isElsewhereThere(row, service.registry) ? new OtherRegistryError(row.host) : null;
+  return elsewhere.otherRegistry(row, service);
 }
 
 function cached(row: RemoteSession, unreachable: string | null): ListedSession {

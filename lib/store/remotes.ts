@@ -190,8 +190,9 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
     return database.mutate(() => {
       const lifecycle: Lifecycle = heard.lifecycle;
       const changes = database.run(
-        `UPDATE remote_sessions SET remote_token = ?, remote_registry = coalesce(?, remote_registry), path = ?, model = ?, lifecycle = ?, ended_at = ?, end_reason = ?,
-          agent_session_id = ?, last_used_at = max(last_used_at, ?) WHERE id = ? AND token = ?`,
+        `UPDATE remote_sessions SET remote_token = ?, remote_registry = coalesce(?, remote_registry), path = ?, model = ?,
+          lifecycle = ?, ended_at = ?, end_reason = ?, agent_session_id = ?, last_used_at = max(last_used_at, ?)
+          WHERE id = ? AND token = ?`,
         heard.token,
         registry,
         heard.path,
