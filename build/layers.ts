@@ -1,6 +1,7 @@
 /**
  * Which modules of the program stand in one file of the bundle. What a command needs it needs in stages, and each stage
- * is one file, since every file that is read costs as much as some ten kilobytes of code. Pure.
+ * is one file, since every file that is read costs as much as some five kilobytes of code (425 KB in 73 files took 25 ms
+ * beyond an empty program, in one file 14 ms; the best of 25 runs with Deno 2.9.6). Pure.
  */
 
 export interface Layer {

@@ -4,6 +4,7 @@ import { rejects } from "node:assert/strict";
 import { Link } from "../../backends/codex/link.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { realClock } from "../../lib/real_deps.ts";
+import { eventually } from "../support/harness.ts";
 
 Deno.test("a way that was given up does not end whoever comes while it ends", async () => {
   const home = await Deno.makeTempDir();
@@ -18,10 +19,10 @@ Deno.test("a way that was given up does not end whoever comes while it ends", as
   const [first, second] = [new AbortController(), new AbortController()];
 
   const one = rejects(link.server("find", first.signal), /the first one's/);
-  while (connections.length === 0) await realClock.sleep(5);
+  await eventually(() => connections.length > 0, { what: "the first one's way" });
   first.abort(new Error("the first one's"));
   const other = rejects(link.server("find", second.signal), /the second one's/);
-  while (connections.length < 2) await realClock.sleep(5);
+  await eventually(() => connections.length > 1, { what: "the second one's way" });
   second.abort(new Error("the second one's"));
   await Promise.all([one, other]);
 
