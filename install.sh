@@ -826,11 +826,13 @@ count_live() {
   if [ ! -e "$data/dev-sessions.db" ] && [ ! -e "$data/sessions.json" ]; then return; fi
   live=unknown
   [ "$present" = yes ] || return
-  # The sessions of this machine, even where commands go to a gateway.
-  attempt env DEV_SESSIONS_SANDBOX=0 "$target" list --json || return
+  # The sessions of this machine, even where commands go to a gateway; also those that are being created.
+  attempt env DEV_SESSIONS_SANDBOX=0 "$target" list --all --json || return
+  # A newer version's is not in the list.
+  grep -q "ignoring session" "$work/err" && return
   case $(tr -d '[:space:]' <"$work/out") in
-    "[]") live=none ;;
-    "["*) live=some ;;
+    *'"lifecycle":"active"'* | *'"lifecycle":"creating"'*) live=some ;;
+    "[]" | "["*'"lifecycle":"ended"'*) live=none ;;
   esac
 }
 

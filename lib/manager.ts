@@ -20,7 +20,7 @@ import { listSessions } from "./listing.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Resumption } from "./resumption.ts";
 import { Reach } from "./reach.ts";
-import { assertActive, assertStarted, assertWorkspace, byCreation, isAtWork } from "./session_checks.ts";
+import { assertActive, assertStarted, assertWorkspace, byCreation } from "./session_checks.ts";
 import { withSender } from "./sender.ts";
 import { openRegistry } from "./open_registry.ts";
 import type { Store } from "./store.ts";
@@ -143,7 +143,7 @@ export class Manager implements SessionService {
     try {
       await backend.preflight(
         request,
-        (token) => this.store.list().some((row) => row.token === token && isAtWork(row)),
+        (token) => this.store.atWork().some((row) => row.token === token),
       );
       await this.#endIdle(config);
       const made = await admission.run((admit) =>

@@ -79,7 +79,7 @@ export function openStore(
       ...sendStore(database),
       ...keyStore(database, { now, randomUuid }),
       ...tokenStore(database),
-      ...remoteStore(database, { now, random, randomUuid }),
+      ...remoteStore(database, { now, random, randomUuid, warn }),
       version: () => {
         const others = database.get("PRAGMA data_version")?.["data_version"];
         return `${others} ${database.get("SELECT total_changes() AS own")?.["own"]}`;

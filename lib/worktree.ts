@@ -50,7 +50,7 @@ const OPERATIONS: readonly (readonly [name: string, operation: string])[] = [
 class Untold extends Error {}
 
 export class Worktrees {
-  constructor(private readonly deps: Deps, private readonly store: Pick<Store, "list">) {}
+  constructor(private readonly deps: Deps, private readonly store: Pick<Store, "list" | "atWork">) {}
 
   /** Makes the worktree that the session's row names. @throws AppError when git does not. */
   async add(worktree: Worktree, path: string): Promise<void> {
@@ -271,16 +271,20 @@ export class Worktrees {
 
   /** Those that live there, and those that are just being resumed, be it this one itself. */
   async #sessionsIn(session: Session, folder: string): Promise<SessionId[]> {
-    const inside = this.store.list().filter((one) => isWithin(realPathOf(one.path), folder));
+    const isInside = ({ path }: { readonly path: string }) => isWithin(realPathOf(path), folder);
+    const sessions = this.store.list();
+    const inside = sessions.filter(isInside);
+    // Of those that are not understood, the worst is assumed.
+    const known = new Set(sessions.map(({ token }) => token));
+    const others = this.store.atWork().filter((one) => !known.has(one.token) && isInside(one));
     const resumers = inside.flatMap((one) => one.resumer === null ? [] : [one.resumer]);
     const states = await this.deps.processStates(resumers);
     const resuming = new Set(resumers.filter((_, index) => states[index] !== "dead"));
-    return inside
-      .filter((one) =>
-        one.resumer !== null && resuming.has(one.resumer) ||
-        one.lifecycle !== "ended" && one.token !== session.token
-      )
-      .map(({ id }) => id);
+    const staying = inside.filter((one) =>
+      one.resumer !== null && resuming.has(one.resumer) ||
+      one.lifecycle !== "ended" && one.token !== session.token
+    );
+    return [...staying, ...others].map(({ id }) => id);
   }
 }
 

@@ -1,7 +1,6 @@
 /** The sessions of other hosts: their ids are never those of sessions of this machine, nor the other way round. */
 
 import * as v from "valibot";
-import { AppError } from "../errors.ts";
 import type { RemoteSession } from "../remote_session.ts";
 import { AGENT_KINDS, type Lifecycle, MODES, type Session, type SessionId } from "../session.ts";
 import type { CreateRequest } from "../service.ts";
@@ -9,8 +8,9 @@ import { countLive, countLiveOf } from "./counts.ts";
 import type { Database, Row } from "./database.ts";
 import { assertUsableId, chooseId } from "./names.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
-import { processJson, toJson } from "./rows.ts";
+import { type Parsed, processJson, toJson } from "./rows.ts";
 import type { Admit, SessionRef } from "./sessions.ts";
+import { nameOf, understanding } from "./understood.ts";
 
 export type RemoteDraft = Pick<
   RemoteSession,
@@ -55,7 +55,7 @@ export interface RemoteStore {
   findRemote(id: SessionId): RemoteSession | null;
   /** Whether there are any at all. */
   hasRemotes(): boolean;
-  /** By creation. */
+  /** By creation; those that can't be understood are left out, with a warning. */
   listRemotes(): RemoteSession[];
   /**
    * Notes what the host says: null when the row is gone. A session that is still being created there stays `creating`.
@@ -79,6 +79,7 @@ export interface RemoteStoreOptions {
   readonly now: () => string;
   readonly random: () => number;
   readonly randomUuid: () => string;
+  readonly warn: (text: string) => void;
 }
 
 const text = v.string();
@@ -127,21 +128,12 @@ const COLUMNS = Object.keys(remoteRow.entries).join(", ");
 const SELECT = `SELECT ${COLUMNS} FROM remote_sessions`;
 
 export function remoteStore(database: Database, options: RemoteStoreOptions): RemoteStore {
-  const { now, random, randomUuid } = options;
-
-  function understood(row: Row): RemoteSession {
-    const parsed = v.safeParse(remoteRow, row);
-    if (parsed.success) return fromRow(parsed.output);
-    throw new AppError(
-      "failure",
-      `Cannot read session ${JSON.stringify(row["id"])} in the registry "${database.path}": ` +
-        `${parsed.issues[0].message}. It may belong to a newer version: upgrade dev-sessions`,
-    );
-  }
+  const { now, random, randomUuid, warn } = options;
+  const understood = understanding(database.path, warn);
 
   function findRemote(id: SessionId): RemoteSession | null {
     const row = database.get(`${SELECT} WHERE id = ?`, id);
-    return row === undefined ? null : understood(row);
+    return row === undefined ? null : understood.one(nameOf(row), parseRemote(row));
   }
 
   function reserveRemote(draft: RemoteDraft, asked: ReserveRemoteOptions): RemoteSession {
@@ -214,7 +206,8 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
     findRemote,
     heardOf,
     hasRemotes: () => database.get("SELECT 1 FROM remote_sessions LIMIT 1") !== undefined,
-    listRemotes: () => database.all(`${SELECT} ORDER BY created_at, rowid`).map(understood),
+    listRemotes: () =>
+      understood.all(database.all(`${SELECT} ORDER BY created_at, rowid`), parseRemote, nameOf),
     reviveRemote: (ref, admit) =>
       database.mutate(() => {
         const row = findRemote(ref.id);
@@ -242,6 +235,13 @@ export function remoteStore(database: Database, options: RemoteStoreOptions): Re
         database.run("DELETE FROM remote_sessions WHERE id = ? AND token = ?", ref.id, ref.token)
       ) > 0,
   };
+}
+
+function parseRemote(row: Row): Parsed<RemoteSession> {
+  const parsed = v.safeParse(remoteRow, row);
+  return parsed.success
+    ? { ok: true, value: fromRow(parsed.output) }
+    : { ok: false, reason: parsed.issues[0].message };
 }
 
 function fromRow(row: v.InferOutput<typeof remoteRow>): RemoteSession {

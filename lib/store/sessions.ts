@@ -3,10 +3,11 @@
 import { AppError, sessionNotFound } from "../errors.ts";
 import type { Lifecycle, ProcessIdentity, Session, SessionId, SessionSummary, Worktree } from "../session.ts";
 import { countLive, countLiveOf } from "./counts.ts";
-import type { Database, Row } from "./database.ts";
+import type { Database } from "./database.ts";
 import { assertUsableId, chooseId } from "./names.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
-import { type Parsed, parseSession, parseSummary, SELECT_ENDED, SELECT_SESSION, toJson } from "./rows.ts";
+import { parseSession, parseSummary, SELECT_ENDED, SELECT_SESSION, toJson } from "./rows.ts";
+import { nameOf, understanding } from "./understood.ts";
 
 /** Names exactly one row: an id may come to belong to another session, a token never does. */
 export type SessionRef = Pick<Session, "id" | "token">;
@@ -101,8 +102,20 @@ export interface SessionStore {
   creating(): Session[];
   /** Sessions whose `create` or `resume` has not finished. */
   unfinished(): Session[];
+  /**
+   * All to which something outside of the registry may belong, see `isAtWork()`; also those that a newer version has made
+   * and `list()` leaves out, so that only this proves that there is none.
+   */
+  atWork(): RowAtWork[];
   /** What the session went through after the change numbered `after` (0: from its start), oldest first. */
   lifecycleOf(token: string, after: number): LifecycleChange[];
+}
+
+export interface RowAtWork {
+  readonly id: SessionId;
+  readonly token: string;
+  /** Of the workspace. */
+  readonly path: string;
 }
 
 export interface LifecycleChange {
@@ -124,28 +137,19 @@ export interface SessionStoreOptions {
 
 export function sessionStore(database: Database, options: SessionStoreOptions): SessionStore {
   const { now, random, randomUuid, warn } = options;
-  const warned = new Set<string>();
+  const understood = understanding(database.path, warn);
 
   function find(id: SessionId): Session | null {
     const row = database.get(`${SELECT_SESSION} WHERE s.id = ?`, id);
-    return row === undefined ? null : understood(row, parseSession(row));
-  }
-
-  function understood(row: Row, parsed: Parsed<Session>): Session {
-    if (parsed.ok) return parsed.value;
-    throw new AppError(
-      "failure",
-      `Cannot read session ${nameOf(row)} in the registry "${database.path}": ${parsed.reason}. ` +
-        `It may belong to a newer version: upgrade dev-sessions`,
-    );
+    return row === undefined ? null : understood.one(nameOf(row), parseSession(row));
   }
 
   function list(filter: { readonly lifecycle?: Lifecycle } = {}): Session[] {
     const order = "ORDER BY s.created_at, s.rowid";
     if (filter.lifecycle === undefined) {
-      return understandable(database.all(`${SELECT_SESSION} ${order}`), parseSession, nameOf);
+      return understood.all(database.all(`${SELECT_SESSION} ${order}`), parseSession, nameOf);
     }
-    return understandable(
+    return understood.all(
       database.all(`${SELECT_SESSION} WHERE s.lifecycle = ? ${order}`, filter.lifecycle),
       parseSession,
       nameOf,
@@ -153,27 +157,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
   }
 
   function listEnded(): SessionSummary[] {
-    return understandable(database.allValues(SELECT_ENDED), parseSummary, ([id]) => JSON.stringify(id));
-  }
-
-  function understandable<R, T>(
-    rows: readonly R[],
-    parse: (row: R) => Parsed<T>,
-    name: (row: R) => string,
-  ): T[] {
-    const sessions: T[] = [];
-    for (const row of rows) {
-      const parsed = parse(row);
-      if (parsed.ok) sessions.push(parsed.value);
-      else warnOnce(`ignoring session ${name(row)} in ${database.path}: ${parsed.reason}`);
-    }
-    return sessions;
-  }
-
-  function warnOnce(text: string): void {
-    if (warned.has(text)) return;
-    warned.add(text);
-    warn(text);
+    return understood.all(database.allValues(SELECT_ENDED), parseSummary, ([id]) => JSON.stringify(id));
   }
 
   function reserve(
@@ -340,7 +324,15 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     unfinished: () =>
       database.get(`SELECT 1 FROM sessions s WHERE ${UNFINISHED} LIMIT 1`) === undefined
         ? []
-        : understandable(database.all(`${SELECT_SESSION} WHERE ${UNFINISHED}`), parseSession, nameOf),
+        : understood.all(database.all(`${SELECT_SESSION} WHERE ${UNFINISHED}`), parseSession, nameOf),
+    atWork: () =>
+      database.all(`SELECT s.id, s.token, s.path FROM sessions s WHERE ${AT_WORK}`).map((
+        { id, token, path },
+      ) => ({
+        id: String(id),
+        token: String(token),
+        path: String(path),
+      })),
     markEnded,
     markKilled,
     lifecycleOf,
@@ -354,6 +346,7 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
   };
 }
 
+const AT_WORK = "s.lifecycle <> 'ended' OR s.resumer IS NOT NULL";
 const UNFINISHED = "s.lifecycle = 'creating' OR s.resumer IS NOT NULL";
 
 /** Forgets a row with its deliveries, unless it is being resumed; only inside of a transaction. */
@@ -369,10 +362,6 @@ export function deleteRow(database: Database, ref: SessionRef, lifecycle: Lifecy
     database.run("DELETE FROM lifecycle WHERE session_token = ?", ref.token);
   }
   return changes > 0;
-}
-
-function nameOf(row: Row): string {
-  return JSON.stringify(row["id"]);
 }
 
 function rowIsGone({ id }: SessionRef): AppError {

@@ -180,7 +180,7 @@ testAtOnce("install.sh asks at a terminal", {
   },
   "before it leaves live sessions behind": async () => {
     await using installer = await inPlace(SHELLS.dash);
-    await installer.data('[{"id":"fizz-top"}]');
+    await installer.data('[{"id":"fizz-top","lifecycle":"active"}]');
     const question = /^a table of sessions\nThese sessions are live; .* nevertheless\? \[y\/N\]$/m;
     const screen = await atTerminal(installer, `dash '${INSTALL_SH}' --uninstall`, [[question, ""]]);
     match(screen, /install\.sh: Nothing was changed[^]*over: 1/);
@@ -227,7 +227,7 @@ for (const [name, shell] of Object.entries(SHELLS)) {
     },
     "--purge removes the data, too": async () => {
       await using installer = await inPlace(shell);
-      const data = await installer.data("[]");
+      const data = await installer.data('[{"id":"fizz-top","lifecycle":"ended"}]');
       const { code, stdout, stderr } = await installer.run(["--uninstall", "--purge"]);
       strictEqual(code, 0, stderr);
       strictEqual(stdout, `Removed ${installer.executable}\nRemoved ${data}\n`);
@@ -235,7 +235,13 @@ for (const [name, shell] of Object.entries(SHELLS)) {
     },
     "never removes what live sessions need": async () => {
       await using installer = await inPlace(shell, { gateway: true });
-      await installer.data('[{"id":"fizz-top"}]');
+      const creating = '[{"id":"fizz-top","lifecycle":"ended"},{"id":"zed-mid","lifecycle":"creating"}]';
+      await installer.data(creating);
+      match(
+        (await installer.run(["--uninstall", "--purge", "--yes"])).stderr,
+        /: sessions are live\. Nothing/,
+      );
+      await installer.data('[{"id": "fizz-top", "lifecycle": "active"}]');
       const contents = installer.contents();
       const purge = await installer.run(["--uninstall", "--purge", "--yes"]);
       strictEqual(purge.code, 1);
@@ -258,6 +264,17 @@ for (const [name, shell] of Object.entries(SHELLS)) {
       const purge = await installer.run(["--uninstall", "--purge"]);
       strictEqual(purge.code, 1);
       match(purge.stderr, /it cannot be told whether sessions are live\. Nothing was changed\./);
+      await installer.data("[]");
+      const warning = join(installer.home, "warning");
+      await Deno.writeTextFile(
+        warning,
+        '[dev-sessions] ignoring session "fizz-top" in /r: of a newer version\n',
+      );
+      match(
+        (await installer.run(["--uninstall", "--purge"])).stderr,
+        /it cannot be told whether sessions are live/,
+      );
+      await Deno.remove(warning);
       ok(exists(installer.executable));
       strictEqual((await installer.run(["--uninstall"])).code, 0);
       ok(exists(join(data, "dev-sessions.db")));

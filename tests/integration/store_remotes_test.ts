@@ -77,6 +77,21 @@ Deno.test("sessions elsewhere count among the live ones until they have ended", 
   assert.equal(store.findRemote("zed-mid"), null);
 });
 
+Deno.test("a session elsewhere that is not understood is left out of the list with a warning, and stays", () => {
+  using home = new StoreHome();
+  const store = home.open();
+  const [good, bad] = [remote(store, "jinx-adc"), remote(store, "vi-jg")];
+  const other = new Database(home.paths.state, home.paths.database);
+  other.run("UPDATE remote_sessions SET agent = 'another' WHERE id = ?", bad.id);
+  assert.deepEqual([store.listRemotes(), store.listRemotes()], [[good], [good]]);
+  assert.equal(home.warnings.length, 1);
+  assert.match(home.warnings[0] ?? "", /^\[dev-sessions\] ignoring session "vi-jg" in .*another/);
+  refuses(() => store.findRemote(bad.id), /^Cannot read session "vi-jg" .* upgrade dev-sessions$/);
+  other.run("UPDATE remote_sessions SET agent = 'claude' WHERE id = ?", bad.id);
+  other.close();
+  assert.deepEqual(store.listRemotes(), [good, bad]);
+});
+
 Deno.test("what its host says is kept; a stale reference changes nothing", () => {
   using home = new StoreHome();
   const store = home.open();

@@ -321,6 +321,11 @@ Deno.test("a row that can't be understood is warned of once, kept, and named whe
   other.database.run("UPDATE sessions SET mode = 'turbo' WHERE id = ?", bad.id);
   assert.deepEqual(store.list().map(({ id }) => id), [good.id]);
   store.list();
+  assert.deepEqual(
+    store.atWork(),
+    [good, bad].map(({ id, token, path }) => ({ id, token, path })),
+    "what is left out of the list may still be at work",
+  );
   assert.equal(home.warnings.length, 1);
   assert.match(home.warnings[0] ?? "", /^\[dev-sessions\] ignoring session "riven-jg" in .*mode/);
   assert.throws(

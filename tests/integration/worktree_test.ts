@@ -11,6 +11,7 @@ import {
   json,
   rows,
   sessionFolders,
+  sql,
 } from "../support/sandbox_state.ts";
 import { gateGit, gateTmux } from "../support/tmux_gate.ts";
 import { branches, commit, git, makeRepository } from "../support/repository.ts";
@@ -389,6 +390,20 @@ Deno.test("a killed create's worktree with anything in it is kept, and the next 
   ok(await exists(join(path, ".env")));
   deepStrictEqual(rows(sandbox), []);
   await gate.open();
+});
+
+Deno.test("a worktree in which a session lives that is not understood stays", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await makeRepository(sandbox);
+  const { id, worktree } = await make(sandbox);
+  const inside = await created(sandbox, ["-p", worktree.path]);
+  sql(sandbox, "UPDATE sessions SET mode = 'another' WHERE id = ?", inside);
+  const { code, stderr } = await sandbox.run(["kill", id]);
+  strictEqual(code, 0, stderr);
+  match(stderr, new RegExp(inside));
+  ok(await exists(worktree.path));
+  sql(sandbox, "UPDATE sessions SET mode = 'yolo' WHERE id = ?", inside);
+  strictEqual((await sandbox.run(["status", inside])).stdout, "idle\n");
 });
 
 Deno.test("a worktree that can't be locked stays, and its session and the others are ended", async () => {

@@ -39,7 +39,7 @@ case "$*" in
   install-skill*) ${known(skills, note)} ;;
   "gateway install --help" | "gateway uninstall --help") ${known(gateway, 'echo "Usage: $0 $1 $2"')} ;;
   "gateway install" | "gateway uninstall") ${known(gateway, note)} ;;
-  "list --json") cat "$HOME/live" ;;
+  "list --all --json") cat "$HOME/live"; [ ! -e "$HOME/warning" ] || cat "$HOME/warning" >&2 ;;
   list) echo "a table of sessions" ;;
   sit) echo sitting; until [ -e "$HOME/stop" ]; do sleep 0.02; done; echo "still ${version}" ;;
   *) echo "No command: $*" >&2; exit 2 ;;
@@ -98,7 +98,7 @@ export class Installer implements AsyncDisposable {
   /** Gives the stand-in data, with live sessions or without. */
   async data(live: string): Promise<string> {
     const data = join(this.home, ".dev-sessions");
-    await Deno.mkdir(data, { mode: 0o700 });
+    await Deno.mkdir(data, { mode: 0o700, recursive: true });
     await Deno.writeTextFile(join(data, "dev-sessions.db"), "precious");
     await Deno.writeTextFile(join(this.home, "live"), live);
     return data;
