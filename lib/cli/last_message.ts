@@ -63,15 +63,34 @@ async function* messages(
   });
 }
 
-/** Through a temporary file beside it, so that a reader never sees a part. */
+/**
+ * Into the file that the path leads to, whose mode stays. Through a temporary file beside it, so that a reader never
+ * sees a part; what is no file (a pipe, a device) is written to as it is.
+ */
 async function writeWhole(path: string, text: string, unique: string): Promise<void> {
-  const temporary = resolvePath(folderOf(path), `.dev-sessions-${unique}.tmp`);
+  let temporary: string | null = null;
   try {
-    await Deno.writeTextFile(temporary, text, { createNew: true });
-    await Deno.rename(temporary, path);
+    const there = await fileAt(path);
+    if (there?.isFile === false) return await Deno.writeTextFile(path, text, { create: false });
+    const target = there === null ? path : await Deno.realPath(path);
+    temporary = resolvePath(folderOf(target), `.dev-sessions-${unique}.tmp`);
+    const mode = there?.mode == null ? null : there.mode & 0o777;
+    await Deno.writeTextFile(temporary, text, { createNew: true, ...(mode === null ? {} : { mode }) });
+    // What the umask has taken off.
+    if (mode !== null) await Deno.chmod(temporary, mode);
+    await Deno.rename(temporary, target);
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
+    if (temporary !== null) await Deno.remove(temporary).catch(() => {});
     throw new AppError("failure", `Cannot write to ${JSON.stringify(path)}: ${messageOf(error)}`);
+  }
+}
+
+async function fileAt(path: string): Promise<Deno.FileInfo | null> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
 }
 

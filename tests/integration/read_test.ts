@@ -53,6 +53,25 @@ Deno.test("last-message prints the last n, as text, as JSON, or into a file", ()
     strictEqual(await Deno.readTextFile(join(sandbox.workspace, "out.md")), `${texts[2]}\n`);
     await session.run("last-message", "-n", "3", "--json", "--output", "out.json");
     deepStrictEqual(JSON.parse(await Deno.readTextFile(join(sandbox.workspace, "out.json"))), texts);
+    // The file that a link leads to, with its own mode.
+    const kept = join(await sandbox.folder("notes"), "kept.md");
+    await Deno.writeTextFile(kept, "old", { mode: 0o600 });
+    const link = join(await sandbox.folder("links"), "link.md");
+    await Deno.symlink(kept, link);
+    strictEqual((await session.run("last-message", "--output", link)).code, 0);
+    strictEqual(await Deno.readTextFile(kept), `${texts[2]}\n`);
+    deepStrictEqual([(await Deno.lstat(link)).isSymlink, (await Deno.stat(kept)).mode! & 0o777], [
+      true,
+      0o600,
+    ]);
+    // A pipe stays one.
+    const pipe = join(sandbox.root, "pipe");
+    strictEqual((await sandbox.spawn("mkfifo", [pipe]).done()).code, 0);
+    const reading = sandbox.spawn("cat", [pipe]);
+    strictEqual((await session.run("last-message", "--output", pipe)).code, 0);
+    strictEqual((await reading.doneWithin(10_000, "cat")).stdout, `${texts[2]}\n`);
+    ok((await Deno.lstat(pipe)).isFifo);
+    match((await session.run("last-message", "--output", sandbox.workspace)).stderr, /^Cannot write to /);
     const nowhere = await session.run("last-message", "--output", "no/such/folder.md");
     strictEqual(nowhere.code, 1);
     match(nowhere.stderr, /^Cannot write to ".*no\/such\/folder.md": /);
