@@ -130,9 +130,9 @@ function timedOut(id: SessionId, until: WaitRequest["until"] = "message"): strin
   }
 }
 
-/** Of several, it is told which ones no line was printed for. */
+/** Of several, it is told which ones no line was printed for; what was asked wrongly was not waited for at all. */
 function withoutOutcome(error: AppError, left: readonly SessionId[]): AppError {
-  if (left.length === 0) return error;
+  if (left.length === 0 || (error.code !== "transport" && error.code !== "failure")) return error;
   const detail = [error.detail, `No outcome is known of ${left.join(", ")}`].filter((part) => part !== null);
   return new AppError(error.code, error.message, detail.join("\n"), { cause: error });
 }

@@ -1,6 +1,6 @@
 /** Commands about sessions of another host that can't be asked as it should be: nobody waits for longer than he likes. */
 
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, doesNotMatch, match, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { createSandbox, type RunningCommand } from "../support/harness.ts";
 import { signal } from "../support/processes.ts";
@@ -121,6 +121,11 @@ Deno.test("of sessions together, those of a host that can't be reached are named
       stderr,
       new RegExp(`^SSH transport failure talking to box: [^]*\\n  No outcome is known of ${there}$`, "m"),
     );
+  });
+  await t.step("wait: what is unknown is not waited for", async () => {
+    const { code, stdout, stderr } = await sandbox.run(["wait", here, "nobody-top"]);
+    deepStrictEqual([code, stdout], [3, ""]);
+    doesNotMatch(stderr, /No outcome/);
   });
   await t.step("a session keeps the command that it was created with, and the error says so", async () => {
     await host.up();
