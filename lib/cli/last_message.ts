@@ -74,7 +74,7 @@ async function writeWhole(path: string, text: string, unique: string): Promise<v
     if (there?.isFile === false) return await Deno.writeTextFile(path, text, { create: false });
     const target = there === null ? path : await Deno.realPath(path);
     temporary = resolvePath(folderOf(target), `.dev-sessions-${unique}.tmp`);
-    const mode = there?.mode == null ? null : there.mode & 0o777;
+    const mode = typeof there?.mode === "number" ? there.mode & 0o777 : null;
     await Deno.writeTextFile(temporary, text, { createNew: true, ...(mode === null ? {} : { mode }) });
     // What the umask has taken off.
     if (mode !== null) await Deno.chmod(temporary, mode);
