@@ -2,11 +2,14 @@
 
 import * as v from "valibot";
 import { AppError } from "../lib/errors.ts";
-import type { Session } from "../lib/session.ts";
+import type { Mode, Session } from "../lib/session.ts";
 import type { Store } from "../lib/store.ts";
 import { isWithin } from "../lib/posix_path.ts";
 import { isNamedBelow, isReallyBelow, type Scope, scopeSchema } from "./scope.ts";
 import { validityOf } from "./tokens.ts";
+
+/** Modes without a container. */
+const OUTSIDE: ReadonlySet<string> = new Set<Mode>(["yolo", "native"]);
 
 /** A folder without symlinks on its way, as it was when it was checked. */
 export interface CheckedFolder {
@@ -67,7 +70,7 @@ export function assertMountable(
  * @throws AppError for a token that can't be read.
  */
 export async function mountedFolders(
-  registry: Pick<Store, "listTokens" | "list" | "creating">,
+  registry: Pick<Store, "listTokens" | "atWork">,
   now: number,
 ): Promise<string[]> {
   const rooted = registry.listTokens().filter((token) => validityOf(token, now) === "valid").flatMap(
@@ -77,8 +80,8 @@ export async function mountedFolders(
       return parsed.success && parsed.output.mode === "docker" ? parsed.output.roots : [];
     },
   );
-  const contained = [...registry.list({ lifecycle: "active" }), ...registry.creating()]
-    .filter(({ mode }) => mode === "docker");
+  // A mode that only a newer version knows may be one in containers.
+  const contained = registry.atWork().filter(({ mode }) => !OUTSIDE.has(mode));
   // As it was named there may be links on its way. What is gone by now can't be replaced from anywhere.
   const real = await Promise.all(contained.map(({ path }) => Deno.realPath(path).catch(() => path)));
   return [...rooted.map(({ real }) => real), ...real];

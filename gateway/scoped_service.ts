@@ -61,7 +61,7 @@ export interface ScopedWorld {
   readonly service: SessionService;
   readonly registry: Pick<
     Store,
-    "find" | "list" | "listEnded" | "creating" | "isMadeWith" | "madeWith" | "idOf" | "listTokens"
+    "find" | "list" | "listEnded" | "creating" | "isMadeWith" | "madeWith" | "idOf" | "listTokens" | "atWork"
   >;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

@@ -114,6 +114,8 @@ export interface SessionStore {
 export interface RowAtWork {
   readonly id: SessionId;
   readonly token: string;
+  /** As it stands there: a newer version may know others. */
+  readonly mode: string;
   /** Of the workspace. */
   readonly path: string;
 }
@@ -326,11 +328,12 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
         ? []
         : understood.all(database.all(`${SELECT_SESSION} WHERE ${UNFINISHED}`), parseSession, nameOf),
     atWork: () =>
-      database.all(`SELECT s.id, s.token, s.path FROM sessions s WHERE ${AT_WORK}`).map((
-        { id, token, path },
+      database.all(`SELECT s.id, s.token, s.mode, s.path FROM sessions s WHERE ${AT_WORK}`).map((
+        { id, token, mode, path },
       ) => ({
         id: String(id),
         token: String(token),
+        mode: String(mode),
         path: String(path),
       })),
     markEnded,

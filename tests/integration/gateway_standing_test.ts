@@ -133,4 +133,20 @@ Deno.test("a container's folder is no part of another one's", async (t) => {
     const { token } = await gateway.token("--root", inner);
     strictEqual((await create(gateway, token, inner)).status, 403);
   });
+  await t.step("nor of one that this version does not understand, or that is being resumed", async () => {
+    const other = await sandbox.folder("others");
+    const below = await sandbox.folder("others/api");
+    const { token } = await gateway.token("--root", below);
+    const id = (await sandbox.run(["create", "-q", "-p", other])).stdout.trim();
+    const status = async () => (await create(gateway, token, below)).status;
+    strictEqual(await status(), 422);
+    sql(sandbox, "UPDATE sessions SET mode = 'pod' WHERE id = ?", id);
+    strictEqual(await status(), 403);
+    sql(
+      sandbox,
+      "UPDATE sessions SET mode = 'docker', lifecycle = 'ended', resumer = creator WHERE id = ?",
+      id,
+    );
+    strictEqual(await status(), 403);
+  });
 });
