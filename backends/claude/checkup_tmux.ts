@@ -16,7 +16,6 @@ import type { World } from "../../lib/doctor/world.ts";
 import { withoutOuterAgent } from "../../lib/outer_agents.ts";
 import { tmuxSocket } from "../../lib/paths.ts";
 import type { Session } from "../../lib/session.ts";
-import { isAtWork } from "../../lib/session_checks.ts";
 import { Ending, isOnlyLeft } from "./ending.ts";
 import { HandleSchema } from "./handle.ts";
 import { type MarkedPane, Tmux, type TmuxResult } from "./tmux.ts";
@@ -36,7 +35,7 @@ export async function checkTmux(world: World): Promise<Found[]> {
   if (said.kind === "not_found") return [judgeTmuxVersion(null)];
   const version = judgeTmuxVersion(said.kind === "exited" ? said.stdout.trim() : "");
   const usual = tmuxSocket(deps.env, Deno.uid() ?? 0);
-  const sockets = new Set([usual, ...socketsOf(world.sessions() ?? [])]);
+  const sockets = new Set([usual, ...socketsOf(world.rows()?.sessions ?? [])]);
   const servers = await Promise.all(
     [...sockets].map((socket) => checkServer(socket, socket === usual, world)),
   );
@@ -60,16 +59,15 @@ async function checkServer(socket: string, isUsual: boolean, world: World): Prom
   if (answer.kind !== "ok") return server;
   const marked = await tmux.marked(ANSWER_TIMEOUT_MS);
   // Read after the panes: a row is written before its pane.
-  const sessions = world.sessions();
-  if (marked === "unknown" || sessions === null) return server;
-  const left = judgePanes({ marked, sessions, registry: paths.state, socket });
+  const rows = world.rows();
+  if (marked === "unknown" || rows === null) return server;
+  const left = judgePanes({ marked, atWork: rows.atWork, registry: paths.state, socket });
   return [
     ...server,
     ...left.map((finding): Found => {
       if (finding.check !== "dead-panes") return finding;
       return repairable(finding, "Remove them, as the next create does", async () => {
-        const rows = () => world.sessions() ?? sessions;
-        const isLive = (token: string) => rows().some((row) => row.token === token && isAtWork(row));
+        const isLive = (token: string) => world.rows()?.atWork.has(token) ?? true;
         const done = await new Ending(deps, paths, tmux).removeDeadPanes(isLive);
         return done === "done" ? "removed tmux sessions of dead agents" : "nothing: tmux did not answer";
       });
@@ -151,13 +149,13 @@ export function judgeServer(answer: TmuxResult, socket: string, isUsual: boolean
 }
 
 /** What tmux still has of sessions that are over. Those of other registries are not looked at. Pure. */
-export function judgePanes({ marked, sessions, registry, socket }: {
+export function judgePanes({ marked, atWork, registry, socket }: {
   readonly marked: ReadonlyMap<string, MarkedPane>;
-  readonly sessions: readonly Session[];
+  /** Tokens of the rows to which an agent may belong. */
+  readonly atWork: ReadonlySet<string>;
   readonly registry: string;
   readonly socket: string;
 }): Finding[] {
-  const atWork = new Set(sessions.filter(isAtWork).map(({ token }) => token));
   const left = [...marked].filter(([token, pane]) => pane.registry === registry && !atWork.has(token))
     .map(([, pane]) => pane);
   const findings: Finding[] = [];

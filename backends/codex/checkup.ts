@@ -158,7 +158,7 @@ function loadedOfEnded(
 ): { readonly id: string; readonly thread: string }[] {
   if (server.kind !== "running" || server.loaded === null) return [];
   const loaded = new Set(server.loaded);
-  const rows = (world.sessions() ?? []).filter(({ agent }) => agent === "codex");
+  const rows = (world.rows()?.sessions ?? []).filter(({ agent }) => agent === "codex");
   const threadOf = ({ handle }: { readonly handle: unknown }) => {
     const parsed = parseHandle(handle);
     return parsed?.codexHome === codexHome ? parsed.threadId : null;

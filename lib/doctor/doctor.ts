@@ -11,7 +11,7 @@ import type { Clock, Deps } from "../deps.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { pathsFrom } from "../paths.ts";
 import { AGENT_KINDS, type AgentKind } from "../session.ts";
-import { readSessions } from "../store/checkup.ts";
+import { readRows } from "../store/checkup.ts";
 import { weighAgents } from "./agents.ts";
 import { checkCommand } from "./command.ts";
 import { type Finding, type Found, problem, sorted, warning } from "./finding.ts";
@@ -102,7 +102,7 @@ async function runChecks(
     service,
     signal: stop.signal,
     config: usableConfig(paths.config),
-    sessions: () => readSessions(paths.database),
+    rows: () => readRows(paths.database),
   };
   const checks = CHECKS[isClientMode(deps.env) ? "container" : "host"];
   try {

@@ -3,11 +3,12 @@
 import { BACKENDS } from "../../backends/registry.ts";
 import type { Paths } from "../paths.ts";
 import type { AgentKind, Liveness, Session } from "../session.ts";
+import type { SeenRows } from "../store/checkup.ts";
 import { counted, type Finding, type Found, note, ok, repairable, some, warning, word } from "./finding.ts";
 import type { World } from "./world.ts";
 
 export interface SessionEvidence {
-  readonly sessions: readonly Session[];
+  readonly rows: SeenRows;
   /** Of the `create` or `resume` that is at work on a row, by its token. */
   readonly workers: ReadonlyMap<string, Liveness>;
   /** Of the agents of active rows, by their token. */
@@ -19,13 +20,14 @@ export interface SessionEvidence {
 export async function checkSessions(world: World): Promise<Found[]> {
   // Before the rows: a folder is made after its row, so that one without a row belongs to no session that begins now.
   const folders = foldersOf(world.paths);
-  const sessions = world.sessions();
-  if (sessions === null) return [];
+  const rows = world.rows();
+  if (rows === null) return [];
+  const { sessions } = rows;
   const [workers, agents] = await Promise.all([
     workersOf(sessions, world),
     livenessOf(sessions, world),
   ]);
-  const found = judgeSessions({ sessions, workers, agents, folders }, world.paths.state);
+  const found = judgeSessions({ rows, workers, agents, folders }, world.paths.state);
   return found.map((finding) => withRepair(finding, world));
 }
 
@@ -50,7 +52,7 @@ function withRepair(finding: Finding, world: World): Found {
 }
 
 function count(world: World, which: (session: Session) => boolean): number {
-  return world.sessions()?.filter(which).length ?? 0;
+  return world.rows()?.sessions.filter(which).length ?? 0;
 }
 
 /** Only those whose process is proven to be gone. */
@@ -121,7 +123,7 @@ async function livenessOf(
 
 /** Pure. */
 export function judgeSessions(
-  { sessions, workers, agents, folders }: SessionEvidence,
+  { rows: { sessions, unread, tokens }, workers, agents, folders }: SessionEvidence,
   state: string,
 ): Finding[] {
   const findings: Finding[] = [];
@@ -168,7 +170,6 @@ export function judgeSessions(
       ),
     );
   }
-  const tokens = new Set(sessions.map(({ token }) => token));
   const strays = folders.filter((name) => !tokens.has(name));
   if (strays.length > 0) {
     findings.push(
@@ -183,6 +184,15 @@ export function judgeSessions(
           ],
         },
       ),
+    );
+  }
+  if (unread.length > 0) {
+    const ids = unread.map(({ id }) => id);
+    findings.push(
+      warning("unread-sessions", `${counted(unread.length, "session")} can't be understood: ${some(ids)}`, {
+        why: `no list has them, and whether they live can't be told (${unread[0]?.reason})`,
+        fix: "Upgrade dev-sessions: a newer version has made or changed them",
+      }),
     );
   }
   const live = active.length - dead.length - unknown.length;

@@ -23,7 +23,7 @@ export function checkSurroundings(world: World): Finding[] {
   const insideOf = env["DEV_SESSIONS_ID"] || null;
   return judgeSurroundings({
     insideOf,
-    insideOfIsKnown: world.sessions()?.some(({ id }) => id === insideOf) ?? true,
+    insideOfIsKnown: isKnown(insideOf, world),
     container: containerMark(env),
     sandbox: isClientMode(env),
     home: paths.home,
@@ -33,6 +33,12 @@ export function checkSurroundings(world: World): Finding[] {
 function containerMark(env: World["deps"]["env"]): string | null {
   for (const path of ["/.dockerenv", "/run/.containerenv"]) if (isThere(path)) return path;
   return env["container"] ? `the variable container=${env["container"]}` : null;
+}
+
+/** Where it can't be told, it counts as known. */
+function isKnown(id: string | null, { rows }: World): boolean {
+  const seen = rows();
+  return seen === null || [...seen.sessions, ...seen.unread].some((row) => row.id === id);
 }
 
 /** Pure. */

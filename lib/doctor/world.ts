@@ -4,7 +4,8 @@ import type { Config } from "../config.ts";
 import type { Deps } from "../deps.ts";
 import type { Paths } from "../paths.ts";
 import type { SessionService } from "../service.ts";
-import type { AgentKind, Session } from "../session.ts";
+import type { AgentKind } from "../session.ts";
+import type { SeenRows } from "../store/checkup.ts";
 import type { Found } from "./finding.ts";
 
 export interface World {
@@ -21,7 +22,7 @@ export interface World {
    * The rows as of this call; null when they can't be read. What is compared with them must be looked at before:
    * whatever is begun for a row is begun after it.
    */
-  readonly sessions: () => readonly Session[] | null;
+  readonly rows: () => SeenRows | null;
 }
 
 /** What came of the checks of one agent. */

@@ -3,6 +3,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
 import type { Session } from "../session.ts";
+import type { Row } from "./database.ts";
 import { storeError, type StoreSubject } from "./errors.ts";
 import { parseSession, SELECT_SESSION } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
@@ -64,25 +65,52 @@ export function inspectFile(path: string, subject?: StoreSubject): FileEvidence 
   }
 }
 
-/** Every row that can be understood; null when the registry can't be read, or is of another version. */
-export function readSessions(path: string): Session[] | null {
+/** What the registry has of this machine's sessions. */
+export interface SeenRows {
+  /** Those that can be understood. */
+  readonly sessions: readonly Session[];
+  /** The others. */
+  readonly unread: readonly { readonly id: string; readonly reason: string }[];
+  /** Tokens of all. */
+  readonly tokens: ReadonlySet<string>;
+  /** Tokens of all to which something outside of the registry may belong. */
+  readonly atWork: ReadonlySet<string>;
+}
+
+/** Null when the registry can't be read, or is of an earlier version. */
+export function readRows(path: string): SeenRows | null {
   const size = sizeOf(path);
-  if (size === null) return [];
+  if (size === null) return seenRows([]);
   if (size <= 1) return null;
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
     const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
     if (version < KNOWN_VERSION) return null;
-    return database.prepare(SELECT_SESSION).all().flatMap((row) => {
-      const parsed = parseSession(row);
-      return parsed.ok ? [parsed.value] : [];
-    });
+    return seenRows(database.prepare(SELECT_SESSION).all());
   } catch {
     return null;
   } finally {
     database?.close();
   }
+}
+
+/** Pure. */
+function seenRows(rows: readonly Row[]): SeenRows {
+  const sessions: Session[] = [];
+  const unread: { id: string; reason: string }[] = [];
+  for (const row of rows) {
+    const parsed = parseSession(row);
+    if (parsed.ok) sessions.push(parsed.value);
+    else unread.push({ id: String(row["id"]), reason: parsed.reason });
+  }
+  const tokens = (some: readonly Row[]) => new Set(some.map(({ token }) => String(token)));
+  return {
+    sessions,
+    unread,
+    tokens: tokens(rows),
+    atWork: tokens(rows.filter(({ lifecycle, resumer }) => lifecycle !== "ended" || resumer !== null)),
+  };
 }
 
 function minReader(database: DatabaseSync): number {

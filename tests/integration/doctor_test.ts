@@ -278,6 +278,22 @@ testAtOnce("doctor", {
       deepStrictEqual(await tmuxSessions(sandbox), [`dev-${kept}`]);
     },
 
+  "what this version does not understand is told, and neither its agent nor its folder is a stray one":
+    async () => {
+      await using sandbox = await healthyHome();
+      const [strange, ended] = [await created(sandbox), await created(sandbox)];
+      sql(sandbox, "UPDATE sessions SET mode = 'pod' WHERE id = ?", strange);
+      // As if somebody resumed it now.
+      sql(sandbox, "UPDATE sessions SET lifecycle = 'ended', resumer = creator WHERE id = ?", ended);
+      const report = await examine(sandbox);
+      deepStrictEqual(wrong(report).filter((line) => !/codex|unfinished/.test(line)), [
+        "warning unread-sessions",
+      ]);
+      match(find(report, "unread-sessions").what, new RegExp(`^1 session can't be understood: ${strange}$`));
+      sql(sandbox, "UPDATE sessions SET mode = 'yolo' WHERE id = ?", strange);
+      strictEqual((await sandbox.run(["status", strange])).stdout, "idle\n");
+    },
+
   "a tmux server that does not answer is a problem, and nothing is believed or changed": async () => {
     await using sandbox = await healthyHome();
     const id = await created(sandbox);

@@ -8,6 +8,7 @@ import * as codex from "../../../backends/codex/checkup_judge.ts";
 import { weighAgents } from "../../../lib/doctor/agents.ts";
 import { type Finding, ok as fine, problem, warning } from "../../../lib/doctor/finding.ts";
 import { judgeWait } from "../../../lib/doctor/selftest.ts";
+import type { Session } from "../../../lib/session.ts";
 import { judgeSessions } from "../../../lib/doctor/sessions.ts";
 import type { Checkup } from "../../../lib/doctor/world.ts";
 import type { WaitOutcome } from "../../../lib/session.ts";
@@ -206,21 +207,14 @@ Deno.test("what tmux still has of sessions", async (t) => {
   for (const [name, pane, lifecycle, expected] of PANES) {
     await t.step(name, () => {
       const row = session();
-      const sessions = lifecycle === null ? [] : [{ ...row, lifecycle }];
+      const atWork = new Set(lifecycle === null || lifecycle === "ended" ? [] : [row.token]);
       const marked = new Map([[row.token, { ...PANE, ...pane }]]);
       deepStrictEqual(
-        shape(judgePanes({ marked, sessions, registry: "/h/.dev-sessions", socket: "/t/default" })),
+        shape(judgePanes({ marked, atWork, registry: "/h/.dev-sessions", socket: "/t/default" })),
         expected,
       );
     });
   }
-});
-
-Deno.test("what is being resumed is no leftover", () => {
-  const resumer = { pid: 3, start: "1", boot: "b", machine: "m/h/1" };
-  const row = session({ lifecycle: "ended", resumer });
-  const marked = new Map([[row.token, PANE]]);
-  deepStrictEqual(judgePanes({ marked, sessions: [row], registry: "/h/.dev-sessions", socket: "/t/s" }), []);
 });
 
 Deno.test("Codex's version", () => {
@@ -322,8 +316,14 @@ Deno.test("one agent that works is enough", async (t) => {
 
 Deno.test("judgeSessions() believes only what is proven", () => {
   const row = session();
+  const rowsOf = (one: Session) => ({
+    sessions: [one],
+    unread: [],
+    tokens: new Set([one.token]),
+    atWork: new Set([one.token]),
+  });
   const none = {
-    sessions: [row],
+    rows: rowsOf(row),
     workers: new Map(),
     agents: new Map([[row.token, "alive" as const]]),
     folders: [],
@@ -336,14 +336,22 @@ Deno.test("judgeSessions() believes only what is proven", () => {
   deepStrictEqual(judge({ agents: new Map() }), ["note unknown-sessions"]);
   deepStrictEqual(judge({ folders: [row.token] }), ["ok sessions"]);
   deepStrictEqual(judge({ folders: [row.token, "another"] }), ["warning stray-folders"]);
+  const unread = {
+    ...rowsOf(row),
+    unread: [{ id: "riven-jg", reason: "mode: Invalid type" }],
+    tokens: new Set([row.token, "another"]),
+  };
+  deepStrictEqual(judge({ rows: unread, folders: [row.token, "another"] }), ["warning unread-sessions"]);
   const creating = { ...row, lifecycle: "creating" as const };
-  deepStrictEqual(judge({ sessions: [creating], workers: new Map([[row.token, "dead"]]) }), [
+  deepStrictEqual(judge({ rows: rowsOf(creating), workers: new Map([[row.token, "dead"]]) }), [
     "note unfinished",
   ]);
-  deepStrictEqual(judge({ sessions: [creating], workers: new Map([[row.token, "unknown"]]) }), [
+  deepStrictEqual(judge({ rows: rowsOf(creating), workers: new Map([[row.token, "unknown"]]) }), [
     "ok sessions",
   ]);
-  deepStrictEqual(judge({ sessions: [creating], workers: new Map([[row.token, "alive"]]) }), ["ok sessions"]);
+  deepStrictEqual(judge({ rows: rowsOf(creating), workers: new Map([[row.token, "alive"]]) }), [
+    "ok sessions",
+  ]);
 });
 
 Deno.test("the self-test's wait is over only with the end of the turn", async (t) => {
