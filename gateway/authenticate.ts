@@ -35,7 +35,8 @@ const NO_HASH = "0".repeat(64);
 const WHY_NOT: Readonly<Record<Extract<Standing, { readonly valid: false }>["reason"], string>> = {
   expired: "is no longer valid: it has expired",
   revoked: "is no longer valid: it was revoked",
-  newer: "was made by a newer version of dev-sessions",
+  not_understood:
+    "can't be understood: a newer version of dev-sessions has made it, or its record is damaged",
   session_ended: "is no longer valid: the session that it was made for has ended",
 };
 

@@ -20,7 +20,7 @@ export type Standing =
     /** The first of their ends. */
     readonly expiresAt: string | null;
   }
-  | { readonly valid: false; readonly reason: "expired" | "revoked" | "newer" | "session_ended" };
+  | { readonly valid: false; readonly reason: "expired" | "revoked" | "not_understood" | "session_ended" };
 
 type Registry = Pick<Store, "findToken" | "idOf">;
 
@@ -29,7 +29,7 @@ export function standingOf(token: StoredToken, registry: Registry, now: number):
   const validity = validityOf(token, now);
   if (validity !== "valid") return { valid: false, reason: validity };
   const parsed = v.safeParse(scopeSchema, token.scope);
-  if (!parsed.success) return { valid: false, reason: "newer" };
+  if (!parsed.success) return { valid: false, reason: "not_understood" };
   const scope = parsed.output;
   const own: TokenLimit = { id: token.id, maxSessions: scope.maxSessions };
   const alone: Standing = { valid: true, scope, limits: [own], expiresAt: token.expiresAt };

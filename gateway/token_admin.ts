@@ -39,7 +39,7 @@ export interface KnownToken {
   /** Its own end, or the earlier one of a token that it stands on. */
   readonly expiresAt: string | null;
   readonly validity: Validity;
-  /** What it permits now. Null: a newer version has made it. */
+  /** What it permits now. Null: that is not understood, and it permits nothing here. */
   readonly scope: Scope | null;
   /** Its sessions that live. */
   readonly sessions: number;
@@ -150,7 +150,7 @@ function assertApart(roots: Scope["roots"]): void {
 function validityIn(standing: Standing, token: StoredToken, now: number): Validity {
   if (standing.valid) return "valid";
   switch (standing.reason) {
-    case "newer":
+    case "not_understood":
       return validityOf(token, now);
     case "expired":
     case "session_ended":

@@ -9,7 +9,7 @@ import type { Config } from "./config.ts";
 import { Creation } from "./creation.ts";
 import type { Deps } from "./deps.ts";
 import type { EventRecord } from "./events.ts";
-import { AppError } from "./errors.ts";
+import { AppError, messageOf } from "./errors.ts";
 import { assertMayAnswer, assertMayInterrupt, assertNoLaxer } from "./families.ts";
 import { type Expanded, type ExpandRequest, expandTargets } from "./groups.ts";
 import { InHand } from "./in_hand.ts";
@@ -401,7 +401,12 @@ export class Manager implements SessionService {
         else await this.#creation.rollBack(session, backend);
       } catch (error) {
         // Not what this command is about: it stays for the next one.
-        if (!(error instanceof AppError)) throw error;
+        if (error instanceof AppError) continue;
+        this.deps.terminal.writeErr(
+          `[dev-sessions] what an interrupted command left of "${session.id}" can't be removed now: ${
+            messageOf(error)
+          }. The next command tries again\n`,
+        );
       }
     }
   }

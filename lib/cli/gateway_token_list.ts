@@ -21,7 +21,7 @@ export async function run({ all }: { readonly all: boolean }, { deps }: CliConte
     token.mode ?? "?",
     token.cli?.join(",") ?? "?",
     `${token.sessions}/${token.maxSessions ?? "?"}`,
-    token.roots?.join(" ") ?? "made by a newer version",
+    token.roots?.join(" ") ?? "not understood: made by a newer version, or damaged",
   ]);
   return {
     text: rows.length === 0

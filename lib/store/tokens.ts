@@ -13,7 +13,7 @@ export interface StoredToken {
   readonly hash: string;
   /** For people. */
   readonly name: string | null;
-  /** What it permits; checked by its reader. */
+  /** What it permits; checked by its reader. Null where it is no JSON: then it permits nothing, but can be revoked. */
   readonly scope: unknown;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
@@ -50,12 +50,11 @@ const tokenRow = v.object({
   name: v.nullable(text),
   scope: v.pipe(
     text,
-    v.rawTransform(({ dataset, addIssue, NEVER }): unknown => {
+    v.transform((value): unknown => {
       try {
-        return JSON.parse(dataset.value);
+        return JSON.parse(value);
       } catch {
-        addIssue({ message: "Invalid JSON" });
-        return NEVER;
+        return null;
       }
     }),
   ),
@@ -73,7 +72,7 @@ export function tokenStore(database: Database): TokenStore {
       throw new AppError(
         "failure",
         `Cannot read token ${JSON.stringify(row["id"])} in the registry "${database.path}": ` +
-          `${parsed.issues[0].message}. Revoke it with: dev-sessions gateway token revoke <id>`,
+          `${parsed.issues[0].message}. See: dev-sessions doctor`,
       );
     }
     const { created_at, expires_at, revoked_at, ...rest } = parsed.output;

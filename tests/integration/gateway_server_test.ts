@@ -13,6 +13,8 @@ Deno.test("authentication: a token that is valid, in its header, and nothing els
   const good = await gateway.token("--root", sandbox.workspace, "--name", "good");
   const revoked = await gateway.token("--root", sandbox.workspace);
   const expired = await gateway.token("--root", sandbox.workspace, "--ttl", "1m");
+  const strange = await gateway.token("--root", sandbox.workspace);
+  sql(sandbox, "UPDATE tokens SET scope = '{' WHERE id = ?", strange.id);
   strictEqual((await sandbox.run(["gateway", "token", "revoke", revoked.id])).code, 0);
   sql(sandbox, "UPDATE tokens SET expires_at = '2026-01-01T00:00:00.000Z' WHERE id = ?", expired.id);
   const { master } = gateway;
@@ -35,6 +37,12 @@ Deno.test("authentication: a token that is valid, in its header, and nothing els
     ["revoked", `Bearer ${revoked.token}`, 401, /no longer valid: it was revoked/],
     ["almost the revoked one", `Bearer ${other(revoked.token)}`, 401, /its token is not known/],
     ["expired", `Bearer ${expired.token}`, 401, /no longer valid: it has expired/],
+    [
+      "of a scope that is not understood",
+      `Bearer ${strange.token}`,
+      401,
+      /can't be understood: a newer version/,
+    ],
   ];
   for (const [name, authorization, status, why] of rows) {
     await t.step(name, async () => {
@@ -47,6 +55,16 @@ Deno.test("authentication: a token that is valid, in its header, and nothing els
       if (why !== undefined) match(answer.json.error.message, why);
     });
   }
+  await t.step("one of a scope that is not understood is listed, and can be revoked", async () => {
+    const listed = await sandbox.run(["gateway", "token", "list"]);
+    match(
+      listed.stdout,
+      new RegExp(`^${strange.id} .* not understood: made by a newer version, or damaged$`, "m"),
+    );
+    match(listed.stdout, new RegExp(`^${good.id} +good +valid `, "m"));
+    strictEqual((await sandbox.run(["gateway", "token", "revoke", strange.id])).code, 0);
+    doesNotMatch((await sandbox.run(["gateway", "token", "list"])).stdout, new RegExp(strange.id));
+  });
   await t.step("never from an address", async () => {
     const answer = await answerOf(await gateway.fetch(`/v1/events?token=${good.token}`, { token: null }));
     strictEqual(answer.status, 400);

@@ -8,10 +8,9 @@ import * as codex from "../../../backends/codex/checkup_judge.ts";
 import { weighAgents } from "../../../lib/doctor/agents.ts";
 import { type Finding, ok as fine, problem, warning } from "../../../lib/doctor/finding.ts";
 import { judgeWait } from "../../../lib/doctor/selftest.ts";
-import type { Session } from "../../../lib/session.ts";
 import { judgeSessions } from "../../../lib/doctor/sessions.ts";
 import type { Checkup } from "../../../lib/doctor/world.ts";
-import type { WaitOutcome } from "../../../lib/session.ts";
+import type { Session, WaitOutcome } from "../../../lib/session.ts";
 import { CLAUDE_VERSION, CODEX_VERSION } from "../../support/agent_install.ts";
 import { session } from "../cli/harness.ts";
 
