@@ -8,7 +8,8 @@ import { isThere, removeIfThere, writeAtomically } from "./files.ts";
 import { lockService, type ServiceWorld } from "./world.ts";
 
 export type Uninstalled =
-  | { readonly kind: "not_installed" }
+  /** `unasked`: why nobody could be asked whether one without a definition still runs; null when it does not. */
+  | { readonly kind: "not_installed"; readonly unasked: string | null }
   | { readonly kind: "removed"; readonly file: string }
   /** There is no service manager that could have been asked to stop it. */
   | { readonly kind: "removed_only"; readonly file: string; readonly why: string }
@@ -19,7 +20,10 @@ export type Uninstalled =
 export async function uninstallService(world: ServiceWorld): Promise<Uninstalled> {
   const { manager } = world;
   const file = await manager.place();
-  if (!await isThere(file) && !await manager.isLeft()) return { kind: "not_installed" };
+  if (!await isThere(file) && !await manager.isLeft()) {
+    const lack = await manager.lack();
+    return { kind: "not_installed", unasked: lack?.kind === "unreachable" ? lack.why : null };
+  }
   try {
     using _lock = await lockService(world);
     return await uninstall(file, world);

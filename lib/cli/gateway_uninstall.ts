@@ -16,7 +16,14 @@ export async function run({ deps }: CliContext): Promise<Result> {
 function uninstallResult(uninstalled: Uninstalled): Result {
   switch (uninstalled.kind) {
     case "not_installed":
-      return { text: "Gateway daemon is not installed", json: { file: null } };
+      return {
+        text: "Gateway daemon is not installed",
+        json: { file: null },
+        notes: uninstalled.unasked === null ? [] : [
+          `[dev-sessions] ${uninstalled.unasked}: whether one runs without its definition can't be told. ` +
+          "See: dev-sessions gateway status",
+        ],
+      };
     case "removed":
       return removed(uninstalled.file);
     case "removed_only":

@@ -355,7 +355,11 @@ test("uninstall changes nothing where systemd can't be asked, and removes what i
     deepStrictEqual(await standing(host), ["", "inactive"]);
     strictEqual((await host.shell(`find .config/systemd -name '*${UNIT}*' | grep .`)).code, 1);
     strictEqual(await sh(host, `dev-sessions status ${id}`), "idle\n");
-    strictEqual(await sh(host, "dev-sessions gateway uninstall"), "Gateway daemon is not installed\n");
+    const none = await host.shell("dev-sessions gateway uninstall");
+    deepStrictEqual([none.stdout, none.stderr], ["Gateway daemon is not installed\n", ""]);
+    const unasked = await host.shell("XDG_RUNTIME_DIR=/nonexistent dev-sessions gateway uninstall");
+    deepStrictEqual([unasked.code, unasked.stdout], [0, "Gateway daemon is not installed\n"]);
+    match(unasked.stderr, /whether one runs without its definition can't be told/);
     await sh(host, "dev-sessions gateway install");
   }
 });

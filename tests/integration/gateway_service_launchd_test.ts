@@ -124,7 +124,7 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
     "stopped",
     null,
   ]);
-  deepStrictEqual(await uninstallService(world), { kind: "not_installed" });
+  deepStrictEqual(await uninstallService(world), { kind: "not_installed", unasked: null });
 });
 
 Deno.test("what is installed again keeps what it was installed with, unless it is told not to", async () => {
@@ -242,7 +242,7 @@ Deno.test("an agent whose definition is gone is stopped by its removal", async (
     "stopped",
     null,
   ]);
-  deepStrictEqual(await uninstallService(world), { kind: "not_installed" });
+  deepStrictEqual(await uninstallService(world), { kind: "not_installed", unasked: null });
 });
 
 Deno.test("where there is no systemd, the unit and its link are removed, and nobody is said to have stopped it", async () => {
