@@ -9,6 +9,9 @@ import { nonEmpty, positiveInteger, target } from "./parsers.ts";
 import { heading, readEach } from "./targets.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
+/** As the system itself follows. */
+const MOST_LINKS = 40;
+
 interface Flags {
   readonly count: number | undefined;
   readonly output: string | undefined;
@@ -72,7 +75,7 @@ async function writeWhole(path: string, text: string, unique: string): Promise<v
   try {
     const there = await fileAt(path);
     if (there?.isFile === false) return await Deno.writeTextFile(path, text, { create: false });
-    const target = there === null ? path : await Deno.realPath(path);
+    const target = there === null ? await linkEnd(path) : await Deno.realPath(path);
     temporary = resolvePath(folderOf(target), `.dev-sessions-${unique}.tmp`);
     const mode = typeof there?.mode === "number" ? there.mode & 0o777 : null;
     await Deno.writeTextFile(temporary, text, { createNew: true, ...(mode === null ? {} : { mode }) });
@@ -83,6 +86,19 @@ async function writeWhole(path: string, text: string, unique: string): Promise<v
     if (temporary !== null) await Deno.remove(temporary).catch(() => {});
     throw new AppError("failure", `Cannot write to ${JSON.stringify(path)}: ${messageOf(error)}`);
   }
+}
+
+/** What a link to nothing names: that is made, and the link stays. Anything else is its own end. */
+async function linkEnd(path: string): Promise<string> {
+  let end = path;
+  for (let followed = 0; followed < MOST_LINKS; followed++) {
+    const folder = await Deno.realPath(folderOf(end));
+    end = `${folder === "/" ? "" : folder}${end.slice(end.lastIndexOf("/"))}`;
+    const link = await Deno.readLink(end).catch(() => null);
+    if (link === null) return end;
+    end = link.startsWith("/") ? link : `${folder}/${link}`;
+  }
+  throw new Error("too many links");
 }
 
 async function fileAt(path: string): Promise<Deno.FileInfo | null> {

@@ -64,6 +64,18 @@ Deno.test("last-message prints the last n, as text, as JSON, or into a file", ()
       true,
       0o600,
     ]);
+    // Also one that is not there yet.
+    await Deno.remove(kept);
+    await Deno.symlink("../notes/kept.md", `${link}2`);
+    for (const dangling of [link, `${link}2`]) {
+      strictEqual((await session.run("last-message", "--output", dangling)).code, 0);
+      ok((await Deno.lstat(dangling)).isSymlink);
+      strictEqual(await Deno.readTextFile(kept), `${texts[2]}\n`);
+      await Deno.remove(kept);
+    }
+    const circle = `${link}3`;
+    await Deno.symlink(circle, circle);
+    match((await session.run("last-message", "--output", circle)).stderr, /^Cannot write to /);
     // A pipe stays one.
     const pipe = join(sandbox.root, "pipe");
     strictEqual((await sandbox.spawn("mkfifo", [pipe]).done()).code, 0);
