@@ -142,7 +142,7 @@ function readProc(pids: readonly number[]): Entries {
       const entry = parseProcStat(readStat(pid));
       if (entry !== null) entries.set(pid, entry);
     } catch (error) {
-      if (isGone(error)) entries.set(pid, null);
+      if (isProcessGone(error)) entries.set(pid, null);
     }
   }
   return entries;
@@ -154,8 +154,8 @@ function readStat(pid: number): string {
   return DECODER.decode(STAT_BUFFER.subarray(0, file.readSync(STAT_BUFFER) ?? 0));
 }
 
-/** ESRCH: the process ended between opening its file and reading it. */
-function isGone(error: unknown): boolean {
+/** Whether an error of a read below `/proc/<pid>` says that this process has ended, be it while it was read. Pure. */
+export function isProcessGone(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     (error instanceof Error && "code" in error && error.code === "ESRCH") ||
     /os error 3\b/.test(messageOf(error));

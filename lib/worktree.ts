@@ -3,6 +3,7 @@
  * that fails or does not answer removes nothing.
  */
 
+import { commandLines } from "./command_lines.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, messageOf } from "./errors.ts";
 import { acquireLock } from "./file_lock.ts";
@@ -292,28 +293,8 @@ const NOTHING = { changed: [], untracked: [], ignored: [] } as const;
 
 /** Whether a `git worktree add` for this folder still runs; true, too, where that can't be told. */
 async function isBeingAdded(deps: Pick<Deps, "run" | "env">, path: string): Promise<boolean> {
-  if (Deno.build.os === "linux") {
-    const all = commandLines();
-    return all === null ||
-      all.some((words) => words.includes(path) && words.includes("worktree") && words.includes("add"));
-  }
-  const result = await deps.run("ps", ["-A", "-ww", "-o", "args="], { env: deps.env, timeoutMs: 5_000 });
-  if (result.kind !== "exited" || result.code !== 0) return true;
-  return result.stdout.split("\n").some((line) => line.includes(path) && line.includes(" worktree add "));
-}
-
-function commandLines(): string[][] | null {
-  try {
-    return [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).map(({ name }) => {
-      try {
-        return Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
-      } catch {
-        return []; // It has just ended.
-      }
-    });
-  } catch {
-    return null;
-  }
+  const lines = await commandLines(deps);
+  return lines === null || lines.some((line) => line.includes(path) && line.includes(" worktree add "));
 }
 
 /** @throws Deno.errors.AlreadyExists when there is anything under that name. */

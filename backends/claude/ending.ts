@@ -3,6 +3,7 @@
  * row or pane names, and the end is told only once it is proven.
  */
 
+import { commandLines } from "../../lib/command_lines.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Paths } from "../../lib/paths.ts";
@@ -50,12 +51,23 @@ export class Ending {
     const marked = await this.tmux.marked(TIDY_TIMEOUT_MS);
     if (marked === "unknown") return "unknown";
     const pane = marked.get(session.token);
+    if (pane === undefined && await this.#mayRunElsewhere(session)) return "unknown";
     // Known from its pane alone, since the row has no process before the session is live.
     const process = pane === undefined || pane.dead ? null : await this.deps.identify(pane.pid);
     if (await this.tmux.killMarked(session.token, TIDY_TIMEOUT_MS) === "unknown") return "unknown";
     if (process !== null && !await this.#endProcess(process, "gone")) return "unknown";
     // After its terminal, which would have started it.
     return await this.#endContainer(session, true) === "gone" ? "removed" : "unknown";
+  }
+
+  /**
+   * A tmux server whose socket somebody removed is not found, and runs on with the agent in it. The `new-session` that
+   * asked for the pane does not count: the server keeps it for its command line, and a late one finds no launcher.
+   */
+  async #mayRunElsewhere({ token }: Session): Promise<boolean> {
+    const folder = this.paths.sessionFolder(token);
+    const lines = await commandLines(this.deps);
+    return lines === null || lines.some((line) => line.includes(folder) && !line.includes(" new-session "));
   }
 
   /** @throws AppError when the agent is not proven to be gone. */

@@ -135,6 +135,25 @@ Deno.test("a killed create's agent that ignores the end of its terminal is ended
   await tidy(sandbox);
 });
 
+Deno.test("a killed create's agent whose tmux socket was removed is not given up", async () => {
+  await using sandbox = await createSandbox({ agent: "stub", stub: ["slow-start=60000"] });
+  await using creating = sandbox.start(["create"]);
+  await sandbox.eventually(async () => (await agents(sandbox)).length === 1, { what: "the agent runs" });
+  const server = await sandbox.tmux("display-message", "-p", "#{pid} #{socket_path}");
+  const [pid = "", socket = ""] = server.stdout.trim().split(" ");
+  await killNow(creating);
+  await Deno.remove(socket);
+
+  deepStrictEqual(await json(sandbox, ["list"]), []);
+  deepStrictEqual(rows(sandbox).map((row) => row.split(" ")[1]), ["creating"]);
+  strictEqual((await agents(sandbox)).length, 1);
+
+  // Makes tmux open its socket again.
+  Deno.kill(Number(pid), "SIGUSR1");
+  await sandbox.eventually(async () => (await tmuxSessions(sandbox)).length === 1, { what: "tmux is back" });
+  await tidy(sandbox);
+});
+
 Deno.test("several killed creates are tidied up by commands that run at once", async () => {
   await using sandbox = await createSandbox({ agent: "stub", stub: ["slow-start=60000"] });
   const creating = ["fizz-top", "riven-jg", "zed-mid"].map((id) => sandbox.start(["create", "--id", id]));
