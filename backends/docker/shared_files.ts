@@ -28,7 +28,10 @@ export function sharedFolderOf(path: string): string | null {
   return null;
 }
 
-/** Opens a file for reading; null when there is none, or when it is none that may be read. */
+/**
+ * Opens a file for reading; null when there is none, or when it is none that may be read.
+ * @throws Error when that can't be told, e.g. with too many files open; so do all readers below.
+ */
 export function openShared(path: string, folder: string): Deno.FsFile | null {
   return withDescriptor(path, (fs, descriptor) => {
     const info = fs.fstatSync(descriptor);
@@ -98,17 +101,39 @@ function withDescriptor<T>(
   try {
     // Neither follows a link, nor waits for the other end of a pipe.
     descriptor = fs.openSync(path, (access === "read" ? O_RDONLY : O_WRONLY) | O_NOFOLLOW | O_NONBLOCK);
-  } catch {
-    return null;
+  } catch (error) {
+    return nullIfNone(error);
   }
   try {
     return use(fs, descriptor);
-  } catch {
-    return null;
+  } catch (error) {
+    return nullIfNone(error);
   } finally {
     fs.closeSync(descriptor);
   }
 }
+
+/**
+ * What an error says of the file: not there, no file, a link, not to be read by us, or a pipe without its other end.
+ * What says something of this machine (e.g. too many open files) is thrown on: it proves nothing of the file.
+ */
+function nullIfNone(error: unknown): null {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (typeof code === "string" && NONE.has(code)) return null;
+  throw error;
+}
+
+const NONE: ReadonlySet<string> = new Set([
+  "ENOENT",
+  "ENOTDIR",
+  "EISDIR",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "EACCES",
+  "EPERM",
+  "ENXIO",
+  "EPIPE",
+]);
 
 /** Where the opened file really is: a folder on the way to it may be a link, too. */
 function isInside(fs: Fs, descriptor: number, path: string, folder: string): boolean {

@@ -1,7 +1,8 @@
 /** Files in folders that a container can write to: what is read, and what never is. */
 
-import { strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   markShared,
   openShared,
@@ -9,7 +10,7 @@ import {
   readSharedText,
   readText,
   sharedFolderOf,
-} from "../../../backends/docker/shared_files.ts";
+} from "../../backends/docker/shared_files.ts";
 
 Deno.test("only regular files that really are in the folder are read", async (t) => {
   const root = await Deno.makeTempDir();
@@ -83,6 +84,27 @@ Deno.test("a pipe is written to only while somebody reads it, and nothing else e
     strictEqual((await lines.read()).value, "answer\n");
     await lines.cancel();
     await reader.status;
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
+Deno.test("what can't be opened for want of descriptors is not taken for gone", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const name = "1767323045000000000-1.Stop.json";
+    await Deno.writeTextFile(join(root, name), '{"hook_event_name":"Stop"}');
+    const program = fileURLToPath(new URL("../support/reader_without_descriptors.ts", import.meta.url));
+    const { stdout, stderr } = await new Deno.Command("sh", {
+      args: ["-c", 'ulimit -n 256; exec "$@"', "sh", Deno.execPath(), "run", "-A", program, root, name],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    strictEqual(decoder.decode(stderr), "");
+    deepStrictEqual(JSON.parse(decoder.decode(stdout)), {
+      before: { event: "none", file: "EMFILE", reader: "EMFILE" },
+      after: { event: "there", file: "there", reader: "none" },
+    });
   } finally {
     await Deno.remove(root, { recursive: true });
   }
