@@ -20,15 +20,15 @@ export async function* followLog(
   let deadSince: number | null = null;
   for await (const _ of backend.watch(session, null, signal)) {
     // Looked at first, so that what was said before the end is read below.
-    const now = reach.find(session.id);
-    const dead = now.lifecycle === "ended" || (await reach.dead([now])).length > 0;
+    const now = reach.current(session);
+    const dead = now === null || now.lifecycle === "ended" || (await reach.dead([now])).length > 0;
     yield* log.read();
     if (signal.aborted) return;
     if (!dead) continue;
     deadSince ??= clock.monotonic();
     // Whoever has ended it says so in a moment.
-    if (now.lifecycle === "active" && clock.monotonic() - deadSince < DEATH_PATIENCE_MS) continue;
-    await reach.noticeDeath(now);
+    if (now?.lifecycle === "active" && clock.monotonic() - deadSince < DEATH_PATIENCE_MS) continue;
+    if (now !== null) await reach.noticeDeath(now);
     return yield* log.end();
   }
 }

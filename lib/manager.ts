@@ -242,7 +242,9 @@ export class Manager implements SessionService {
         yield result;
         continue;
       }
-      const ended = await this.#reach.noticeDeath(this.#reach.find(result.id));
+      const target = targets.find(({ session }) => session.id === result.id);
+      const now = target === undefined ? null : this.#reach.current(target.session);
+      const ended = now === null ? null : await this.#reach.noticeDeath(now);
       yield { ...result, outcome: { outcome: "gone", reason: ended?.endReason ?? result.outcome.reason } };
     }
   }

@@ -7,6 +7,7 @@ import { AppError, sessionNotFound } from "./errors.ts";
 import type { Paths } from "./paths.ts";
 import type { AgentKind, Session, SessionId } from "./session.ts";
 import type { Store } from "./store.ts";
+import type { SessionRef } from "./store/sessions.ts";
 
 export class Reach {
   /** Loaded, or being loaded. */
@@ -28,6 +29,12 @@ export class Reach {
     const session = this.store.find(id);
     if (session === null) throw sessionNotFound(id);
     return session;
+  }
+
+  /** This very session's row as it is now; null when it has been forgotten, whoever has its name by now. */
+  current({ id, token }: SessionRef): Session | null {
+    const now = this.store.find(id);
+    return now?.token === token ? now : null;
   }
 
   /** @throws AppError (not_found) */
@@ -92,7 +99,7 @@ export class Reach {
     const backend = await this.backend(session.agent);
     if ((await backend.liveness([session])).get(session.id) !== "dead") return null;
     this.store.markEnded(session, this.#endNow(await backend.reap(session)));
-    return this.store.find(session.id);
+    return this.current(session);
   }
 
   /** What an agent's sessions share goes with the last of them. */

@@ -100,7 +100,7 @@ export class Worktrees {
 
   /**
    * Removes the worktree of a session whose agent is proven to be dead, unless anything in it could be lost. Null when
-   * there is none.
+   * there is none. What can't be removed, or not be judged, is kept, with the reason; nothing is thrown.
    */
   async removeUnlessNeeded(session: Session): Promise<WorktreeRemoval | null> {
     const { worktree, id } = session;
@@ -127,8 +127,8 @@ export class Worktrees {
       await removeEmpty(worktree);
       return { id, path: worktree.path, removed, reason, command: null };
     } catch (error) {
-      if (!(error instanceof Untold)) throw error;
-      return there ? kept(error.message) : null;
+      // Whatever it is: the session has ended all the same.
+      return there ? kept(messageOf(error)) : null;
     }
   }
 

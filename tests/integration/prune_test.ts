@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { cliCommand, createSandbox, type Sandbox } from "../support/harness.ts";
 import { isRunning, signal } from "../support/processes.ts";
 import { agentPid, created, json, rows, sessionFolders, sql } from "../support/sandbox_state.ts";
+import { withSession } from "../support/stub_session.ts";
 
 const DAY_MS = 86_400_000;
+const END_MS = 25_000;
 
 function endedDaysAgo(sandbox: Sandbox, id: string, days: number): void {
   const at = new Date(Date.now() - days * DAY_MS).toISOString();
@@ -166,3 +168,24 @@ async function asPlainUser(sandbox: Sandbox, args: readonly string[]) {
   const [first = program, ...rest] = [...without, program, ...own, ...args];
   return await sandbox.spawn(first, rest).doneWithin(30_000, args.join(" "));
 }
+
+Deno.test("who waits for a session or follows it is told of its end, although its name is another's by then", () =>
+  withSession({}, async (session, sandbox) => {
+    const gate = session.gate();
+    await session.sent(`SCRIPT:gate ${gate.path}`);
+    await using waiting = sandbox.start(["wait", session.id]);
+    await using following = sandbox.start(["logs", session.id, "--follow"]);
+    await sandbox.eventually(() => following.stdout.includes("SCRIPT:gate"), { what: "the conversation" });
+    strictEqual((await session.run("status")).stdout, "working\n");
+    const frozen = [waiting, following];
+    for (const command of frozen) command.kill("SIGSTOP");
+    for (const args of [["kill", session.id], ["prune", session.id], ["create", "--id", session.id]]) {
+      const { code, stderr } = await sandbox.run(args);
+      strictEqual(code, 0, stderr);
+    }
+    for (const command of frozen) command.kill("SIGCONT");
+    const waited = await waiting.doneWithin(END_MS, "wait");
+    deepStrictEqual([waited.code, waited.stdout], [7, "gone\n"], waited.stderr);
+    const followed = await following.doneWithin(END_MS, "logs --follow");
+    deepStrictEqual([followed.code, followed.stderr], [0, ""]);
+  }));

@@ -40,4 +40,4 @@ for (let left = 100_000; left > 0; left--) {
 }
 const before = look();
 for (const file of held) file.close();
-console.log(JSON.stringify({ before, after: look() }));
+await Deno.stdout.write(new TextEncoder().encode(JSON.stringify({ before, after: look() })));
