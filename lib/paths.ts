@@ -29,7 +29,9 @@ export interface Paths {
   readonly gatewayToken: string;
   /** Of the gateway's unix socket, which stands alone in it so that it can be mounted into containers. */
   readonly gatewaySocketFolder: string;
-  /** A session's own folder: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
+  /** The sessions' own folders. */
+  readonly sessions: string;
+  /** One of them: hook log, settings, launcher, send lock. Named by the random token, not by the id. */
   sessionFolder(token: string): string;
 }
 
@@ -58,6 +60,7 @@ export function pathsFrom(env: Env): Paths {
     locks: `${state}/locks`,
     gatewayToken: `${state}/gateway-token`,
     gatewaySocketFolder: `${state}/gateway`,
+    sessions: `${state}/sessions`,
     sessionFolder: (token) => {
       if (!/^[0-9a-f-]{36}$/.test(token)) throw new Error(`Not a session token: ${token}`);
       return `${state}/sessions/${token}`;
@@ -85,6 +88,11 @@ export function claudeConfigFolder(env: Env, home: string): string {
   const configured = env["CLAUDE_CONFIG_DIR"];
   if (!configured) return `${withoutTrailingSlash(home)}/.claude`;
   return withoutTrailingSlash(configured.startsWith("/") ? configured : `${Deno.cwd()}/${configured}`);
+}
+
+/** Claude's own state: beside its folder, and within it when CLAUDE_CONFIG_DIR names one. */
+export function claudeStateFile(home: string, configured: string | null): string {
+  return configured === null ? `${home}/.claude.json` : `${configured}/.claude.json`;
 }
 
 /** What we know of the Codex servers that we started. */

@@ -2,6 +2,8 @@
 
 export type AgentKind = "claude" | "codex";
 export const AGENT_KINDS: readonly AgentKind[] = ["claude", "codex"];
+/** What people call them. */
+export const AGENT_TITLES: Readonly<Record<AgentKind, string>> = { claude: "Claude Code", codex: "Codex" };
 
 /** `yolo`: the agent never asks; `native`: its own permission prompts; `docker`: inside a container. */
 export type Mode = "yolo" | "native" | "docker";

@@ -16,7 +16,7 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../outer_agents.ts";
 import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
   AnswerProof,

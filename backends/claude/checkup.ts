@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import type { Checkup, World } from "../../lib/doctor/world.ts";
 import { note } from "../../lib/doctor/finding.ts";
-import { claudeConfigFolder } from "../../lib/paths.ts";
+import { claudeConfigFolder, claudeStateFile } from "../../lib/paths.ts";
 import { folderOf } from "../../lib/posix_path.ts";
 import { locatedProgram, versionOf } from "../program.ts";
 import {
@@ -18,7 +18,7 @@ import {
 } from "./checkup_judge.ts";
 import { checkTmux } from "./checkup_tmux.ts";
 import { CLAUDE_PROGRAM } from "./program.ts";
-import { claudeConfigFile, isTrusted } from "./trust.ts";
+import { isTrusted } from "./trust.ts";
 
 /** Characters of a key by which Claude remembers whether to use it. */
 const KEY_TAIL_CHARS = 20;
@@ -58,7 +58,7 @@ export async function checkClaude(world: World): Promise<Checkup> {
     return { agent: "claude", installed: false, findings };
   }
   const configFolder = claudeConfigFolder(deps.env, paths.home);
-  const configFile = claudeConfigFile(paths.home, deps.env["CLAUDE_CONFIG_DIR"] ? configFolder : null);
+  const configFile = claudeStateFile(paths.home, deps.env["CLAUDE_CONFIG_DIR"] ? configFolder : null);
   const [version, tmux] = await Promise.all([versionOf(CLAUDE_PROGRAM, binary, deps), checkTmux(world)]);
   const files = settingsFiles(configFolder, deps.cwd());
   const config = read(configFile, ConfigSchema);

@@ -13,7 +13,7 @@ import {
   word,
 } from "../../lib/doctor/finding.ts";
 import type { World } from "../../lib/doctor/world.ts";
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../outer_agents.ts";
 import { tmuxSocket } from "../../lib/paths.ts";
 import type { Session } from "../../lib/session.ts";
 import { Ending, isOnlyLeft } from "./ending.ts";

@@ -1,6 +1,6 @@
 /** The environment an agent is started with: the caller's, without a trace of an agent around it. Pure. */
 
-import { isOfCallersPlace, withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { isOfCallersPlace, withoutOuterAgent } from "../outer_agents.ts";
 
 type Env = Readonly<Record<string, string>>;
 

@@ -1,6 +1,6 @@
 /** Claude Code's own program. */
 
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../outer_agents.ts";
 import type { AgentProgram } from "../program.ts";
 import { locateClaude } from "./locate.ts";
 

@@ -4,7 +4,7 @@ import type { AgentHandle, CreateSpec } from "../backend.ts";
 import { NameTakenError } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { Paths } from "../../lib/paths.ts";
+import { claudeStateFile, type Paths } from "../../lib/paths.ts";
 import type { ProcessIdentity, Session } from "../../lib/session.ts";
 import { agentEnvironment } from "./environment.ts";
 import { type ClaudeHandle, handleOf } from "./handle.ts";
@@ -21,7 +21,7 @@ import { livingAt } from "./living.ts";
 import { findEntryIn, findRegistryEntry, readRegistry } from "./live_registry.ts";
 import { judgeReadiness } from "./readiness.ts";
 import { readInputBox } from "./screen.ts";
-import { claudeConfigFile, trustsRepository } from "./trust.ts";
+import { trustsRepository } from "./trust.ts";
 import { exactSession, REGISTRY_OPTION, sequence, TIDY_TIMEOUT_MS, Tmux, TOKEN_OPTION } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
@@ -59,7 +59,7 @@ export function writeLaunchFiles(deps: Deps, paths: Paths, spec: CreateSpec, lau
   const configFolder = deps.env["CLAUDE_CONFIG_DIR"] ? handle.configFolder : null;
   // The worktree is the same code; not every version of Claude looks for the repository that it belongs to.
   const trusted = launch.mode === "yolo" || spec.trust ||
-    trustsRepository(claudeConfigFile(paths.home, configFolder), session);
+    trustsRepository(claudeStateFile(paths.home, configFolder), session);
   for (const path of [folder.events, folder.requests, folder.answers]) {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   }

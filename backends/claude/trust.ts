@@ -11,11 +11,6 @@ const ConfigSchema = v.looseObject({
   ),
 });
 
-/** Claude keeps it beside its folder, and within it when CLAUDE_CONFIG_DIR names one. */
-export function claudeConfigFile(home: string, configured: string | null): string {
-  return configured === null ? `${home}/.claude.json` : `${configured}/.claude.json`;
-}
-
 /**
  * Whether Claude would ask nothing in a folder of a repository: it looks from there up to the repository's top, and no
  * further (measured with 2.1.330). Pure.

@@ -2,7 +2,7 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../outer_agents.ts";
 import type { TerminalCommand } from "../../lib/service.ts";
 import { describeEndpoint } from "./endpoint.ts";
 import { handleOf } from "./handle.ts";

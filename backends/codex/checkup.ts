@@ -3,7 +3,7 @@
 import { note } from "../../lib/doctor/finding.ts";
 import type { Checkup, World } from "../../lib/doctor/world.ts";
 import { AppError } from "../../lib/errors.ts";
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../outer_agents.ts";
 import { serverPaths } from "../../lib/paths.ts";
 import { locatedProgram, versionOf } from "../program.ts";
 import {

@@ -1,6 +1,6 @@
 /** The environment of an app-server that we start: everybody's, so nothing that belongs to one caller. Pure. */
 
-import { isOfCallersPlace, withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { isOfCallersPlace, withoutOuterAgent } from "../outer_agents.ts";
 
 type Env = Readonly<Record<string, string>>;
 

@@ -1,6 +1,6 @@
 /** Codex's own program. */
 
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../outer_agents.ts";
 import type { AgentProgram } from "../program.ts";
 import { locateCodex } from "./locate.ts";
 

@@ -6,7 +6,7 @@
 import type { Deps, RunResult } from "../../lib/deps.ts";
 import { PLACE_NAMES } from "../../lib/engine_place.ts";
 import { AppError } from "../../lib/errors.ts";
-import { withoutOuterAgent } from "../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../outer_agents.ts";
 import type { EnginePlace } from "./names.ts";
 
 /** Of a session's container, which is found by the session's token. */

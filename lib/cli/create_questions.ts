@@ -4,10 +4,9 @@ import { readConfig } from "../config.ts";
 import { pathsFrom } from "../paths.ts";
 import { resolvePath } from "../posix_path.ts";
 import type { CreateRequest } from "../service.ts";
-import { type AgentKind, type Mode, OFFERED_AGENTS, OFFERED_MODES } from "../session.ts";
+import { AGENT_TITLES, type Mode, OFFERED_AGENTS, OFFERED_MODES } from "../session.ts";
 import { type Asking, choose, enter } from "./prompts.ts";
 
-const AGENT_HINTS: Readonly<Record<AgentKind, string>> = { claude: "Claude Code", codex: "OpenAI Codex" };
 const MODE_HINTS: Readonly<Record<Mode, string>> = {
   yolo: "never asks",
   native: "asks for permissions, and somebody has to answer",
@@ -24,7 +23,7 @@ export async function askForRequest(request: CreateRequest, context: Asking): Pr
   const { defaults } = readConfig(config);
   const folder = (line: string) => workspaceOf(line, home, cwd());
 
-  const agents = OFFERED_AGENTS.map((value) => ({ value, hint: AGENT_HINTS[value] }));
+  const agents = OFFERED_AGENTS.map((value) => ({ value, hint: AGENT_TITLES[value] }));
   const agent = await choose("Which agent?", agents, initial(OFFERED_AGENTS, defaults.cli), context);
   const path = await enter("In which folder?", cwd(), (line) => complaint(folder(line)), context);
   const modes = OFFERED_MODES.map((value) => ({ value, hint: MODE_HINTS[value] }));

@@ -6,7 +6,7 @@ import type { Repaired, Report } from "../doctor/doctor.ts";
 import type { Step } from "../doctor/selftest.ts";
 import { isClientMode } from "../client_settings.ts";
 import { AppError } from "../errors.ts";
-import type { AgentKind } from "../session.ts";
+import { AGENT_TITLES, type AgentKind } from "../session.ts";
 import { VERSION } from "../version.ts";
 import { note, oneLine, type Result } from "./output.ts";
 import { callingSession } from "./parsers.ts";
@@ -112,9 +112,10 @@ async function* runSelftest(
   const { installedAgents } = await import("../doctor/doctor.ts");
   const agents = await installedAgents(deps);
   if (agents.length === 0) {
+    const { NONE_INSTALLED } = await import("../doctor/agents.ts");
     throw new AppError(
       "failure",
-      "Cannot run the self-test: neither Claude Code nor Codex is installed. See: dev-sessions doctor",
+      `Cannot run the self-test: ${NONE_INSTALLED}. See: dev-sessions doctor`,
     );
   }
   const cost = costOf(agents);
@@ -149,11 +150,9 @@ async function* runSelftest(
   };
 }
 
-const NAMES: Readonly<Record<AgentKind, string>> = { claude: "Claude Code", codex: "Codex" };
-
 /** Said before anything is spent. */
 export function costOf(agents: readonly AgentKind[]): string {
-  const names = agents.map((agent) => NAMES[agent]).join(" and ");
+  const names = agents.map((agent) => AGENT_TITLES[agent]).join(" and ");
   return `The self-test runs one short turn of ${names}${agents.length > 1 ? " each" : ""}, ` +
     "paid from your own plan or API key, in a new folder that is removed afterwards.";
 }

@@ -1,8 +1,12 @@
 /** What the findings about the agents come to together: one that works is enough. Pure. */
 
-import type { AgentKind } from "../session.ts";
+import { AGENT_TITLES, type AgentKind, OFFERED_AGENTS } from "../session.ts";
 import { type Found, problem, softened, warning } from "./finding.ts";
 import type { Checkup } from "./world.ts";
+
+export const NONE_INSTALLED = `neither ${
+  OFFERED_AGENTS.map((agent) => AGENT_TITLES[agent]).join(" nor ")
+} is installed`;
 
 /**
  * Without any agent nothing can be done. Where the agent of `create` without `--cli` works, what keeps another one from
@@ -12,7 +16,7 @@ export function weighAgents(checkups: readonly Checkup[], usual: AgentKind): Fou
   const installed = checkups.filter((checkup) => checkup.installed);
   if (installed.length === 0) {
     return [
-      problem("agents", "neither Claude Code nor Codex is installed", {
+      problem("agents", NONE_INSTALLED, {
         why: "dev-sessions starts them; on its own it does nothing",
         fix: ["Install one of them", "npm install -g @anthropic-ai/claude-code"],
       }),

@@ -27,7 +27,7 @@ export async function checkSessions(world: World): Promise<Found[]> {
     workersOf(sessions, world),
     livenessOf(sessions, world),
   ]);
-  const found = judgeSessions({ rows, workers, agents, folders }, world.paths.state);
+  const found = judgeSessions({ rows, workers, agents, folders }, world.paths.sessions);
   return found.map((finding) => withRepair(finding, world));
 }
 
@@ -76,9 +76,9 @@ async function markDead({ deps, paths }: World): Promise<string[]> {
   }
 }
 
-function foldersOf({ state }: Paths): string[] {
+function foldersOf({ sessions }: Paths): string[] {
   try {
-    return [...Deno.readDirSync(`${state}/sessions`)].map(({ name }) => name);
+    return [...Deno.readDirSync(sessions)].map(({ name }) => name);
   } catch {
     return [];
   }
@@ -124,7 +124,7 @@ async function livenessOf(
 /** Pure. */
 export function judgeSessions(
   { rows: { sessions, unread, tokens }, workers, agents, folders }: SessionEvidence,
-  state: string,
+  sessionsFolder: string,
 ): Finding[] {
   const findings: Finding[] = [];
   const abandoned = sessions.filter(({ token }) => workers.get(token) === "dead").map(({ id }) => id);
@@ -175,12 +175,12 @@ export function judgeSessions(
     findings.push(
       warning(
         "stray-folders",
-        `${counted(strays.length, "folder")} in ${state}/sessions belong to no session`,
+        `${counted(strays.length, "folder")} in ${sessionsFolder} belong to no session`,
         {
           why: "their sessions are not in the registry (any more); they hold events and nothing else of use",
           fix: [
             "Look at them, then remove them",
-            `ls -ld ${strays.slice(0, 3).map((name) => word(`${state}/sessions/${name}`)).join(" ")}`,
+            `ls -ld ${strays.slice(0, 3).map((name) => word(`${sessionsFolder}/${name}`)).join(" ")}`,
           ],
         },
       ),

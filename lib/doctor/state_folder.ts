@@ -1,6 +1,6 @@
 /** The folder where dev-sessions keeps its state: there, private, writable, with room, on a file system that serves. */
 
-import type { Paths } from "../paths.ts";
+import { type Paths, serverPaths } from "../paths.ts";
 import { isOnNetworkFileSystem } from "../store/network_file_system.ts";
 import { type Finding, type Found, note, ok, problem, repairable, warning, word } from "./finding.ts";
 import type { World } from "./world.ts";
@@ -61,7 +61,7 @@ async function lookAtFolder({ deps, paths }: World): Promise<FolderEvidence> {
     folder: paths.state,
     at,
     state,
-    within: privatePlaces(paths).flatMap((path) => placeAt(path) ?? []),
+    within: privatePlaces(paths, serverPaths(deps.env).log).flatMap((path) => placeAt(path) ?? []),
     uid: Deno.uid(),
     writable: access.kind === "exited" ? access.code === 0 : null,
     freeBytes: space.kind === "exited" ? parseFreeBytes(space.stdout) : null,
@@ -70,9 +70,9 @@ async function lookAtFolder({ deps, paths }: World): Promise<FolderEvidence> {
 }
 
 /** What holds secrets of the sessions or of the user's environment. */
-function privatePlaces({ state, database, events, locks }: Paths): string[] {
+function privatePlaces({ sessions, database, events, locks }: Paths, serverLog: string): string[] {
   const databases = [database, events].flatMap((path) => [path, `${path}-wal`, `${path}-shm`]);
-  return [...databases, locks, `${state}/sessions`, `${state}/codex-appserver.log`];
+  return [...databases, locks, sessions, serverLog];
 }
 
 function placeAt(path: string): Place | null {

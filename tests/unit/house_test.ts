@@ -18,10 +18,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What all agents have in common.
   "backends": ["lib"],
   "backends/registry.ts": ["lib", "backends", "backends/claude", "backends/codex"],
-  "backends/claude": ["lib", "backends", "backends/docker"],
-  "backends/codex": ["lib", "backends", "backends/docker"],
+  // Each agent is started without the marks of all.
+  "backends/outer_agents.ts": ["backends/claude", "backends/codex"],
+  "backends/claude": ["lib", "backends", "backends/docker", "backends/outer_agents.ts"],
+  "backends/codex": ["lib", "backends", "backends/docker", "backends/outer_agents.ts"],
   // A container calls the gateway of its host: it gets a token of it.
-  "backends/docker": ["lib", "gateway"],
+  "backends/docker": ["lib", "gateway", "backends/outer_agents.ts"],
   "gateway": ["lib"],
 };
 

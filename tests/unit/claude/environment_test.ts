@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { agentEnvironment, gatewayVariables } from "../../../backends/claude/environment.ts";
-import { withoutOuterAgent } from "../../../lib/outer_agents.ts";
+import { withoutOuterAgent } from "../../../backends/outer_agents.ts";
 
 const SESSION = { id: "fizz-top", trusted: false, configFolder: null };
 

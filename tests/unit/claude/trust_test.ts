@@ -1,7 +1,8 @@
 /** Which folders Claude's configuration trusts. */
 
 import { deepStrictEqual } from "node:assert/strict";
-import { claudeConfigFile, isTrusted } from "../../../backends/claude/trust.ts";
+import { isTrusted } from "../../../backends/claude/trust.ts";
+import { claudeStateFile } from "../../../lib/paths.ts";
 
 const config = (projects: unknown) => JSON.stringify({ hasCompletedOnboarding: true, projects });
 const YES = { hasTrustDialogAccepted: true, allowedTools: [] };
@@ -29,7 +30,7 @@ Deno.test("isTrusted() believes only Claude's own word", async (t) => {
   }
 });
 
-Deno.test("claudeConfigFile() is beside the folder, or in the one that CLAUDE_CONFIG_DIR names", () => {
-  deepStrictEqual(claudeConfigFile("/home/u", null), "/home/u/.claude.json");
-  deepStrictEqual(claudeConfigFile("/home/u", "/x/claude"), "/x/claude/.claude.json");
+Deno.test("claudeStateFile() is beside the folder, or in the one that CLAUDE_CONFIG_DIR names", () => {
+  deepStrictEqual(claudeStateFile("/home/u", null), "/home/u/.claude.json");
+  deepStrictEqual(claudeStateFile("/home/u", "/x/claude"), "/x/claude/.claude.json");
 });

@@ -328,7 +328,7 @@ Deno.test("judgeSessions() believes only what is proven", () => {
     folders: [],
   };
   const judge = (given: Partial<Parameters<typeof judgeSessions>[0]>) =>
-    shape(judgeSessions({ ...none, ...given }, "/h/.dev-sessions"));
+    shape(judgeSessions({ ...none, ...given }, "/h/.dev-sessions/sessions"));
   deepStrictEqual(judge({}), ["ok sessions"]);
   deepStrictEqual(judge({ agents: new Map([[row.token, "dead"]]) }), ["note dead-sessions"]);
   deepStrictEqual(judge({ agents: new Map([[row.token, "unknown"]]) }), ["note unknown-sessions"]);

@@ -1,41 +1,17 @@
 /** What an environment tells of the caller alone: an agent around it, its terminal, its repository. Pure. */
 
+import { CLAUDE_MARKS } from "./claude/outer_marks.ts";
+import { CODEX_MARKS } from "./codex/outer_marks.ts";
+
+/** Variables that an agent sets for the processes it starts, by which they know that they run within it. */
+export interface OuterMarks {
+  readonly names: readonly string[];
+  readonly prefixes: readonly string[];
+}
+
 type Env = Readonly<Record<string, string>>;
 
-/** What Claude Code and Codex set for the processes they start, i.e. marks of an outer session. */
-const OUTER_AGENT_NAMES: ReadonlySet<string> = new Set([
-  "AI_AGENT",
-  "CLAUDECODE",
-  "CLAUDE_PID",
-  "CLAUDE_EFFORT",
-  "CLAUDE_ENV_FILE",
-  "CLAUDE_PROJECT_DIR",
-  "CLAUDE_PLUGIN_ROOT",
-  "CLAUDE_PLUGIN_DATA",
-  "CLAUDE_JOB_DIR",
-  "CLAUDE_CODE_ENTRYPOINT",
-  "CLAUDE_CODE_EXECPATH",
-  "CLAUDE_CODE_SSE_PORT",
-  "CLAUDE_CODE_AGENT",
-  "CLAUDE_CODE_REMOTE",
-  "CLAUDE_CODE_TEAM_NAME",
-  "CLAUDE_CODE_TASK_LIST_ID",
-  "CLAUDE_CODE_PARENT_SESSION_ID",
-  "CODEX_CI",
-  "CODEX_MANAGED_BY_NPM",
-  "CODEX_MANAGED_BY_BUN",
-  "CODEX_THREAD_ID",
-]);
-const OUTER_AGENT_PREFIXES = [
-  "CLAUDE_CODE_CHILD_",
-  "CLAUDE_CODE_SESSION_",
-  "CLAUDE_CODE_MESSAGING_",
-  "CLAUDE_CODE_BRIDGE_",
-  "CLAUDE_CODE_AGENT_",
-  "CLAUDE_AGENT_SDK_",
-  "CODEX_SANDBOX",
-  "CODEX_INTERNAL_",
-];
+const MARKS: readonly OuterMarks[] = [CLAUDE_MARKS, CODEX_MARKS];
 
 /** Beside TERM. */
 const TERMINAL_NAMES: ReadonlySet<string> = new Set([
@@ -74,7 +50,9 @@ const REPOSITORY_NAMES: ReadonlySet<string> = new Set([
 export function withoutOuterAgent(env: Env): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(([name]) =>
-      !OUTER_AGENT_NAMES.has(name) && !OUTER_AGENT_PREFIXES.some((prefix) => name.startsWith(prefix))
+      !MARKS.some(({ names, prefixes }) =>
+        names.includes(name) || prefixes.some((prefix) => name.startsWith(prefix))
+      )
     ),
   );
 }
