@@ -247,7 +247,7 @@ function nothingRepeated(): AppError {
   return new AppError("not_found", "Cannot repeat create: no session was made with this key. Create one");
 }
 
-export function stillUnderway(verb: string, key: string): AppError {
+function stillUnderway(verb: string, key: string): AppError {
   return new AppError(
     "failure",
     `Cannot ${verb} with key "${key}": the first command with this key is still at work. Repeat the command later`,

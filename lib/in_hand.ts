@@ -4,6 +4,7 @@
  */
 
 import type { Deps } from "./deps.ts";
+import { isSameProcess } from "./process_identity.ts";
 import type { ProcessIdentity } from "./session.ts";
 
 export class InHand {
@@ -26,11 +27,7 @@ export class InHand {
     const states = await deps.processStates(work.map(({ worker }) => worker));
     const self = work.some(({ worker }) => worker.pid === Deno.pid) ? await deps.identify(Deno.pid) : null;
     return work.map(({ name, worker }, index) =>
-      states[index] === "dead" || (isSame(worker, self) && !this.#names.has(name))
+      states[index] === "dead" || (self !== null && isSameProcess(worker, self) && !this.#names.has(name))
     );
   }
-}
-
-function isSame(a: ProcessIdentity, b: ProcessIdentity | null): boolean {
-  return a.pid === b?.pid && a.start === b.start && a.boot === b.boot && a.machine === b.machine;
 }

@@ -9,6 +9,11 @@ export type Platform = "proc" | "ps";
 /** Runs `ps` and `sysctl`; never called on Linux. */
 export type RunPs = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 
+/** Whether two identities are of one process. Pure. */
+export function isSameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+  return a.pid === b.pid && a.start === b.start && a.boot === b.boot && a.machine === b.machine;
+}
+
 /** What the system says of one process: its state letter and its opaque start time. */
 export interface ProcessEntry {
   readonly state: string;

@@ -5,6 +5,7 @@
 
 import type { Deps } from "./deps.ts";
 import { AppError } from "./errors.ts";
+import { isFile, isFolder } from "./files.ts";
 import type { Paths } from "./paths.ts";
 import { removeTree } from "./remove_tree.ts";
 import type { PruneResult, PruneSelector } from "./service.ts";
@@ -47,7 +48,7 @@ export async function prune(selector: PruneSelector, context: PruneContext): Pro
   return {
     forgotten: chosen.filter(({ token }) => done.has(token)).map((session) => ({
       id: session.id,
-      worktree: session.worktree !== null && isThere(session.worktree.path) ? session.worktree.path : null,
+      worktree: session.worktree !== null && isFolder(session.worktree.path) ? session.worktree.path : null,
     })),
     failed,
     keys,
@@ -106,21 +107,5 @@ async function forgetEvents(paths: Paths, tokens: readonly string[]): Promise<vo
     for (const token of tokens) log.forget(token);
   } finally {
     log.close();
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }

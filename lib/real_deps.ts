@@ -1,6 +1,7 @@
 /** The real outside world: clock, environment, terminal and child processes. No child or timer outlives its call. */
 
 import type { Clock, Deps, RunOptions, RunResult, Terminal } from "./deps.ts";
+import { isFolder } from "./files.ts";
 import { identify, processStates } from "./process_identity.ts";
 import { MESSAGE_LIMIT_BYTES } from "./message_text.ts";
 import { readBounded } from "./read_bounded.ts";
@@ -169,14 +170,6 @@ export async function runProcess(
   ]);
   if (expired.aborted) return { kind: "timed_out" };
   return { kind: "exited", code: status.code, stdout, stderr };
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
 }
 
 async function ended(child: Deno.ChildProcess, expired: AbortSignal): Promise<Deno.CommandStatus> {

@@ -50,20 +50,6 @@ export function asSummary(row: RemoteSession): SessionSummary {
   return { ...shown, host };
 }
 
-/** As `inspect` shows it before its host can be asked. */
-export function asSession(row: RemoteSession): Session {
-  return {
-    ...asSummary(row),
-    creator: row.creator,
-    process: null,
-    handle: null,
-    lastSend: null,
-    launch: null,
-    worktree: null,
-    resumer: null,
-  };
-}
-
 export function asMember({ id, parent, createdAt, group, lifecycle, endedAt }: RemoteSession): GroupMember {
   return { id, parent, createdAt, group, lifecycle, endedAt };
 }

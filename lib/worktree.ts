@@ -7,6 +7,7 @@ import { commandLines } from "./command_lines.ts";
 import type { Deps } from "./deps.ts";
 import { AppError, messageOf } from "./errors.ts";
 import { acquireLock } from "./file_lock.ts";
+import { realPathOf } from "./files.ts";
 import { gitComplaint, queryGit, runGit } from "./git.ts";
 import { pathsFrom } from "./paths.ts";
 import type { WorktreeRemoval } from "./service.ts";
@@ -324,14 +325,6 @@ function isFolder(path: string): boolean {
     return Deno.lstatSync(path).isDirectory;
   } catch {
     return false;
-  }
-}
-
-function realPathOf(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
   }
 }
 

@@ -17,6 +17,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import { withoutOuterAgent } from "../outer_agents.ts";
+import { realPathOf } from "../../lib/files.ts";
 import { claudeConfigFolder, type Paths, tmuxSocket } from "../../lib/paths.ts";
 import type {
   AnswerProof,
@@ -418,13 +419,4 @@ function lostState(): TurnState {
 /** tmux makes this folder itself, but not when it is told the socket's path. */
 function ensureSocketFolder(socket: string): void {
   Deno.mkdirSync(socket.slice(0, socket.lastIndexOf("/")), { recursive: true, mode: 0o700 });
-}
-
-/** A workspace that is gone still names the conversation's folder. */
-function realPathOf(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
-  }
 }

@@ -5,6 +5,7 @@
 
 import { parseObject } from "./transcript.ts";
 import { readLines } from "./transcript_file.ts";
+import { sizeOf } from "../../lib/files.ts";
 
 /** Of the transcript's end, in which the call stands: it was made just before its permission was asked. */
 const TAIL_BYTES = 2 * 1024 * 1024;
@@ -94,7 +95,7 @@ export class CallRecords {
 
   constructor(readonly path: string, call: Call) {
     this.#state = new CallState(call);
-    this.#offset = Math.max(0, sizeOf(path) - TAIL_BYTES);
+    this.#offset = Math.max(0, (sizeOf(path) ?? 0) - TAIL_BYTES);
     this.news();
   }
 
@@ -113,16 +114,6 @@ export class CallRecords {
     });
     if (read.result === "read") this.#offset = read.offset;
     return decision;
-  }
-}
-
-/** 0 for anything but a regular file: opening a FIFO would wait forever. */
-function sizeOf(path: string): number {
-  try {
-    const info = Deno.statSync(path);
-    return info.isFile ? info.size : 0;
-  } catch {
-    return 0;
   }
 }
 

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import type { Checkup, World } from "../../lib/doctor/world.ts";
 import { note } from "../../lib/doctor/finding.ts";
+import { isThere } from "../../lib/files.ts";
 import { claudeConfigFolder, claudeStateFile } from "../../lib/paths.ts";
 import { folderOf } from "../../lib/posix_path.ts";
 import { locatedProgram, versionOf } from "../program.ts";
@@ -168,15 +169,6 @@ function isTrustedHere(configFile: string, folder: string): boolean {
   while (top !== "/" && !isThere(`${top}/.git`)) top = folderOf(top);
   try {
     return isTrusted(Deno.readTextFileSync(configFile), folder, top);
-  } catch {
-    return false;
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
   } catch {
     return false;
   }

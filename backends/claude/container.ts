@@ -15,6 +15,7 @@ import type { CreateSpec } from "../backend.ts";
 import { type Config, type DockerConfig, readConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { sizeOf } from "../../lib/files.ts";
 import { registryIdOf } from "../../lib/open_registry.ts";
 import { claudeConfigFolder, type Paths } from "../../lib/paths.ts";
 import { removeTree } from "../../lib/remove_tree.ts";
@@ -125,9 +126,9 @@ export function credentialsFor(
 ): Credentials | null {
   const names = [...CREDENTIAL_NAMES, ...docker.env.filter((name) => OTHER_PROVIDER.test(name))];
   if (names.some((name) => env[name])) return { from: "environment" };
-  if (hasContent(`${configFolder}/.credentials.json`)) return { from: "container" };
+  if (sizeOf(`${configFolder}/.credentials.json`)) return { from: "container" };
   const path = `${claudeConfigFolder(env, paths.home)}/.credentials.json`;
-  return hasContent(path) ? { from: "file", path } : null;
+  return sizeOf(path) ? { from: "file", path } : null;
 }
 
 /**
@@ -369,13 +370,4 @@ function terminalEnvironment(env: Deps["env"]): Record<string, string> {
 /** tmux gives its panes a PATH of its own. */
 function onPath(env: Deps["env"], name: string): string {
   return executableOnPath(env, name) ?? name;
-}
-
-function hasContent(path: string): boolean {
-  try {
-    const info = Deno.statSync(path);
-    return info.isFile && info.size > 0;
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,7 @@
 /** Gathers the evidence on a session: reads Claude's records and decides nothing. */
 
 import type { Deps } from "../../lib/deps.ts";
+import { sizeOf } from "../../lib/files.ts";
 import type { Paths } from "../../lib/paths.ts";
 import { baseName } from "../../lib/posix_path.ts";
 import type { Liveness, Session } from "../../lib/session.ts";
@@ -190,7 +191,7 @@ export class Observer {
     return {
       event: this.hooks.names().at(-1) ?? null,
       transcript,
-      offset: sizeOf(transcript),
+      offset: sizeOf(transcript) ?? 0,
       at: this.deps.clock.now(),
       text: textKey,
     };
@@ -284,7 +285,7 @@ function saysAll(events: readonly HookEvent[]): boolean {
 }
 
 /** Of the process that holds a request open, as the request's id names it. */
-export function hookPid(requestId: string): number | null {
+function hookPid(requestId: string): number | null {
   const pid = Number(/^\d{19}-(\d+)\.PermissionRequest$/.exec(requestId)?.[1] ?? 0);
   return pid > 0 ? pid : null;
 }
@@ -310,12 +311,4 @@ function isAboutToAsk(
   const hasHook = registry.waitingFor === "permission prompt" || registry.waitingFor === "input needed";
   const age = now - registry.statusUpdatedAt;
   return hasHook && age >= 0 && age < REQUEST_LAG_MS;
-}
-
-function sizeOf(path: string): number {
-  try {
-    return Deno.statSync(path).size;
-  } catch {
-    return 0;
-  }
 }

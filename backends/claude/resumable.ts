@@ -2,6 +2,7 @@
 
 import { markShared } from "../docker/shared_files.ts";
 import type { EndedSession } from "../../lib/store/revival.ts";
+import { isFolder } from "../../lib/files.ts";
 import type { SessionSummary } from "../../lib/session.ts";
 import { HookLog } from "./hook_log.ts";
 import { projectFolderName } from "./transcript_path.ts";
@@ -79,13 +80,5 @@ function namesIn(path: string): ReadonlySet<string> {
     return new Set(Array.from(Deno.readDirSync(path), ({ name }) => name));
   } catch {
     return new Set();
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }

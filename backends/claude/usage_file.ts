@@ -4,6 +4,7 @@
  */
 
 import * as v from "valibot";
+import { sizeOf } from "../../lib/files.ts";
 import type { TokenUsage } from "../../lib/session.ts";
 import { isTooHeavy } from "../docker/allowance.ts";
 import { sharedFolderOf } from "../docker/shared_files.ts";
@@ -151,16 +152,6 @@ function writeIndex(path: string, index: UsageIndex): void {
     Deno.renameSync(part, path);
   } catch {
     // Without it, the next command counts again.
-  }
-}
-
-/** Null when there is no such file. Anything but a regular file is none: opening a FIFO would wait forever. */
-function sizeOf(path: string): number | null {
-  try {
-    const info = Deno.statSync(path);
-    return info.isFile ? info.size : null;
-  } catch {
-    return null;
   }
 }
 

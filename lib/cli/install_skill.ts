@@ -2,6 +2,7 @@
 
 import { buildCommand } from "@stricli/core";
 import { AppError } from "../errors.ts";
+import { isFolder } from "../files.ts";
 import { claudeConfigFolder, codexHomeFolder, pathsFrom, type SkillScope } from "../paths.ts";
 import { AGENT_KINDS, type AgentKind } from "../session.ts";
 import {
@@ -53,7 +54,7 @@ function installSkillOptions(flags: Omit<Flags, "json">): InstallSkillOptions {
 export async function run(options: InstallSkillOptions, { deps }: CliContext): Promise<Result> {
   const { env } = deps;
   const cwd = deps.cwd();
-  const { agents, note } = await agentsFor(options, env, cwd);
+  const { agents, note } = agentsFor(options, env, cwd);
   const found = await skillStates({ agents, scope: options.scope, env, cwd });
   const plan = planSkills(found, await realPaths(found), options);
   assertPossible(plan, options);
@@ -67,36 +68,28 @@ interface Agents {
 }
 
 /** Without names: what is taken away may be of any agent, whoever is set up here now. */
-async function agentsFor(
+function agentsFor(
   { agents, uninstall }: InstallSkillOptions,
   env: Readonly<Record<string, string>>,
   cwd: string,
-): Promise<Agents> {
+): Agents {
   if (agents.length > 0) return { agents, note: null };
-  return uninstall ? { agents: AGENT_KINDS, note: null } : await agentsHere(env, cwd);
+  return uninstall ? { agents: AGENT_KINDS, note: null } : agentsHere(env, cwd);
 }
 
 /** Those with a folder of their own; Claude Code when there is none. */
-async function agentsHere(env: Readonly<Record<string, string>>, cwd: string): Promise<Agents> {
+function agentsHere(env: Readonly<Record<string, string>>, cwd: string): Agents {
   const { home } = pathsFrom(env);
   const folders: Readonly<Record<AgentKind, string>> = {
     claude: claudeConfigFolder(env, home),
     codex: codexHomeFolder(env, cwd),
   };
   const agents: AgentKind[] = [];
-  for (const agent of AGENT_KINDS) if (await isFolder(folders[agent])) agents.push(agent);
+  for (const agent of AGENT_KINDS) if (isFolder(folders[agent])) agents.push(agent);
   if (agents.length > 0) return { agents, note: null };
   const short = (path: string) => path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
   const note = `No ${short(folders.claude)} or ${short(folders.codex)} found; defaulting to Claude Code.`;
   return { agents: ["claude"], note };
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch {
-    return false;
-  }
 }
 
 function result(plan: readonly PlannedSkill[], options: InstallSkillOptions, note: string | null): Result {

@@ -20,7 +20,7 @@ export async function checkGateway({ deps, service }: World): Promise<Finding[]>
 }
 
 /** Pure. */
-export function judgeFailure(error: AppError): Finding {
+function judgeFailure(error: AppError): Finding {
   const why = "every command in this container goes through it";
   return problem(CHECK, error.message, {
     why,
@@ -30,7 +30,7 @@ export function judgeFailure(error: AppError): Finding {
 }
 
 /** Without it a folder of the container has no name on the host. Pure. */
-export function judgePaths(env: World["deps"]["env"]): Finding[] {
+function judgePaths(env: World["deps"]["env"]): Finding[] {
   const { host, container } = pathMap(env);
   if (host !== null) return [ok("host-path", `${container} is ${host} on the host`)];
   return [note("host-path", `HOST_PATH is not set: it is not known what ${container} is on the host`, {

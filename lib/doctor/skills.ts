@@ -1,5 +1,6 @@
 /** Whether the skills that teach agents to use dev-sessions are those of this version. */
 
+import { isFolder } from "../files.ts";
 import { folderOf } from "../posix_path.ts";
 import { AGENT_KINDS } from "../session.ts";
 import { type InstalledSkill, type SkillState, skillStates } from "../skills.ts";
@@ -11,7 +12,7 @@ const CHECK = "skills";
 export async function checkSkills({ deps }: World): Promise<Finding[]> {
   const { env } = deps;
   const states = await skillStates({ agents: AGENT_KINDS, scope: "global", env, cwd: deps.cwd() });
-  return judgeSkills(states.filter(({ path }) => isThere(folderOf(folderOf(folderOf(path))))));
+  return judgeSkills(states.filter(({ path }) => isFolder(folderOf(folderOf(folderOf(path))))));
 }
 
 /** @param states of the agents whose own folder is there. Pure. */
@@ -56,13 +57,5 @@ function noteOf(state: Exclude<SkillState, "current">, paths: readonly string[])
       return note(CHECK, `${skills} can't be read: ${some(paths)}`, {
         fix: ["See what would be installed", "dev-sessions install-skill --dry-run"],
       });
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }

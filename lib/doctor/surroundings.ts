@@ -1,6 +1,7 @@
 /** Where the command runs: inside a session, in a container, with enough watches on files. */
 
 import { isClientMode } from "../client_settings.ts";
+import { isThere } from "../files.ts";
 import { folderOf } from "../posix_path.ts";
 import { messageOf } from "../errors.ts";
 import { type Finding, note, ok, problem, warning } from "./finding.ts";
@@ -110,13 +111,4 @@ export function checkHome({ paths }: World): Finding[] {
     why: `dev-sessions keeps its state in it (${folderOf(paths.config)})`,
     fix: "Set HOME to your home folder",
   })];
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -2,6 +2,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
+import { sizeOf } from "../files.ts";
 import type { Session } from "../session.ts";
 import type { Row } from "./database.ts";
 import { storeError, type StoreSubject } from "./errors.ts";
@@ -136,14 +137,5 @@ function writability(path: string): { readonly unwritable: string | null; readon
     return /locked|busy/.test(why) ? { unwritable: null, busy: true } : { unwritable: why, busy: false };
   } finally {
     database?.close();
-  }
-}
-
-/** Null when there is no such file. */
-function sizeOf(path: string): number | null {
-  try {
-    return Deno.statSync(path).size;
-  } catch {
-    return null;
   }
 }

@@ -10,7 +10,7 @@ export type Row = Record<string, SQLOutputValue>;
 export type SqlValue = SQLInputValue;
 
 /** How long a command waits for others that are writing. */
-export const BUSY_TIMEOUT_MS = 30_000;
+const BUSY_TIMEOUT_MS = 30_000;
 /**
  * One attempt's part of it. SQLite asks ever more rarely the longer it waits, so that a hundred writers would starve
  * the oldest; beginning anew makes them equal.

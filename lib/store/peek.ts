@@ -1,6 +1,7 @@
 /** A look at the registry that leaves no trace: it creates, repairs and waits for nothing. */
 
 import { DatabaseSync } from "node:sqlite";
+import { isFile } from "../files.ts";
 import type { Paths } from "../paths.ts";
 
 export interface SeenSession {
@@ -18,7 +19,7 @@ const BUSY_TIMEOUT_MS = 200;
 /** All sessions but those that are still being created, the last used first. @throws where they can't be read. */
 export function peekSessions({ database }: Pick<Paths, "database">): SeenSession[] {
   // Only a connection to a database that does not change leaves no -wal and -shm files behind.
-  const changing = isThere(`${database}-wal`) || isThere(`${database}-journal`);
+  const changing = isFile(`${database}-wal`) || isFile(`${database}-journal`);
   const url = new URL(`file://${encodeURI(database).replaceAll("?", "%3F").replaceAll("#", "%23")}`);
   if (!changing) url.searchParams.set("immutable", "1");
   const connection = new DatabaseSync(url, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
@@ -40,14 +41,6 @@ export function peekSessions({ database }: Pick<Paths, "database">): SeenSession
     }));
   } finally {
     connection.close();
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
   }
 }
 

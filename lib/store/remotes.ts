@@ -8,7 +8,7 @@ import { countLive, countLiveOf } from "./counts.ts";
 import type { Database, Row } from "./database.ts";
 import { assertUsableId, chooseId } from "./names.ts";
 import { type KeyRef, linkKey } from "./keys.ts";
-import { type Parsed, processJson, toJson } from "./rows.ts";
+import { json, type Parsed, processJson, toJson } from "./rows.ts";
 import type { Admit, SessionRef } from "./sessions.ts";
 import { nameOf, understanding } from "./understood.ts";
 
@@ -84,17 +84,6 @@ export interface RemoteStoreOptions {
 
 const text = v.string();
 const textOrNull = v.nullable(text);
-const json = v.pipe(
-  textOrNull,
-  v.rawTransform(({ dataset, addIssue, NEVER }): unknown => {
-    try {
-      return dataset.value === null ? null : JSON.parse(dataset.value);
-    } catch {
-      addIssue({ message: "Invalid JSON" });
-      return NEVER;
-    }
-  }),
-);
 /** Written by ourselves; its host checks it again. */
 const request = v.custom<CreateRequest>((value) =>
   typeof value === "object" && value !== null && "path" in value && "key" in value

@@ -1,6 +1,7 @@
 /** Ended sessions that may live again: one process at most is at work on each, and its row stays `ended` meanwhile. */
 
 import { AppError, sessionNotFound } from "../errors.ts";
+import { isSameProcess } from "../process_identity.ts";
 import type { ProcessIdentity, Session, SessionId, SessionSummary } from "../session.ts";
 import { countLive, countLiveOf } from "./counts.ts";
 import type { Database } from "./database.ts";
@@ -76,7 +77,7 @@ export function revivalStore(
     return database.mutate(() => {
       const session = find(ref.id);
       if (session?.token !== ref.token || session.lifecycle !== "ended") return false;
-      if (session.resumer === null || !isSame(session.resumer, holder)) return false;
+      if (session.resumer === null || !isSameProcess(session.resumer, holder)) return false;
       const sql = "UPDATE sessions SET resumer = ? WHERE id = ? AND token = ?";
       return database.run(sql, toJson(next), ref.id, ref.token) > 0;
     });
@@ -104,10 +105,6 @@ export function revivalStore(
 
 function claimed({ resumer, handle, agentSessionId }: ResumeClaim) {
   return { resumer, handle, agentSessionId };
-}
-
-function isSame(a: ProcessIdentity, b: ProcessIdentity): boolean {
-  return a.pid === b.pid && a.start === b.start && a.boot === b.boot && a.machine === b.machine;
 }
 
 /** The session needs no `resume`. */

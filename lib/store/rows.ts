@@ -37,7 +37,7 @@ const timestamp = v.pipe(
 );
 const sendResult = v.picklist([...SEND_RESULTS, "typing"] as const);
 
-const json = v.pipe(
+export const json = v.pipe(
   textOrNull,
   v.rawTransform(({ dataset, addIssue, NEVER }): unknown => {
     if (dataset.value === null) return null;

@@ -88,10 +88,6 @@ export interface SessionStore {
    * replaces the one that was found.
    */
   markKilled(ref: SessionRef, end: SessionEnd): void;
-  /** Moves `lastUsedAt` forward, never back; false when the row is gone. */
-  touch(ref: SessionRef, at: string): boolean;
-  /** Forgets an `ended` session and its deliveries; false when there is none, or while it is being resumed. */
-  deleteEnded(ref: SessionRef): boolean;
   /** @throws AppError when there is such a row, but it can't be understood. */
   find(id: SessionId): Session | null;
   /** Ordered by creation. Rows that can't be understood are warned of and left out. */
@@ -304,10 +300,6 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     }));
   }
 
-  function change(sql: string, ...values: (string | null)[]): boolean {
-    return database.mutate(() => database.run(sql, ...values)) > 0;
-  }
-
   return {
     reserve,
     recordHandle,
@@ -316,7 +308,6 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     list,
     listEnded,
     release: (ref) => database.mutate(() => deleteRow(database, ref, "creating")),
-    deleteEnded: (ref) => database.mutate(() => deleteRow(database, ref, "ended")),
     // Asked by every command, and hardly ever there: found out without the long row.
     creating: () =>
       database.get("SELECT 1 FROM sessions WHERE lifecycle = 'creating' LIMIT 1") === undefined
@@ -339,13 +330,6 @@ export function sessionStore(database: Database, options: SessionStoreOptions): 
     markEnded,
     markKilled,
     lifecycleOf,
-    touch: (ref, at) =>
-      change(
-        "UPDATE sessions SET last_used_at = max(last_used_at, ?) WHERE id = ? AND token = ?",
-        at,
-        ref.id,
-        ref.token,
-      ),
   };
 }
 

@@ -114,7 +114,7 @@ Deno.test("a session that ends and lives again: each change is told once, whoeve
   assert.deepEqual(types(one), life);
   assert.equal(one.settled().has(row.token), false);
   store.markEnded(row, { at: NOON, reason: "killed" });
-  store.deleteEnded(row);
+  store.forget([row]);
   assert.equal(await readOn(row, store, one, NO_BACKEND), "up_to_date");
   assert.deepEqual(types(one), life);
   one.close();

@@ -201,7 +201,7 @@ Deno.test("an older program works beside a newer schema, and its changes keep wh
   const reopened = home.open();
   reopened.recordHandle(session, { handle: 1, process: null, agentSessionId: null });
   reopened.activate(session);
-  older.touch(session, "2027-01-01T00:00:00.000Z");
+  older.beginSend(session, { receipt: "r-1", at: "2027-01-01T00:00:00.000Z", anchor: null, key: null });
   assert.equal(database.get("SELECT mood FROM sessions")?.["mood"], "good");
   assert.equal(database.userVersion(), NEXT.version);
   assert.equal(

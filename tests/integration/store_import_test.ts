@@ -100,7 +100,7 @@ Deno.test("the import happens once, even when its sessions are gone or the file 
   const [session] = store.list();
   assert.ok(session);
   store.markEnded(session, { at: USED, reason: "killed" });
-  store.deleteEnded(session);
+  assert.equal(store.forget([session]).length, 1);
   home.put("sessions.json", registry(VALID, REMOTE));
   assert.deepEqual(home.open().list(), []);
 });

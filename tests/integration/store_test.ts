@@ -87,7 +87,6 @@ Deno.test("store.recordHandle() and activate() complete a session, and only the 
   );
   assert.throws(() => store.activate(stale), gone);
   assert.throws(() => store.activate(session), gone);
-  assert.equal(store.touch(stale, LATER), false);
   assert.equal(store.markEnded(stale, { at: LATER, reason: "killed" }), false);
   assert.equal(store.find(session.id)?.lifecycle, "active");
 });
@@ -104,12 +103,12 @@ Deno.test("store.release() forgets a creating row only", () => {
   assert.deepEqual(store.list().map((session) => session.id), [live.id]);
 });
 
-Deno.test("store.markEnded() ends a session once, activate() revives it, deleteEnded() forgets it", () => {
+Deno.test("store.markEnded() ends a session once, activate() revives it, forget() forgets it", () => {
   using home = new StoreHome();
   const store = home.open();
   const session = active(store);
   store.beginSend(session, { receipt: "r1", at: NOON, anchor: null });
-  assert.equal(store.deleteEnded(session), false);
+  assert.deepEqual(store.forget([session]), []);
   assert.equal(store.markEnded(session, { at: LATER, reason: "exit 1" }), true);
   assert.equal(store.markEnded(session, { at: LATER, reason: "killed" }), false);
   const ended = store.find(session.id);
@@ -117,7 +116,7 @@ Deno.test("store.markEnded() ends a session once, activate() revives it, deleteE
   const revived = store.activate(session);
   assert.deepEqual([revived.lifecycle, revived.endedAt, revived.endReason], ["active", null, null]);
   store.markEnded(session, { at: LATER, reason: "killed" });
-  assert.equal(store.deleteEnded(session), true);
+  assert.deepEqual(store.forget([session]), [session]);
   assert.equal(store.find(session.id), null);
   assert.equal(store.findSend("r1"), null);
 });
@@ -170,12 +169,12 @@ Deno.test("store.list() is ordered by creation, then by insertion, and filtered 
   assert.deepEqual(store.list({ lifecycle: "ended" }), []);
 });
 
-Deno.test("store.touch() moves lastUsedAt forward only", () => {
+Deno.test("a delivery moves lastUsedAt forward only", () => {
   using home = new StoreHome();
   const store = home.open();
   const session = active(store);
-  assert.equal(store.touch(session, LATER), true);
-  assert.equal(store.touch(session, NOON), true);
+  store.beginSend(session, { receipt: "r-1", at: LATER, anchor: null, key: null });
+  store.beginSend(session, { receipt: "r-2", at: NOON, anchor: null, key: null });
   assert.equal(store.find(session.id)?.lastUsedAt, LATER);
 });
 
@@ -347,7 +346,7 @@ Deno.test("an open registry answers from a second connection while the first one
   using home = new StoreHome();
   const [one, two] = [home.open(), home.open()];
   const session = active(one);
-  assert.equal(two.touch(session, LATER), true);
+  two.beginSend(session, { receipt: "r-1", at: LATER, anchor: null, key: null });
   assert.equal(one.find(session.id)?.lastUsedAt, LATER);
 });
 
