@@ -16,9 +16,6 @@ const DOCUMENTATION = {
   disableAnsiColor: true,
 } as const;
 
-/** Said of every switch, it only makes the lines longer. */
-const OFF_BY_DEFAULT = / *\[default = false\]/g;
-
 /**
  * `load` is null for an unknown verb; `names` are the known ones. The help of a verb is an invocation, too.
  *
@@ -66,7 +63,9 @@ export async function parse(
   await run(app, inputs, context);
   if (thrown !== null) throw (thrown as { readonly error: unknown }).error;
   if (complaints.length > 0) throw complaint(complaints.join(""), load === null ? null : name);
-  return invocation ?? answer(page.join("").replaceAll(OFF_BY_DEFAULT, "").trimEnd());
+  if (invocation !== null) return invocation;
+  const { helpPage } = await import("./help_page.ts");
+  return answer(helpPage(page.join(""), name, parameters));
 }
 
 /** Only their names count: the parser suggests the nearest ones. */

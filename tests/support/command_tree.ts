@@ -2,6 +2,7 @@
 
 import { VERBS } from "../../lib/cli/app.ts";
 import { kebabCase } from "../../lib/cli/arguments.ts";
+import { positionalsOf, valueOf } from "../../lib/cli/help_page.ts";
 
 const HELP_FLAGS = ["--help", "-h"];
 
@@ -22,7 +23,7 @@ export async function commands(): Promise<Command[]> {
   return await Promise.all(
     Object.entries(VERBS).map(async ([verb, { brief, load }]) => {
       const { command } = await load();
-      const { flags = {}, aliases = {}, positional } = command.parameters;
+      const { flags = {}, aliases = {} } = command.parameters;
       const shorts = Object.entries<string>(aliases as Record<string, string>);
       const accepted = new Set(HELP_FLAGS);
       const options: string[] = [];
@@ -32,18 +33,9 @@ export async function commands(): Promise<Command[]> {
         accepted.add(name);
         if (short !== undefined) accepted.add(`-${short}`);
         if ("hidden" in flag && flag.hidden) continue;
-        const placeholder = flag.placeholder ?? key;
-        const alone = flag.kind === "parsed" && flag.inferEmpty;
-        const value = flag.kind === "boolean" ? "" : alone ? ` [${placeholder}]` : ` <${placeholder}>`;
-        options.push(`${short === undefined ? "" : `-${short}/`}${name}${value}`);
+        options.push(`${short === undefined ? "" : `-${short}/`}${name}${valueOf(flag, key)}`);
       }
-      const parameters = positional === undefined
-        ? []
-        : positional.kind === "array"
-        ? [`<${positional.parameter.placeholder}...>`]
-        : positional.parameters.map(({ placeholder, optional }) =>
-          optional ? `[${placeholder}]` : `<${placeholder}>`
-        );
+      const parameters = positionalsOf(command.parameters);
       return { verb, brief, parameters, options, accepted, description: command.fullDescription ?? "" };
     }),
   );
