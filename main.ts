@@ -1,7 +1,7 @@
 /** argv -> command -> exit code. */
 
 import { reportCrash, runCli } from "./lib/cli/app.ts";
-import { onStop, realDeps, runInTerminal } from "./lib/real_deps.ts";
+import { argumentBytes, onStop, realDeps, runInTerminal } from "./lib/real_deps.ts";
 import { VERSION } from "./lib/version.ts";
 
 const deps = realDeps();
@@ -18,6 +18,7 @@ const exitCode = await runCli(Deno.args, {
   version: VERSION,
   openService: async (deps) => (await import("./lib/open_service.ts")).openService(deps),
   runInTerminal,
+  argumentBytes,
   onStop,
 });
 Deno.exit(exitCode);

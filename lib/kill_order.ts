@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "./deps.ts";
-import { sessionNotFound } from "./errors.ts";
+import { AppError, sessionNotFound } from "./errors.ts";
 import { assertMayKill, descendsFrom } from "./families.ts";
 import type { KillSelector } from "./service.ts";
 import type { Session, SessionId } from "./session.ts";
@@ -97,6 +97,9 @@ function* chosen(
 
 function found(id: SessionId, store: KillWorld["store"]): Session {
   const session = store.find(id);
-  if (session === null) throw sessionNotFound(id);
+  if (session === null) {
+    const { code, message, detail } = sessionNotFound(id);
+    throw new AppError(code, message, `None was ended. ${detail}`);
+  }
   return session;
 }

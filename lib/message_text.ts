@@ -19,9 +19,10 @@ const INVISIBLE = /[\s\u2800\p{Default_Ignorable_Code_Point}]/gu;
  * The text as the agent is to receive it: LF line ends, tabs as four spaces, no escape sequences and control
  * characters, no white space at the end.
  *
+ * @param source names where it was read; null: the caller gave it in its call.
  * @throws AppError when nothing is left or the limit is exceeded.
  */
-export function normaliseMessage(text: string): string {
+export function normaliseMessage(text: string, source: string | null = null): string {
   const bytes = new TextEncoder().encode(text).length;
   if (bytes > MESSAGE_LIMIT_BYTES) throw messageTooLong(bytes);
   const normal = text
@@ -33,7 +34,9 @@ export function normaliseMessage(text: string): string {
     .toWellFormed()
     .trimEnd();
   if (normal.replace(INVISIBLE, "") === "") {
-    throw new AppError("usage", "Message is required. Use <message> or --file <path>.");
+    const why = text === "" ? "is empty" : "has nothing in it that an agent would be shown";
+    const detail = source === null ? null : `${source} ${why}`;
+    throw new AppError("usage", "Message is required. Use <message> or --file <path>.", detail);
   }
   return normal;
 }

@@ -245,6 +245,21 @@ export async function runInTerminal(
   }
 }
 
+/** The last so many arguments of this process as they were given to it; null where the system does not tell. */
+export function argumentBytes(count: number): Uint8Array[] | null {
+  let line: Uint8Array;
+  try {
+    line = Deno.readFileSync("/proc/self/cmdline");
+  } catch {
+    return null;
+  }
+  const found: Uint8Array[] = [];
+  for (let begin = 0, end = line.indexOf(0); end !== -1; begin = end + 1, end = line.indexOf(0, begin)) {
+    found.push(line.subarray(begin, end));
+  }
+  return found.length < count ? null : found.slice(found.length - count);
+}
+
 const STOP_SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
 
 /** Calls `stop` at the first SIGINT or SIGTERM; a second one ends the process as usual. Returns how to stop listening. */

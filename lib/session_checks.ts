@@ -12,17 +12,22 @@ export function isAtWork(session: Session): boolean {
   return session.lifecycle !== "ended" || session.resumer !== null;
 }
 
+const FOLDER_HELP = "Nothing was created. Name a folder that is there with --path";
+
+/** @throws AppError for what is no folder. */
 export async function assertWorkspace(path: string): Promise<void> {
   let info: Deno.FileInfo;
   try {
     info = await Deno.stat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      throw new AppError("failure", `Workspace path does not exist: ${path}`);
+      throw new AppError("failure", `Workspace path does not exist: ${path}`, FOLDER_HELP);
     }
     throw new AppError("failure", `Cannot use the workspace "${path}": ${(error as Error).message}`);
   }
-  if (!info.isDirectory) throw new AppError("failure", `Workspace path is not a directory: ${path}`);
+  if (!info.isDirectory) {
+    throw new AppError("failure", `Workspace path is not a directory: ${path}`, FOLDER_HELP);
+  }
 }
 
 export function assertStarted(session: Session, action: string): void {

@@ -71,6 +71,8 @@ export interface CliDeps {
   readonly version: string;
   readonly openService: (deps: Deps) => Promise<ClosableService>;
   readonly runInTerminal: CliContext["runInTerminal"];
+  /** The last so many arguments of this process as bytes; null where the system does not tell. */
+  readonly argumentBytes: (count: number) => Uint8Array[] | null;
   /** Calls `stop` once, at the first SIGINT or SIGTERM; returns how to stop listening. */
   readonly onStop: (stop: () => void) => () => void;
 }
@@ -84,6 +86,7 @@ export async function runCli(argv: readonly string[], cli: CliDeps): Promise<num
     debug: env["DEV_SESSIONS_DEBUG"] === "1",
   };
   try {
+    await assertUtf8(argv, cli);
     const invocation = argv[0] === "__complete"
       ? await completion(argv.slice(1), cli.deps)
       : await understand(argv, cli);
@@ -92,6 +95,15 @@ export async function runCli(argv: readonly string[], cli: CliDeps): Promise<num
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     return printError(terminal, error, options);
   }
+}
+
+/** Only a replaced byte looks like this, or a replacement that somebody has really written. */
+async function assertUtf8(argv: readonly string[], cli: CliDeps): Promise<void> {
+  if (!argv.some((argument) => argument.includes("\uFFFD"))) return;
+  const bytes = cli.argumentBytes(argv.length);
+  if (bytes === null) return;
+  const error = (await import("./argument_bytes.ts")).notUtf8(argv, bytes);
+  if (error !== null) throw error;
 }
 
 /** For the scripts that `completions` prints. */

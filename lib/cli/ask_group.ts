@@ -24,7 +24,7 @@ export async function* askGroup(
   options: AskMessageOptions,
   context: CliContext,
 ): AsyncIterable<Result> {
-  const source = { kind: "argument", text: await readMessage(options.source, context.deps) } as const;
+  const source = { kind: "argument", text: await readMessage(options.source, context) } as const;
   const asked: Sent[] = [];
   const send = async (id: SessionId): Promise<Result> => {
     const sent = await deliver({ ...options, source, id }, context);

@@ -111,7 +111,7 @@ export async function* run(options: CreateOptions, context: CliContext): AsyncIt
   }
   if (options.explainNative) yield note(NATIVE_NOTE);
   // Read and checked before there is anything to undo.
-  const text = options.first === null ? null : await readFirst(options.first, request, context.deps);
+  const text = options.first === null ? null : await readFirst(options.first, request, context);
   const service = await context.service();
   const { session, readyProven, repeated, notes = [] } = await service.create(
     request,

@@ -24,7 +24,7 @@ export interface SendOptions extends MessageOptions {
 
 /** Reads the message, then sends it. */
 export async function deliver(options: SendOptions, context: CliContext): Promise<SendOutcome> {
-  const text = await readMessage(options.source, context.deps);
+  const text = await readMessage(options.source, context);
   const service = await context.service();
   const { id, render, key, sender, mode } = options;
   return await service.send(

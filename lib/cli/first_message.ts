@@ -1,6 +1,5 @@
 /** The first message of a session that is being created: understood before, sent after, as any other message. */
 
-import type { Deps } from "../deps.ts";
 import { AppError } from "../errors.ts";
 import type { CreateRequest, RenderRequest, SessionService } from "../service.ts";
 import type { SessionId } from "../session.ts";
@@ -8,7 +7,7 @@ import { sendResult } from "./deliver.ts";
 import { type MessageSource, messageSource, readMessage } from "./message.ts";
 import type { Result } from "./output.ts";
 import { type RenderFlags, renderRequest } from "./render_flags.ts";
-import { usageError } from "./verb.ts";
+import { type CliContext, usageError } from "./verb.ts";
 
 export interface FirstMessage {
   readonly source: MessageSource;
@@ -37,9 +36,9 @@ export function firstMessage(flags: Flags): FirstMessage | null {
 export async function readFirst(
   { source, render }: FirstMessage,
   { group, parent }: CreateRequest,
-  deps: Deps,
+  context: Pick<CliContext, "deps" | "signal">,
 ): Promise<string> {
-  const text = await readMessage(source, deps);
+  const text = await readMessage(source, context);
   if (render === null) return text;
   const { checkTemplate } = await import("../render.ts");
   const used = checkTemplate(text, render.vars);

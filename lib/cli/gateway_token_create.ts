@@ -13,7 +13,8 @@ import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 const USUAL_MAX_SESSIONS = 10;
 const USUAL_TTL_MS = 30 * 24 * 3_600_000;
 /** So that its end is a date that every system can write. */
-const MAX_TTL_MS = 3_660 * 24 * 3_600_000;
+const MAX_TTL_DAYS = 3_660;
+const MAX_TTL_MS = MAX_TTL_DAYS * 24 * 3_600_000;
 const MAX_NAME_CHARACTERS = 100;
 const HOST_MODE_NOTE =
   "[dev-sessions] this token starts agents on this machine itself, with all your rights: give it only to what you " +
@@ -47,6 +48,8 @@ export async function run(
     ],
     text: token,
     json: { ...tokenRecord(known), token },
+    unprinted:
+      `token ${known.id}, which nobody has now. Revoke it with: dev-sessions gateway token revoke ${known.id}`,
   };
 }
 
@@ -83,6 +86,7 @@ function tokenRequest(flags: Flags, cwd: () => string): TokenRequest {
 function ttl(input: string): number {
   const value = parseDuration(input);
   if (value !== null && value <= MAX_TTL_MS) return value;
+  if (value !== null) throw usageError(`--ttl must be ${MAX_TTL_DAYS}d at most`);
   throw usageError("--ttl must be a duration like 30m, 12h, or 7d");
 }
 

@@ -62,7 +62,7 @@ export async function run({ id, change }: GoalOptions, context: CliContext): Pro
   const asked: GoalRequest["change"] = change?.kind === "begin"
     ? {
       kind: "begin",
-      objective: await readMessage(change.source, context.deps),
+      objective: await readMessage(change.source, context),
       tokenBudget: change.tokenBudget,
     }
     : change;

@@ -84,8 +84,16 @@ async function writeWhole(path: string, text: string, unique: string): Promise<v
     await Deno.rename(temporary, target);
   } catch (error) {
     if (temporary !== null) await Deno.remove(temporary).catch(() => {});
-    throw new AppError("failure", `Cannot write to ${JSON.stringify(path)}: ${messageOf(error)}`);
+    throw new AppError("failure", `Cannot write to ${JSON.stringify(path)}: ${reasonOf(error)}`);
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "its folder does not exist";
+  if (error instanceof Deno.errors.NotADirectory) return "what should be its folder is none";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a folder";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  return messageOf(error);
 }
 
 /** What a link to nothing names: that is made, and the link stays. Anything else is its own end. */

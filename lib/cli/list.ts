@@ -32,7 +32,9 @@ export async function run(options: ListOptions, context: CliContext): Promise<Re
   const laid = tree ? layTree(found, ({ session }) => session) : null;
   const listed = laid?.map(({ item }) => item) ?? found;
   const depths = laid?.map(({ depth }) => depth);
-  const empty = all ? "No sessions" : "No active sessions";
+  const empty = `${all ? "No sessions" : "No active sessions"}${
+    group === null ? "" : ` in the group ${group}`
+  }`;
   // Only one of the two is asked for, and with a thousand sessions each takes its time.
   return {
     notes: unreachableNotes(found),

@@ -1,11 +1,10 @@
 /** Where a message's text comes from: the argument, a file or stdin; refused before anything else when it can't be sent. */
 
 import { resolvePath } from "../posix_path.ts";
-import { messageOf } from "../errors.ts";
+import { AppError, messageOf } from "../errors.ts";
 import { decodeMessage, MESSAGE_LIMIT_BYTES, normaliseMessage } from "../message_text.ts";
-import type { Deps } from "../deps.ts";
 import { readBounded } from "../read_bounded.ts";
-import { usageError } from "./verb.ts";
+import { type CliContext, usageError } from "./verb.ts";
 
 export type MessageSource =
   | { readonly kind: "argument"; readonly text: string }
@@ -24,13 +23,19 @@ export function messageSource(message: string | undefined, file: string | undefi
   return { kind: "argument", text };
 }
 
-/** The text as the caller gave it. @throws AppError (usage) when it is empty, too long or not UTF-8. */
-export async function readMessage(source: MessageSource, deps: Deps): Promise<string> {
+/**
+ * The text as the caller gave it.
+ * @throws AppError (usage) when it is empty, too long or not UTF-8, (interrupted) when a signal comes before its end.
+ */
+export async function readMessage(
+  source: MessageSource,
+  context: Pick<CliContext, "deps" | "signal">,
+): Promise<string> {
   if (source.kind === "argument") return source.text;
   const name = source.kind === "stdin" ? "stdin" : JSON.stringify(source.path);
   const bytes = source.kind === "stdin"
-    ? await deps.terminal.readStdin()
-    : await readFile(source.path, deps.cwd());
+    ? await readStdin(context)
+    : await readFile(source.path, context.deps.cwd());
   if (bytes.length > MESSAGE_LIMIT_BYTES) {
     throw usageError(
       `Cannot send ${name}: it is longer than the limit of ${MESSAGE_LIMIT_BYTES} bytes (1 MB). ` +
@@ -38,8 +43,22 @@ export async function readMessage(source: MessageSource, deps: Deps): Promise<st
     );
   }
   const text = decodeMessage(bytes, name);
-  normaliseMessage(text);
+  normaliseMessage(text, name);
   return text;
+}
+
+/** Its end may never come. */
+async function readStdin({ deps, signal }: Pick<CliContext, "deps" | "signal">): Promise<Uint8Array> {
+  const stopped = Promise.withResolvers<null>();
+  const stop = () => stopped.resolve(null);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const bytes = signal.aborted ? null : await Promise.race([deps.terminal.readStdin(), stopped.promise]);
+    if (bytes !== null) return bytes;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+  throw new AppError("interrupted", "Interrupted while the message was read from stdin: nothing was done");
 }
 
 async function readFile(path: string, cwd: string): Promise<Uint8Array> {

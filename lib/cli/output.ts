@@ -18,6 +18,8 @@ export interface Result {
   readonly notes?: readonly string[];
   /** One line, safe for a terminal, that stands on stderr until anything else is printed; terminals only. */
   readonly progress?: string;
+  /** What stderr has in place of a result that could not be printed, where it is a secret. */
+  readonly unprinted?: string;
   /** Printed on stderr after the result; its code makes the exit code. */
   readonly failure?: AppError | null;
 }
@@ -46,6 +48,9 @@ const ESCAPES = new RegExp(
 );
 // deno-lint-ignore no-control-regex
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Of a result that goes to stderr, since stdout can't be written. */
+const MAX_LOST_CHARACTERS = 2_000;
 
 /** Most cells: printable ASCII, no two blanks together, none at the ends. */
 const PLAIN_LINE = /^(?:[!-~]+(?: [!-~]+)*)?$/;
@@ -105,14 +110,26 @@ export function clearProgress(terminal: Terminal): void {
   if (inProgress.delete(terminal)) terminal.writeErr(ERASE_LINE);
 }
 
-/** @throws Deno.errors.BrokenPipe when stdout's reader has gone. */
+/**
+ * @throws Deno.errors.BrokenPipe when stdout's reader has gone.
+ * @throws AppError that tells the result, when stdout can't be written for another reason.
+ */
 export function printResult(terminal: Terminal, result: Result, options: OutputOptions): void {
   if (result.progress !== undefined) return showProgress(terminal, result.progress);
   clearProgress(terminal);
   for (const note of result.notes ?? []) writeErr(terminal, `${note}\n`);
   const text = options.json ? jsonText(result) : result.text;
-  if (text !== null && text !== undefined) writeOut(terminal, `${text}\n`);
+  let lost: AppError | null = null;
+  if (text !== null && text !== undefined) {
+    try {
+      writeOut(terminal, `${text}\n`);
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) throw error;
+      lost = cannotPrint(result.unprinted ?? text, error);
+    }
+  }
   if (result.failure) printError(terminal, result.failure, options);
+  if (lost !== null) throw lost;
 }
 
 /** Returns the exit code that belongs to the error. */
@@ -136,6 +153,16 @@ function unexpected(error: unknown, debug: boolean): AppError {
   const hint = debug ? "" : " Please run again with DEV_SESSIONS_DEBUG=1 to see where";
   const stack = debug && error instanceof Error ? error.stack ?? null : null;
   return new AppError("failure", `dev-sessions failed unexpectedly: ${message}${stop}${hint}`, stack);
+}
+
+/** What was done is done, and may not be done twice: who can't read stdout must learn of it all the same. */
+function cannotPrint(result: string, error: unknown): AppError {
+  const shown = result.length <= MAX_LOST_CHARACTERS ? result : `${result.slice(0, MAX_LOST_CHARACTERS)} ...`;
+  return new AppError(
+    "failure",
+    `Cannot write the result to stdout: ${messageOf(error)}. The command was carried out; its result was:`,
+    shown,
+  );
 }
 
 function jsonText(result: Result): string | null {

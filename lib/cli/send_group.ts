@@ -15,7 +15,7 @@ export async function* sendToGroup(
   context: CliContext,
 ): AsyncIterable<Result> {
   // Read once, whether it comes from a file or from stdin.
-  const source = { kind: "argument", text: await readMessage(options.source, context.deps) } as const;
+  const source = { kind: "argument", text: await readMessage(options.source, context) } as const;
   const send = async (id: SessionId): Promise<Result> => {
     const sent = sendResult(await deliver({ ...options, source, id }, context));
     return { ...sent, text: `${id}\t${sent.json.result}` };

@@ -31,7 +31,7 @@ Deno.test({ name: name("every verb works on a session of another host"), ignore 
   await t.step("list shows where it is", async () => {
     const listed = await world.ok(["list"]);
     match(listed, new RegExp(`^${id} +claude +yolo +box +idle +/home/dev/proj +far away`, "m"));
-    strictEqual(await world.ok(["list", "--group", "none"]), "No active sessions");
+    strictEqual(await world.ok(["list", "--group", "none"]), "No active sessions in the group none");
   });
 
   await t.step("send, wait, last-message, logs: any text arrives as it is, and on stdin alone", async () => {

@@ -123,10 +123,14 @@ Deno.test("create stores what it was told and passes on what is the agent's", as
 Deno.test("create refuses a workspace that is no folder before it writes anything", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   await Deno.writeTextFile(join(sandbox.workspace, "file"), "");
+  const help = "  Nothing was created. Name a folder that is there with --path\n";
   const missing = await sandbox.run(["create", "-p", "no/such"]);
-  strictEqual(missing.stderr, `Workspace path does not exist: ${join(sandbox.workspace, "no/such")}\n`);
+  strictEqual(
+    missing.stderr,
+    `Workspace path does not exist: ${join(sandbox.workspace, "no/such")}\n${help}`,
+  );
   const file = await sandbox.run(["create", "-p", "file"]);
-  strictEqual(file.stderr, `Workspace path is not a directory: ${join(sandbox.workspace, "file")}\n`);
+  strictEqual(file.stderr, `Workspace path is not a directory: ${join(sandbox.workspace, "file")}\n${help}`);
   deepStrictEqual([missing.code, file.code], [1, 1]);
   await assertNothingLeft(sandbox);
 });

@@ -33,6 +33,9 @@ export interface Call {
   readonly service?: Partial<SessionService>;
   /** Characters after which stdout's reader is gone. */
   readonly pipeBreaksAfter?: number;
+  /** Why stdout can't be written. */
+  readonly writeFails?: Error;
+  readonly argumentBytes?: Uint8Array[];
   readonly attachExit?: number | null;
   /** Aborts the command's signal as soon as it listens. */
   readonly stopAfterMs?: number;
@@ -242,6 +245,7 @@ export async function call(argv: readonly string[], given: Call = {}): Promise<O
         return Promise.resolve(typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin);
       },
       writeOut: (text) => {
+        if (given.writeFails !== undefined) throw given.writeFails;
         if (stdout.length >= (given.pipeBreaksAfter ?? Infinity)) throw new Deno.errors.BrokenPipe("gone");
         stdout += text;
       },
@@ -266,6 +270,7 @@ export async function call(argv: readonly string[], given: Call = {}): Promise<O
       ran.push([command, ...args]);
       return Promise.resolve(given.attachExit === undefined ? 0 : given.attachExit);
     },
+    argumentBytes: () => given.argumentBytes ?? null,
     onStop: (stop) => {
       if (given.stopAfterMs !== undefined) timer = setTimeout(stop, given.stopAfterMs);
       return () => clearTimeout(timer);

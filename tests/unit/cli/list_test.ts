@@ -100,6 +100,11 @@ Deno.test("list prints the table of 0.4.4, with the state as status", async (t) 
       asked: [{ list: { all: true, group: null } }],
     },
     { name: "nothing as JSON", argv: ["list", "--json"], stdout: "[]\n" },
+    {
+      name: "nothing in a group",
+      argv: ["list", "--group", "api"],
+      stdout: "No active sessions in the group api\n",
+    },
     { name: "a group", argv: ["list", "--group", "api"], asked: [{ list: { all: false, group: "api" } }] },
     {
       name: "a closed pipe ends quietly",
