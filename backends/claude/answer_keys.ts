@@ -7,10 +7,10 @@ import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { AnswerProof, FittingAnswer, PendingInput, Session } from "../../lib/session.ts";
 import { folderOf } from "../../lib/posix_path.ts";
-import { registryFolder } from "./live_registry.ts";
+import { type RegistryEntry, registryFolder } from "./live_registry.ts";
 import type { Observer } from "./observe.ts";
 import { mainArgument } from "./pending.ts";
-import { TIDY_TIMEOUT_MS, type Tmux } from "./tmux.ts";
+import { TIDY_TIMEOUT_MS, type Tmux, type TmuxResult } from "./tmux.ts";
 import { watchRecords } from "./watch.ts";
 
 /** Claude ignores keys in a dialog for about 0.5 s after it has opened (measured). */
@@ -73,6 +73,24 @@ export function showsDialog(screen: string, request: PendingInput): boolean {
   }
 }
 
+/**
+ * What tmux's answer says of a key. Only a missing server or pane proves that it was not pressed: tmux's command line
+ * may have been killed after it had asked. Pure.
+ */
+export function pressOf(sent: TmuxResult): "pressed" | "not_pressed" | "unconfirmed" {
+  if (sent.kind === "ok") return "pressed";
+  return sent.kind === "failed" && (sent.reason === "no_server" || sent.reason === "no_target")
+    ? "not_pressed"
+    : "unconfirmed";
+}
+
+/** Whether the live registry shows that the dialog of `before` was answered; no entry proves nothing. Pure. */
+export function isAnswered(before: Look, now: Look | null): boolean {
+  return now !== null && (now.status !== "waiting" || now.statusUpdatedAt > before.statusUpdatedAt);
+}
+
+type Look = Pick<RegistryEntry, "status" | "statusUpdatedAt">;
+
 /** @throws AppError with nothing pressed, unless its code is `unproven`. */
 export async function pressAnswer(
   world: World,
@@ -97,11 +115,8 @@ export async function pressAnswer(
   if (!showsDialog(screen.stdout, request)) {
     throw cannot(world, "failure", `no hook waits for it, and its screen does not show the dialog`);
   }
-  const sent = await tmux.run(["send-keys", "-t", pane, pressed.key]);
-  // Only these say that tmux has not done it: its command line may have been killed afterwards.
-  if (sent.kind === "failed" && (sent.reason === "no_server" || sent.reason === "no_target")) {
-    throw cannot(world, "not_delivered", "its tmux pane is gone");
-  }
+  const press = pressOf(await tmux.run(["send-keys", "-t", pane, pressed.key]));
+  if (press === "not_pressed") throw cannot(world, "not_delivered", "its tmux pane is gone");
   const over = new AbortController();
   const deadline = clock.monotonic() + PROOF_TIMEOUT_MS;
   const places = () => ({
@@ -110,8 +125,7 @@ export async function pressAnswer(
   });
   const stop = AbortSignal.any([signal, over.signal]);
   for await (const _ of watchRecords(places, POLL_MS, clock, stop)) {
-    const now = observer.registry();
-    if (now !== null && (now.status !== "waiting" || now.statusUpdatedAt > before.statusUpdatedAt)) {
+    if (isAnswered(before, observer.registry())) {
       return { by: "keys", evidence: "the live registry", note: pressed.note };
     }
     if (clock.monotonic() >= deadline) break;
@@ -121,7 +135,7 @@ export async function pressAnswer(
     world,
     "unproven",
     `the key ${pressed.key} was ${
-      sent.kind === "ok" ? "pressed" : "given to tmux, which does not confirm it"
+      press === "pressed" ? "pressed" : "given to tmux, which does not confirm it"
     }, but no record proves that it was taken`,
   );
 }

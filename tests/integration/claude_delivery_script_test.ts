@@ -1,6 +1,6 @@
 /** The command file of a delivery, read by a real tmux: what the pane gets is the message, to the byte. */
 
-import { strictEqual } from "node:assert/strict";
+import { ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { deliveryScript, guardText } from "../../backends/claude/delivery_plan.ts";
 import { randomText, seededRandom } from "../support/random_text.ts";
@@ -30,7 +30,8 @@ Deno.test("deliveryScript() types the guarded message to the byte, from copy mod
       "#{pane_id}",
       `stty raw -echo; echo ready; exec cat >'${typed}'`,
     )).trim();
-    while (!(await tmux(socket, "capture-pane", "-p", "-t", pane)).includes("ready")) {
+    for (let looks = 0; !(await tmux(socket, "capture-pane", "-p", "-t", pane)).includes("ready"); looks++) {
+      ok(looks < 1_000, "the program in the pane has not started");
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     const random = seededRandom(3);

@@ -1,4 +1,8 @@
-/** A session in a git worktree of its own: made beside the repository, removed only when nothing in it could be lost. */
+/**
+ * A session in a git worktree of its own: made beside the repository, removed only when nothing in it could be lost.
+ *
+ * Long, because each way in which something could be lost has its own test.
+ */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";

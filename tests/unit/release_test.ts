@@ -4,6 +4,7 @@ import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/str
 import { join } from "node:path";
 import { checkTag, stampInstaller } from "../../build/release.ts";
 import config from "../../deno.json" with { type: "json" };
+import { workflow } from "../support/workflow.ts";
 
 const CHECKOUT = join(import.meta.dirname ?? "", "..", "..");
 const SCRIPT = '#!/bin/sh\nDEFAULT_BASE_URL=""\nbase=${DEV_SESSIONS_BASE_URL:-$DEFAULT_BASE_URL}\n';
@@ -54,13 +55,6 @@ Deno.test("install.sh is ready to be stamped", async () => {
   strictEqual(stamped.replace(`DEFAULT_BASE_URL="${ADDRESS}"`, 'DEFAULT_BASE_URL=""'), script);
 });
 
-/** The commands of a workflow's steps, `on` and `permissions`, without a parser for YAML. */
-async function workflow(name: string) {
-  const text = await Deno.readTextFile(join(CHECKOUT, ".github", "workflows", name));
-  const all = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, found = ""]) => found.trim());
-  return { text, runs: all(/^ +(?:- )?run: (.+)$/gm), uses: all(/^ +- uses: (.+)$/gm) };
-}
-
 Deno.test("the workflows run tasks that exist, with pinned actions and no more rights than they need", async (t) => {
   for (const name of ["ci.yml", "release.yml"]) {
     await t.step(name, async () => {
@@ -100,39 +94,4 @@ Deno.test("the release workflow builds with the Deno of the gate, and only its l
     runs.flatMap((run) => order.filter((part) => run.includes(part))),
     order,
   );
-});
-
-Deno.test("a release tells its version, and one of a pre-release is marked as such", async () => {
-  const { runs } = await workflow("release.yml");
-  const step = (part: string) => runs.find((run) => run.includes(part)) ?? "";
-  const script = [
-    `gh() { printf '%s\\n' "$@"; }`,
-    step(">release/VERSION"),
-    step("gh release create"),
-  ].join("\n");
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.mkdir(join(folder, "release"));
-    for (
-      const [tag, version, marks] of [
-        ["v0.5.0", "0.5.0", []],
-        ["v0.6.0-rc.1", "0.6.0-rc.1", ["--prerelease"]],
-      ] as const
-    ) {
-      // As GitHub runs a step.
-      const { success, stdout } = await new Deno.Command("bash", {
-        args: ["-e", "-c", script],
-        cwd: folder,
-        env: { GITHUB_REF_NAME: tag },
-      }).output();
-      ok(success);
-      strictEqual(await Deno.readTextFile(join(folder, "release", "VERSION")), `${version}\n`);
-      deepStrictEqual(new TextDecoder().decode(stdout).trimEnd().split("\n"), [
-        ...["release", "create", tag, ...marks, "--verify-tag", "--title", tag, "--generate-notes"],
-        "release/VERSION",
-      ]);
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 });

@@ -1,9 +1,8 @@
 /** Which key says which answer, and which screens it may be pressed on. */
 
-import { match, rejects, strictEqual } from "node:assert/strict";
-import { keyFor, pressAnswer, showsDialog } from "../../../backends/claude/answer_keys.ts";
+import { strictEqual } from "node:assert/strict";
+import { isAnswered, keyFor, pressOf, showsDialog } from "../../../backends/claude/answer_keys.ts";
 import type { TmuxResult } from "../../../backends/claude/tmux.ts";
-import { AppError } from "../../../lib/errors.ts";
 import type { FittingAnswer, PendingInput } from "../../../lib/session.ts";
 import { PERMISSION } from "../cli/harness.ts";
 
@@ -54,60 +53,28 @@ Deno.test("showsDialog() knows the very dialog with its first option chosen", ()
   }
 });
 
-/** What a press comes to that tmux answers so, of a dialog that stays. */
-async function press(answer: TmuxResult): Promise<AppError> {
-  let now = 0;
-  const clock = {
-    now: () => Date.now(),
-    monotonic: () => now,
-    sleep: (ms: number) => Promise.resolve(void (now += ms)),
-  };
-  const waiting = { status: "waiting", statusUpdatedAt: 1 };
-  const world = {
-    deps: { clock },
-    session: { id: "fizz-top" },
-    observer: {
-      handle: { pane: "%1", configFolder: "/none" },
-      registry: () => waiting,
-      registryFile: () => null,
-      transcript: () => "/none/t.jsonl",
-    },
-    tmux: {
-      run: ([command]: string[]): Promise<TmuxResult> =>
-        Promise.resolve(command === "send-keys" ? answer : { kind: "ok", stdout: DIALOG }),
-    },
-  } as unknown as Parameters<typeof pressAnswer>[0];
-  const request = { ...PERMISSION, since: "2026-01-01T00:00:00.000Z" };
-  let thrown: unknown;
-  await rejects(
-    pressAnswer(world, request, { kind: "approve" }, new AbortController().signal),
-    (error) => (thrown = error) instanceof AppError,
-  );
-  return thrown as AppError;
-}
-
-Deno.test("a key of which tmux does not say that it was not pressed is unproven", async (t) => {
-  const table: [holds: string, answer: TmuxResult, code: string, said: RegExp][] = [
-    ["pressed", { kind: "ok", stdout: "" }, "unproven", /key 1 was pressed, but no record/],
-    ["no answer", { kind: "unresponsive" }, "unproven", /given to tmux, which does not confirm it/],
-    [
-      "tmux's command line was killed",
-      { kind: "failed", reason: "other", message: "tmux exited with 137" },
-      "unproven",
-      /given to tmux, which does not confirm it/,
-    ],
-    [
-      "no such pane",
-      { kind: "failed", reason: "no_target", message: "can't find pane: %1" },
-      "not_delivered",
-      /its tmux pane is gone/,
-    ],
+Deno.test("pressOf() believes that a key was not pressed only where no pane could have taken it", () => {
+  const table: [answer: TmuxResult, press: ReturnType<typeof pressOf>][] = [
+    [{ kind: "ok", stdout: "" }, "pressed"],
+    [{ kind: "unresponsive" }, "unconfirmed"],
+    // tmux's command line was killed.
+    [{ kind: "failed", reason: "other", message: "tmux exited with 137" }, "unconfirmed"],
+    [{ kind: "failed", reason: "server_exited", message: "lost server" }, "unconfirmed"],
+    [{ kind: "failed", reason: "no_target", message: "can't find pane: %1" }, "not_pressed"],
+    [{ kind: "failed", reason: "no_server", message: "no server running on /s" }, "not_pressed"],
   ];
-  for (const [holds, answer, code, said] of table) {
-    await t.step(holds, async () => {
-      const error = await press(answer);
-      strictEqual(error.code, code, error.message);
-      match(error.message, said);
-    });
-  }
+  for (const [answer, press] of table) strictEqual(pressOf(answer), press, JSON.stringify(answer));
+});
+
+Deno.test("isAnswered() needs an entry that has moved on", () => {
+  const before = { status: "waiting", statusUpdatedAt: 5 } as const;
+  const table: [now: Parameters<typeof isAnswered>[1], answered: boolean][] = [
+    [null, false],
+    [before, false],
+    [{ status: "waiting", statusUpdatedAt: 4 }, false],
+    [{ status: "waiting", statusUpdatedAt: 6 }, true],
+    [{ status: "busy", statusUpdatedAt: 5 }, true],
+    [{ status: "idle", statusUpdatedAt: 6 }, true],
+  ];
+  for (const [now, answered] of table) strictEqual(isAnswered(before, now), answered, JSON.stringify(now));
 });
