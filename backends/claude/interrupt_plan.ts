@@ -196,7 +196,9 @@ export function judgeEscape(
   const line = marks.findIndex((mark) => mark.kind === "interrupted");
   if (line !== -1) {
     const start = marks.slice(0, line).findLastIndex(startsTurn);
-    const overtaken = start !== -1;
+    // Without an end of its own, the turn that was meant was stopped, however late its line was written.
+    const overtaken = start !== -1 &&
+      (marks.slice(0, start).some(isTurnEnd) || since.events.some(isEndEvent));
     const settled = registry === null || atRest || marks.slice(line).some(startsTurn) || age >= SETTLE_MS;
     if (!settled) return { kind: "open" };
     return { kind: "stopped", turn: overtaken ? turnAt(marks, start) : turn, how: "line", overtaken };

@@ -1,6 +1,6 @@
 /**
- * Puts what an interrupted tool left back into its own turn: Claude starts the next turn of the queue before it writes
- * the tool's result and the interrupt line. Pure.
+ * Puts what an interrupted turn left back into it: Claude may start the next turn of the queue before it writes the
+ * tool's result and the interrupt line. Pure.
  */
 
 import { type Mark, startsTurn } from "./transcript.ts";
@@ -14,7 +14,9 @@ export function inTurnOrder(marks: readonly Mark[]): readonly Mark[] {
   let calls = new Set<string>();
   let moved = 0;
   let late = false;
-  for (const mark of marks) {
+  for (const [index, mark] of marks.entries()) {
+    // A line that the turn goes on behind was not its own end.
+    const overtaken = mark.kind === "interrupted" && starting && goesOn(marks, index);
     if (startsTurn(mark)) {
       if (!starting) turn = ordered.length;
       if (!starting) calls = new Set();
@@ -22,7 +24,8 @@ export function inTurnOrder(marks: readonly Mark[]): readonly Mark[] {
     starting = startsTurn(mark);
     // A call that is not of this turn was made in the one before it.
     late = turn !== null && fromQueue(ordered[turn] ?? mark) &&
-      ((mark.kind === "tool_result" && !calls.has(mark.id)) || (late && mark.kind === "interrupted"));
+      ((mark.kind === "tool_result" && !calls.has(mark.id)) || (late && mark.kind === "interrupted") ||
+        overtaken);
     if (!late || turn === null) {
       ordered.push(mark);
       continue;
@@ -31,6 +34,16 @@ export function inTurnOrder(marks: readonly Mark[]): readonly Mark[] {
     moved++;
   }
   return moved === 0 ? marks : ordered;
+}
+
+/** Whether anything is said or done behind this mark before another turn starts. */
+function goesOn(marks: readonly Mark[], index: number): boolean {
+  for (let next = index + 1; next < marks.length; next++) {
+    const mark = marks[next]!;
+    if (startsTurn(mark)) return false;
+    if (mark.kind === "assistant_text" || mark.kind === "tool_use" || mark.kind === "turn_end") return true;
+  }
+  return false;
 }
 
 /** A typed message starts a turn only when the one before it is over and written. */

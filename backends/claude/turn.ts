@@ -9,7 +9,7 @@ import { backgroundTasks, type HookEvent } from "./hook_log.ts";
 import { inTurnOrder, isQueueMark } from "./mark_order.ts";
 import { decideState } from "./state.ts";
 import { textKey, textKeyOf } from "./text_match.ts";
-import type { Mark } from "./transcript.ts";
+import { type Mark, startsTurn } from "./transcript.ts";
 import { endOfEvent, endOfMark, hasSubagents, isEndEvent, isEndMark, iso } from "./turn_end.ts";
 
 /** The registry is busy while sub-agents run; idle for so long, those that a Stop has listed ended without a report. */
@@ -34,7 +34,7 @@ export function judgeTurn(
   if (key === null) return judgeRest(state, live, options);
   const restart = restartAfter(since, key);
   const ended = restart === null
-    ? provenEnd(since, key) ?? endAtRest(since, live, state, key) ?? takenBack(since, state, key) ??
+    ? endOnRecord(since, state, key) ?? endAtRest(since, live, state, key) ?? takenBack(since, state, key) ??
       rewoundAtRest(since, live, state, key)
     : endBefore(restart, since, key);
   if (ended !== null && !(options.background && keepsWorking(state, live))) return outcomeOf(ended);
@@ -68,6 +68,26 @@ function judgeRest(
     case "unknown":
       return null;
   }
+}
+
+/**
+ * As `provenEnd`; but where nothing stands between the start of a queued message's turn and an interrupt line, the line
+ * may be that of the turn before, as long as it works.
+ */
+function endOnRecord(
+  since: Pick<ClaudeEvidence, "events" | "marks">,
+  state: TurnState,
+  key: string,
+): TurnEnd | null {
+  const end = provenEnd(since, key);
+  if (end?.kind !== "interrupted" || state.state !== "working") return end;
+  const taken = takenAt(since.marks, key);
+  const start = taken === null ? undefined : since.marks[taken];
+  if (taken === null || start?.kind !== "prompt" || start.source !== "queued") return end;
+  const after = since.marks.slice(taken + 1);
+  const line = after.findIndex((mark) => !isQuiet(mark));
+  const isDoubtful = after[line]?.kind === "interrupted" && !after.slice(line + 1).some(startsTurn);
+  return isDoubtful ? null : end;
 }
 
 /** An end in the transcript that stands after the message was taken up; valid however long ago it was. */

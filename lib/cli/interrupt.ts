@@ -37,23 +37,26 @@ export async function* run(
   context: CliContext,
 ): AsyncIterable<Result> {
   const stop = async (id: SessionId) =>
-    interruptResult(await (await context.service()).interrupt({ id, ...options }, context.signal));
+    interruptResult(
+      await (await context.service()).interrupt({ id, ...options }, context.signal),
+      options.allQueued,
+    );
   if (target.kind === "session") return yield await stop(target.id);
   const { actOnEach } = await import("./act_on_each.ts");
   yield* actOnEach(target, "interrupt", options.sender, context, stop);
 }
 
-function interruptResult(outcome: InterruptOutcome): Result {
+function interruptResult(outcome: InterruptOutcome, allQueued: boolean): Result {
   const { id, result, stopped, queued, background, reason, evidence } = outcome;
   return {
-    text: interruptText(outcome),
+    text: interruptText(outcome, allQueued),
     json: { id, result, interrupted: stopped.length, stopped, queued, background, reason, evidence },
     failure: interruptFailure(outcome),
   };
 }
 
 /** Null when nothing was stopped and nothing is sure. */
-function interruptText(outcome: InterruptOutcome): string | null {
+function interruptText(outcome: InterruptOutcome, allQueued: boolean): string | null {
   const { id, result, stopped, queued, background, reason } = outcome;
   const lines: string[] = [];
   switch (result) {
@@ -72,7 +75,9 @@ function interruptText(outcome: InterruptOutcome): string | null {
       lines.push(`Interrupted ${id}: ${stopped.length} turn(s)`);
   }
   if (result === "interrupted" && reason !== null) lines.push(`  ${oneLine(reason)}`);
-  for (const text of queued) lines.push(`  queued behind it: ${oneLine(text)}`);
+  // One that was answered at once was over before it could be stopped.
+  const left = allQueued ? "was queued, and not stopped" : "queued behind it";
+  for (const text of queued) lines.push(`  ${left}: ${oneLine(text)}`);
   for (const { type, description } of background) {
     lines.push(`  still runs: ${oneLine(`${type} ${description ?? ""}`)}`);
   }
@@ -125,7 +130,7 @@ Examples:
         kind: "boolean",
         default: false,
         withNegated: false,
-        brief: "Stop also what is queued behind the running turn",
+        brief: "Stop also what is queued behind it, as far as that has not ended",
       },
       json: { kind: "boolean", default: false, withNegated: false, brief: "Print what was stopped as JSON" },
     },

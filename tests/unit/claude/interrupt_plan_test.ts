@@ -246,6 +246,13 @@ Deno.test("judgeEscape() calls stopped only what the records show", () => {
       "line next overtaken",
     ],
     [
+      "the next one begun before its line is written",
+      escaped({ marks: [mark.dequeued(1_130), QUEUED, mark.interrupted(1_140)] }, {
+        registry: registry("busy", 1_100),
+      }, 3_100),
+      "line go",
+    ],
+    [
       "ended, and the key gave the next one's message back",
       escaped({ marks: [mark.end(990), QUEUED] }, { registry: IDLE }, 3_100),
       "rewound next overtaken",
@@ -286,8 +293,16 @@ Deno.test("inTurnOrder() puts an interrupted tool's late lines before the turn t
     "prompt tool_use dequeued tool_result interrupted prompt prompt assistant_text",
   );
   strictEqual(kinds([QUEUED, ...late]), "tool_result interrupted prompt", "the call is before the anchor");
+  // Nothing had been said in the turn before: its line alone comes late, and what follows it goes on with ours.
+  strictEqual(
+    kinds([PROMPT, mark.dequeued(590), QUEUED, mark.interrupted(701), mark.text(800)]),
+    "prompt dequeued interrupted prompt assistant_text",
+  );
   for (
     const inOrder of [
+      [PROMPT, QUEUED, mark.interrupted(701)],
+      [PROMPT, QUEUED, mark.interrupted(701), mark.prompt(800, "c", "typed"), mark.text(900)],
+      [PROMPT, QUEUED, mark.text(700), mark.interrupted(701), mark.text(800)],
       [PROMPT, call, ...late],
       [PROMPT, call, ...late, QUEUED, mark.use(800, "v"), mark.result(900, "v"), mark.interrupted(901)],
       [QUEUED, mark.text(700), mark.interrupted(800)],

@@ -386,6 +386,60 @@ const QUEUED: Row[] = [
     outcome: "completed",
   },
   {
+    holds: "the turn before it interrupted, its line alone written after ours has begun",
+    since: {
+      events: [GO],
+      marks: [
+        mark.enqueued(110, "go"),
+        mark.dequeued(200),
+        mark.prompt(210, "go", "queued"),
+        mark.interrupted(220),
+      ],
+    },
+    live: { registry: registry("busy", 212) },
+    outcome: null,
+  },
+  {
+    holds: "the same, and ours goes on",
+    since: {
+      events: [GO],
+      marks: [
+        mark.enqueued(110, "go"),
+        mark.dequeued(200),
+        mark.prompt(210, "go", "queued"),
+        mark.interrupted(220),
+        mark.text(300),
+      ],
+    },
+    live: { registry: registry("busy", 212) },
+    outcome: null,
+  },
+  {
+    holds: "the same, and ours has come to its end",
+    since: {
+      events: [GO, stopped(500)],
+      marks: [
+        mark.enqueued(110, "go"),
+        mark.dequeued(200),
+        mark.prompt(210, "go", "queued"),
+        mark.interrupted(220),
+        mark.text(300),
+        mark.end(540),
+      ],
+    },
+    live: { registry: registry("idle", 520) },
+    outcome: "completed",
+  },
+  {
+    holds: "ours interrupted before its first word, and at rest",
+    since: {
+      events: [GO],
+      marks: [mark.enqueued(110, "go"), mark.prompt(210, "go", "queued"), mark.interrupted(220)],
+    },
+    live: { registry: registry("idle", 230) },
+    outcome: "interrupted",
+  },
+  {
     holds: "the same, and ours was interrupted in its own tool",
     since: {
       events: [GO],

@@ -69,6 +69,15 @@ Deno.test("interrupt says what was stopped, what waits and what goes on", async 
       0,
       "Interrupted fizz-top: 2 turns\n  nothing had been answered\n  queued behind it: c\n  still runs: shell npm run dev\n",
     ),
+    {
+      ...row(
+        "what --all-queued could not stop",
+        { stopped: ["a"], queued: ["b"] },
+        0,
+        "Interrupted fizz-top\n  was queued, and not stopped: b\n",
+      ),
+      argv: ["interrupt", "fizz-top", "--all-queued"],
+    },
     row("at rest", { ...none, result: "not_running" }, 0, "Nothing to interrupt: no turn of fizz-top runs\n"),
     row(
       "ended by itself",
