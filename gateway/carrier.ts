@@ -3,6 +3,7 @@
 import { AppError } from "../lib/errors.ts";
 import { type Operation, OPERATIONS } from "../lib/wire.ts";
 import type { Peer } from "../lib/wire/handshake.ts";
+import { STOPPED, untilStopped } from "./until_stopped.ts";
 
 /** Beyond its own time limit, a `wait` elsewhere is answered within this, or not at all. */
 export const WAIT_GRACE_MS = 5_000;
@@ -64,13 +65,7 @@ export function interrupted(operation: Operation, asked: boolean): AppError {
  * @throws AppError (interrupted)
  */
 export async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  const stopped = Promise.withResolvers<never>();
-  const stop = () => stopped.reject(new AppError("interrupted", "Interrupted"));
-  signal?.addEventListener("abort", stop, { once: true });
-  if (signal?.aborted) stop();
-  try {
-    return await Promise.race([stopped.promise, work]);
-  } finally {
-    signal?.removeEventListener("abort", stop);
-  }
+  const got = await untilStopped(work, signal);
+  if (got === STOPPED) throw new AppError("interrupted", "Interrupted");
+  return got;
 }

@@ -10,6 +10,7 @@ import { isOperation, OPERATIONS } from "../lib/wire.ts";
 import { encodeError } from "../lib/wire/errors.ts";
 import { mismatchError, type Peer, US } from "../lib/wire/handshake.ts";
 import { Calls } from "./calls.ts";
+import { Credit } from "./credit.ts";
 import { checkRequest } from "./dispatch.ts";
 import {
   type ByteWriter,
@@ -26,6 +27,7 @@ import {
   WINDOW_ITEMS,
 } from "./frames.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
+import { STOPPED, untilStopped } from "./until_stopped.ts";
 
 /** Of one connection at the same time. */
 const MAX_RUNNING = 512;
@@ -58,17 +60,10 @@ export async function serveStdio(
   const stop = () => void readable.cancel().catch(() => {});
   try {
     await connection.greet(us, place);
-    const stopped = Promise.withResolvers<null>();
-    const onAbort = () => stopped.resolve(null);
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      while (!signal.aborted) {
-        const next = await Promise.race([nextOf(lines), stopped.promise]);
-        if (next === null || next.done) break;
-        if (!await connection.take(next.value, us)) break;
-      }
-    } finally {
-      signal.removeEventListener("abort", onAbort);
+    while (!signal.aborted) {
+      const next = await untilStopped(nextOf(lines), signal);
+      if (next === STOPPED || next.done) break;
+      if (!await connection.take(next.value, us)) break;
     }
   } catch (error) {
     if (error instanceof LineTooLongError) {
@@ -205,29 +200,6 @@ class Connection {
         : error;
       await this.say({ type: "error", id, error: encodeError(known) });
     }
-  }
-}
-
-/** How many items the reader of a stream is ready to take. */
-class Credit {
-  #wake: (() => void) | null = null;
-
-  constructor(private left: number) {}
-
-  add(count: number): void {
-    this.left += count;
-    this.#wake?.();
-  }
-
-  /** Returns early when the signal aborts. */
-  async take(signal: AbortSignal): Promise<void> {
-    while (this.left <= 0 && !signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      signal.addEventListener("abort", () => resolve(), { once: true });
-      await promise;
-    }
-    this.left--;
   }
 }
 

@@ -9,6 +9,7 @@ import type { Clock } from "../lib/deps.ts";
 import type { EventRecord } from "../lib/events.ts";
 import { encodeError, type WireError } from "../lib/wire/errors.ts";
 import { KEEP_ALIVE_MS, STREAM_TYPE } from "../lib/wire/http.ts";
+import { STOPPED, untilStopped } from "./until_stopped.ts";
 
 /** An error that comes at once gets a status of its own instead of a line in a stream. */
 const HEAD_PATIENCE_MS = 50;
@@ -75,10 +76,6 @@ export async function answerStream(
   const isThere = next.then(() => {});
   const ended = new AbortController();
   const over = AbortSignal.any([stop, ended.signal]);
-  const stopped = Promise.withResolvers<null>();
-  const onStop = () => stopped.resolve(null);
-  stop.addEventListener("abort", onStop, { once: true });
-  if (stop.aborted) onStop();
   try {
     // What comes later than that is told in a line.
     await Promise.race([isThere, clock.sleep(HEAD_PATIENCE_MS, over)]);
@@ -91,8 +88,8 @@ export async function answerStream(
     let said: WireError | null = null;
     try {
       for (;;) {
-        const got = await Promise.race([next, stopped.promise]);
-        if (got === null || got.done || stop.aborted) break;
+        const got = await untilStopped(next, stop);
+        if (got === STOPPED || got.done || stop.aborted) break;
         await writer.write(format.item(got.value));
         next = iterator.next();
       }
@@ -106,7 +103,6 @@ export async function answerStream(
     response.end();
     return said?.code ?? null;
   } finally {
-    stop.removeEventListener("abort", onStop);
     ended.abort();
     next.catch(() => {});
     // What is still being looked for ends with the request's signal, and lets go of its watches.
@@ -137,8 +133,8 @@ class StreamWriter {
     const nap = new AbortController();
     this.response.once("drain", drained.resolve);
     this.response.once("close", drained.resolve);
-    const stalled = this.clock.sleep(STALL_MS, AbortSignal.any([this.over, nap.signal]));
-    await Promise.race([drained.promise, stalled]);
+    const stalled = this.clock.sleep(STALL_MS, nap.signal);
+    await untilStopped(Promise.race([drained.promise, stalled]), this.over);
     nap.abort();
     this.response.off("drain", drained.resolve);
     this.response.off("close", drained.resolve);

@@ -1,6 +1,7 @@
 /** Ends a stream whose other end has fallen silent, and does not wait for what it may be stuck in. */
 
 import type { Clock } from "../lib/deps.ts";
+import { signalAfter, STOPPED, untilStopped } from "./until_stopped.ts";
 
 export interface TimeLimit {
   readonly ms: number;
@@ -17,12 +18,13 @@ export async function* withinTime<T>(
 ): AsyncGenerator<T> {
   const over = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
-  const late = clock.sleep(ms, stop).then(() => "late" as const);
+  const late = signalAfter(clock, ms, stop);
+  const end = AbortSignal.any([signal, late]);
   const items = open(stop)[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await Promise.race([items.next(), late]);
-      if (next === "late") throw tooLate();
+      const next = await untilStopped(items.next(), end);
+      if (next === STOPPED) throw tooLate();
       if (next.done) return;
       yield next.value;
     }
