@@ -3,7 +3,7 @@
  * is killed, or whatever answer is lost, the session is taken up or forgotten, and never made twice.
  */
 
-import { AppError } from "../lib/errors.ts";
+import { AppError, messageOf } from "../lib/errors.ts";
 import { hash, type Settled as Claimed } from "../lib/deliveries.ts";
 import type { CreateElsewhere } from "../lib/manager.ts";
 import { resolvePath } from "../lib/posix_path.ts";
@@ -95,11 +95,7 @@ export class RemoteCreation {
    */
   async #leftBy(row: RemoteSession, error: unknown, signal: AbortSignal): Promise<CreateResult | null> {
     const { store } = this.elsewhere.world;
-    const answered = error instanceof RemoteError && !error.again;
-    const neverAsked = error instanceof CarrierError
-      ? error.told.unsent
-      : error instanceof AppError && error.code === "interrupted";
-    if (answered || neverAsked || !(error instanceof AppError)) {
+    if (whatIsKnown(error) === "nothing was made") {
       store.forgetRemote(row);
       return null;
     }
@@ -112,7 +108,7 @@ export class RemoteCreation {
       case "unknown":
         throw new OpenError(
           "unproven",
-          error.message,
+          messageOf(error),
           `Whether "${row.id}" was created on ${row.host} is not known; it stays in the list. ` +
             `Find out with: dev-sessions status ${row.id}`,
           { cause: error },
@@ -167,6 +163,18 @@ function sameRegistry({ host }: Destination): AppError {
     `Cannot create a session on ${host}: it shares this machine's registry, so that its sessions are those of here. ` +
       "Create it without --host, or name another user there",
   );
+}
+
+/** Of a create that failed: whatever does not say that nothing was made leaves it open. Pure. */
+export function whatIsKnown(error: unknown): "nothing was made" | "it may have been made" {
+  const isNothing = error instanceof RemoteError
+    // An answer to another attempt says nothing of the first one.
+    ? !error.again
+    : error instanceof CarrierError
+    ? error.told.unsent
+    // Our own word: the caller had stopped before anything was asked.
+    : error instanceof AppError && error.code === "interrupted";
+  return isNothing ? "nothing was made" : "it may have been made";
 }
 
 /** It may have come to be. */

@@ -9,6 +9,7 @@ import { type Operation, OPERATIONS } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
 import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "../carrier.ts";
 import { NO_PLACE, type Place } from "../frames.ts";
+import { verbOf } from "../verbs.ts";
 import { NoiseError } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
 import {
@@ -190,18 +191,7 @@ export class SshCarrier implements Carrier {
       return brokenConnection(this.where, ended, { unsent: error.told.unsent });
     }
     if (!(error instanceof AppError)) return error;
-    const isStopped = error.code === "interrupted";
-    // Our own word, of a caller who has stopped waiting.
-    if (signal?.aborted && (isStopped || error.code === "unproven")) return error;
-    return new RemoteError(
-      isStopped ? "transport" : error.code,
-      `Remote ${verbOf(operation)} on ${this.where} failed: ${error.message}${
-        isStopped ? ": dev-sessions was stopped there. Try again" : ""
-      }`,
-      error.detail,
-      error.message,
-      again,
-    );
+    return saidThere(error, { operation, where: this.where, stopped: signal?.aborted ?? false, again });
   }
 
   async #used<T>(work: () => Promise<T>): Promise<T> {
@@ -228,16 +218,33 @@ export class SshCarrier implements Carrier {
   }
 }
 
-/** What a user calls it. */
-export function verbOf(operation: Operation): string {
-  switch (operation) {
-    case "lastMessages":
-      return "last-message";
-    case "attachCommand":
-      return "attach";
-    default:
-      return operation;
-  }
+/**
+ * What the other end's error means here. Pure.
+ *
+ * @param asked `stopped`: its caller has stopped waiting; `again`: an earlier attempt may have arrived.
+ */
+export function saidThere(
+  error: AppError,
+  { operation, where, stopped, again }: {
+    readonly operation: Operation;
+    readonly where: string;
+    readonly stopped: boolean;
+    readonly again: boolean;
+  },
+): AppError {
+  const isStopped = error.code === "interrupted";
+  // Our own word, of a caller who has stopped waiting; of the earlier attempt it says nothing.
+  if (stopped && isStopped) return again ? interrupted(operation, true) : error;
+  if (stopped && error.code === "unproven") return error;
+  return new RemoteError(
+    isStopped ? "transport" : error.code,
+    `Remote ${verbOf(operation)} on ${where} failed: ${error.message}${
+      isStopped ? ": dev-sessions was stopped there. Try again" : ""
+    }`,
+    error.detail,
+    error.message,
+    again,
+  );
 }
 
 /** It was there a moment ago: it may be about to be upgraded, or its home to be mounted. */
