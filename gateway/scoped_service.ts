@@ -8,6 +8,7 @@ import { AppError, sessionNotFound } from "../lib/errors.ts";
 import type { EventRecord } from "../lib/events.ts";
 import { descendsFrom } from "../lib/families.ts";
 import { type Expanded, type ExpandRequest, expandTargets } from "../lib/groups.ts";
+import { endedBefore } from "../lib/pruning.ts";
 import type {
   CreateRequest,
   CreateResult,
@@ -208,12 +209,9 @@ export class ScopedService implements SessionService {
 
   async prune(selector: PruneSelector): Promise<PruneResult> {
     this.#may("prune");
-    const before = "ids" in selector ? 0 : this.world.now() - selector.olderThanMs;
     const ids = "ids" in selector
       ? this.#ownAll(selector.ids)
-      : this.#all().filter(({ lifecycle, endedAt, lastUsedAt }) =>
-        lifecycle === "ended" && Date.parse(endedAt ?? lastUsedAt) < before
-      ).map(({ id }) => id);
+      : this.#endedBefore(this.world.now() - selector.olderThanMs);
     if (ids.length === 0) return { forgotten: [], failed: [], keys: 0 };
     return await this.world.service.prune({ ids });
   }
@@ -288,6 +286,14 @@ export class ScopedService implements SessionService {
   #live(): Session[] {
     const own = this.world.registry.madeWith(this.token.id);
     return this.world.registry.list({ lifecycle: "active" }).filter(({ token }) => own.has(token));
+  }
+
+  /** Without those that are just being resumed. */
+  #endedBefore(before: number): SessionId[] {
+    const own = this.world.registry.madeWith(this.token.id);
+    return this.world.registry.list({ lifecycle: "ended" })
+      .filter((session) => own.has(session.token) && endedBefore(session, before))
+      .map(({ id }) => id);
   }
 
   #all(): SessionSummary[] {

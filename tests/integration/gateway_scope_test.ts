@@ -137,6 +137,18 @@ Deno.test("a token's holder sees and touches only what was made with it", async 
     const other = await gateway.result("create", request(sandbox.workspace, { key: "same" }), { token: two });
     deepStrictEqual([other.repeated, other.session.id === mine.id], [false, false]);
   });
+  await t.step("prune by age leaves alone what is just being resumed", async () => {
+    const { id } = await make(gateway, one, sandbox.workspace);
+    await gateway.result("kill", { ids: [id], tree: false, everyone: true, caller: null }, { token: one });
+    const resumer = JSON.stringify(await realDeps().identify(Deno.pid));
+    sql(sandbox, "UPDATE sessions SET resumer = ? WHERE id = ?", resumer, id);
+    const pruned = await gateway.result("prune", { olderThanMs: 0 }, { token: one });
+    deepStrictEqual([pruned.failed, pruned.forgotten.some((gone: { id: string }) => gone.id === id)], [
+      [],
+      false,
+    ]);
+    sql(sandbox, "UPDATE sessions SET resumer = NULL WHERE id = ?", id);
+  });
   await t.step("kill --all and prune mean its own", async () => {
     const before = await ids(one);
     ok(before.length > 0);
