@@ -16,10 +16,11 @@ import { RemoteError } from "./ssh/carrier.ts";
 import { type Destination, usualRemoteBin } from "./ssh/command.ts";
 import { inFewWords, noAnswer, NoServerError, OtherRegistryError } from "./ssh/failures.ts";
 import type { Hosts, HostService } from "./ssh/hosts.ts";
+import { signalAfter } from "./until_stopped.ts";
 import { withinTime } from "./within_time.ts";
 
 /** For the answer of a host that is only one of several. */
-export const BOUND_MS = 5_000;
+const BOUND_MS = 5_000;
 /** For what became of a create whose process is gone; longer than ssh takes to say that it can't connect. */
 const SETTLE_TIMEOUT_MS = 12_000;
 
@@ -122,7 +123,8 @@ export class Elsewhere {
 
   /** As `settle()`, for whoever has given it up. */
   async ask(row: RemoteSession, store: Store, signal?: AbortSignal): Promise<Settled> {
-    const late = AbortSignal.timeout(SETTLE_TIMEOUT_MS);
+    const done = new AbortController();
+    const late = signalAfter(this.world.deps.clock, SETTLE_TIMEOUT_MS, done.signal);
     const service = this.service(row);
     try {
       const { session } = await service.create(
@@ -142,6 +144,8 @@ export class Elsewhere {
       const tooLate = late.aborted && !signal?.aborted && !(error instanceof CarrierError);
       const why = tooLate ? noAnswer(row.host, SETTLE_TIMEOUT_MS / 1000) : error;
       return { kind: "unknown", error: notKnownYet(row, why) };
+    } finally {
+      done.abort();
     }
   }
 

@@ -25,6 +25,7 @@ import {
 import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "./carrier.ts";
 import { connectFailure, noAnswer, silence } from "./connect_failure.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
+import { signalAfter } from "./until_stopped.ts";
 
 /** For the first answer of all: longer than the 5 s after which a resolver gives up. */
 const GREETING_TIMEOUT_MS = 6_000;
@@ -180,18 +181,22 @@ export class HttpCarrier implements Carrier {
   /** What runs there with this key is stopped; its answer still comes, and says what it came to. */
   async #cancel(key: string | null, hangUp: AbortController, done: AbortSignal): Promise<void> {
     if (key !== null) {
-      const limit = AbortSignal.any([done, AbortSignal.timeout(CANCEL_TIMEOUT_MS)]);
+      const heard = new AbortController();
+      const over = AbortSignal.any([done, heard.signal]);
+      const late = signalAfter(this.#options.clock, CANCEL_TIMEOUT_MS, over);
       try {
         const answer = await this.#ask(CANCEL_PATH, {
           method: "POST",
           headers: this.#headers({ key }),
           body: "{}",
-          signal: limit,
+          signal: AbortSignal.any([done, late]),
         });
         this.#resultOf(answer);
         await this.#options.clock.sleep(CANCEL_TIMEOUT_MS, done);
       } catch {
         // Then hanging up is all that is left.
+      } finally {
+        heard.abort();
       }
     }
     hangUp.abort();
