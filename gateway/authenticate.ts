@@ -74,7 +74,9 @@ export class Authenticator {
     }
     const parsed = parseToken(text);
     const hash = await hashToken(text);
-    if (parsed?.kind === "scoped") return this.#scoped(parsed.id, hash);
+    if (parsed?.kind === "scoped") {
+      return judgeToken(this.#find(parsed.id), hash, (token) => this.#standing(token));
+    }
     const version = this.master.version();
     const master = await this.master.hash();
     if (!isSameHash(master ?? NO_HASH, hash) || master === null) return denied("its token is not known");
@@ -90,16 +92,6 @@ export class Authenticator {
     } catch {
       return "unknown";
     }
-  }
-
-  #scoped(id: string, hash: string): Authentication {
-    const token = this.#find(id);
-    if (!isSameHash(token?.hash ?? NO_HASH, hash) || token === null) return denied("its token is not known");
-    const standing = this.#standing(token);
-    if (standing === null) return denied(`the token that ${id} stands on can't be read`);
-    if (!standing.valid) return denied(`the token ${id} ${WHY_NOT[standing.reason]}`);
-    const { scope, limits } = standing;
-    return { ok: true, caller: { kind: "token", id, name: token.name, scope, limits } };
   }
 
   /** Null: a row can't be understood. */
@@ -119,6 +111,27 @@ export class Authenticator {
       return nullUnlessUnread(error);
     }
   }
+}
+
+/**
+ * Who holds a token that is no master token. Pure.
+ *
+ * @param token what is stored under the id that it names; null: nothing that can be understood.
+ * @param hash of the token as it came.
+ * @param standingOf asked of nobody who does not hold it; null: a row can't be understood.
+ */
+export function judgeToken(
+  token: StoredToken | null,
+  hash: string,
+  standingOf: (token: StoredToken) => Standing | null,
+): Authentication {
+  if (!isSameHash(token?.hash ?? NO_HASH, hash) || token === null) return denied("its token is not known");
+  const { id, name } = token;
+  const standing = standingOf(token);
+  if (standing === null) return denied(`the token that ${id} stands on can't be read`);
+  if (!standing.valid) return denied(`the token ${id} ${WHY_NOT[standing.reason]}`);
+  const { scope, limits } = standing;
+  return { ok: true, caller: { kind: "token", id, name, scope, limits } };
 }
 
 function denied(why: string): Authentication {

@@ -80,15 +80,19 @@ export class Calls {
   }
 }
 
-/** What gives up because it is stopped throws the signal's reason: that is no failure. */
 async function resultOf(begun: Dispatched, signal: AbortSignal): Promise<unknown> {
   if (begun.kind !== "call") throw new Error("a stream has no single result");
   try {
     return await begun.result;
   } catch (error) {
-    if (error !== signal.reason || error instanceof AppError) throw error;
-    throw new AppError("interrupted", "Interrupted");
+    throw meaningOf(error, signal);
   }
+}
+
+/** Of what a service throws. What gives up because it is stopped throws the signal's reason: that is no failure. Pure. */
+export function meaningOf(error: unknown, signal: Pick<AbortSignal, "aborted" | "reason">): unknown {
+  if (!signal.aborted || error !== signal.reason || error instanceof AppError) return error;
+  return new AppError("interrupted", "Interrupted");
 }
 
 function nameOf(caller: string, key: string): string {

@@ -1,54 +1,73 @@
-/** A token is refused for what is known of it, and never for what can't be read just now. */
+/** A token is refused for what is known of it; its holder alone hears why. */
 
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { join } from "node:path";
-import { Authenticator } from "../../../gateway/authenticate.ts";
-import { HttpError } from "../../../gateway/http_answers.ts";
-import { MasterToken } from "../../../gateway/master_token.ts";
-import { hashToken, newMasterToken, newScopedToken } from "../../../gateway/tokens.ts";
-import { AppError } from "../../../lib/errors.ts";
-import { storeError } from "../../../lib/store/errors.ts";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { judgeToken } from "../../../gateway/authenticate.ts";
+import type { Scope } from "../../../gateway/scope.ts";
+import type { Standing } from "../../../gateway/standing.ts";
+import type { StoredToken } from "../../../lib/store/tokens.ts";
 
-const SCOPED = newScopedToken().token;
-const LOCKED = storeError("/db", new Error("database is locked"));
-const TOO_MANY = new Error("Too many open files (os error 24)");
+const HASH = "a".repeat(64);
+const TOKEN: StoredToken = {
+  id: "0123abcd",
+  hash: HASH,
+  name: "box",
+  scope: null,
+  createdAt: "2026-01-01T12:00:00.000Z",
+  expiresAt: null,
+  revokedAt: null,
+};
+const SCOPE: Scope = {
+  roots: [{ named: "/w", real: "/w" }],
+  mode: "docker",
+  agents: ["claude"],
+  verbs: null,
+  maxSessions: 3,
+  boundTo: null,
+};
+const LIMITS = [{ id: TOKEN.id, maxSessions: 3 }];
+const VALID: Standing = { valid: true, scope: SCOPE, limits: LIMITS, expiresAt: null };
+const not = (reason: Extract<Standing, { valid: false }>["reason"]): Standing => ({ valid: false, reason });
 
-function isUnavailable(error: unknown): boolean {
-  if (!(error instanceof HttpError)) throw error;
-  deepStrictEqual([error.status, error.error.code], [503, "transport"]);
-  return true;
-}
-
-function authenticator(findToken: () => null, master = new MasterToken("/none/token")) {
-  return new Authenticator({ findToken, idOf: () => null }, master, { now: () => 0 });
-}
-
-Deno.test("a registry that can't be read says nothing of a token", async () => {
-  const busy = authenticator(() => {
-    throw LOCKED;
-  });
-  const scope = {} as never;
-  await rejects(busy.authenticate(`Bearer ${SCOPED}`), isUnavailable);
-  strictEqual(busy.isStillValid({ kind: "token", id: "t1", name: null, scope, limits: [] }), "unknown");
-
-  const odd = authenticator(() => {
-    throw new AppError("failure", "Cannot read token");
-  });
-  strictEqual((await odd.authenticate(`Bearer ${SCOPED}`)).ok, false);
-  strictEqual(odd.isStillValid({ kind: "token", id: "t1", name: null, scope, limits: [] }), false);
+Deno.test("judgeToken() by what is stored and what it stands on", async (t) => {
+  const rows: readonly [string, StoredToken | null, string, Standing | null, RegExp | null][] = [
+    ["all is well", TOKEN, HASH, VALID, null],
+    ["nothing is stored", null, HASH, VALID, /: its token is not known\. /],
+    ["nothing is stored, whatever it hashes to", null, "0".repeat(64), VALID, /: its token is not known\. /],
+    ["another secret", TOKEN, "b".repeat(64), VALID, /: its token is not known\. /],
+    ["a hash that is none", TOKEN, "", VALID, /: its token is not known\. /],
+    [
+      "what it stands on is not understood",
+      TOKEN,
+      HASH,
+      null,
+      /token that 0123abcd stands on can't be read\. /,
+    ],
+    ["expired", TOKEN, HASH, not("expired"), /the token 0123abcd is no longer valid: it has expired\. /],
+    ["revoked", TOKEN, HASH, not("revoked"), /the token 0123abcd is no longer valid: it was revoked\. /],
+    ["made by a newer version", TOKEN, HASH, not("not_understood"), /0123abcd can't be understood: a newer/],
+    [
+      "its session has ended",
+      TOKEN,
+      HASH,
+      not("session_ended"),
+      /the session that it was made for has ended/,
+    ],
+  ];
+  for (const [name, token, hash, standing, refused] of rows) {
+    await t.step(name, () => {
+      const judged = judgeToken(token, hash, () => standing);
+      strictEqual(judged.ok, refused === null);
+      if (judged.ok) {
+        const { id, name } = TOKEN;
+        deepStrictEqual(judged.caller, { kind: "token", id, name, scope: SCOPE, limits: LIMITS });
+      } else match(judged.message, refused!);
+    });
+  }
 });
 
-Deno.test("a master token that can't be read now is read the next time", async () => {
-  const folder = await Deno.makeTempDir();
-  const [path, token] = [join(folder, "token"), newMasterToken()];
-  await Deno.writeTextFile(path, token);
-  let fails = true;
-  const master = new MasterToken(path, (file) => fails ? Promise.reject(TOO_MANY) : Deno.readTextFile(file));
-  const own = authenticator(() => null, master);
-  await rejects(own.authenticate(`Bearer ${token}`), isUnavailable);
-  fails = false;
-  strictEqual((await own.authenticate(`Bearer ${token}`)).ok, true);
-  strictEqual(await master.hash(), await hashToken(token));
-  await Deno.remove(folder, { recursive: true });
-  strictEqual((await own.authenticate(`Bearer ${token}`)).ok, false);
+Deno.test("judgeToken() looks at nothing for somebody who does not hold the token", () => {
+  let looks = 0;
+  const standing = () => (looks++, VALID);
+  for (const token of [null, TOKEN]) strictEqual(judgeToken(token, "b".repeat(64), standing).ok, false);
+  strictEqual(looks, 0);
 });
