@@ -25,20 +25,9 @@ export function checkRequest(operation: string, body: unknown): CheckedRequest {
 }
 
 /**
- * Checks what was asked and begins it. The results are plain data, ready to be written as JSON.
- *
- * @throws AppError (usage) as `checkRequest()`; what the service throws comes with the result or the items.
+ * Begins what was checked; what the service throws comes with the result or the items. The results are plain data,
+ * ready to be written as JSON.
  */
-export function dispatch(
-  service: SessionService,
-  operation: string,
-  body: unknown,
-  signal: AbortSignal,
-): Dispatched {
-  return begin(service, checkRequest(operation, body), signal);
-}
-
-/** Begins what was checked. */
 export function begin(service: SessionService, checked: CheckedRequest, signal: AbortSignal): Dispatched {
   const call = (result: Promise<unknown>): Dispatched => ({ kind: "call", result });
   const stream = (items: AsyncIterable<unknown>): Dispatched => ({ kind: "stream", items });

@@ -57,7 +57,7 @@ function earlier(one: string | null, other: string | null): string | null {
 }
 
 /** What both permit; the folders are the first one's own. */
-export function narrowed(scope: Scope, by: Scope): Scope {
+function narrowed(scope: Scope, by: Scope): Scope {
   const { verbs } = scope;
   return {
     ...scope,

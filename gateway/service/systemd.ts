@@ -14,7 +14,7 @@ import {
 } from "./manager.ts";
 import { readUnit, unitFile, wordsOf } from "./unit_file.ts";
 
-export const UNIT = "dev-sessions-gateway.service";
+const UNIT = "dev-sessions-gateway.service";
 
 const PROPERTIES = [
   "LoadState",
