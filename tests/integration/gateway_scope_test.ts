@@ -2,7 +2,6 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
-import { createToken } from "../../gateway/token_admin.ts";
 import { realDeps } from "../../lib/real_deps.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { createSandbox } from "../support/harness.ts";
@@ -348,52 +347,6 @@ Deno.test("verbs, the number of sessions and the end of a token hold", async (t)
       (await sandbox.run(["gateway", "token", "list", "--all"])).stdout,
       new RegExp(`${made.id} .*revoked .* 1/10`),
     );
-  });
-});
-
-Deno.test("a token that is bound to a session speaks for it, and ends with it", async (t) => {
-  await using sandbox = await createSandbox({ agent: "stub" });
-  await using gateway = await startGateway(sandbox);
-  const self = await created(sandbox);
-  const stranger = await created(sandbox);
-  const [row] = sql(sandbox, "SELECT token FROM sessions WHERE id = ?", self);
-  const { token } = await createToken({
-    name: null,
-    roots: [sandbox.workspace],
-    mode: "yolo",
-    agents: [],
-    verbs: null,
-    maxSessions: 5,
-    ttlMs: 3_600_000,
-    boundTo: String(row!["token"]),
-  }, { ...realDeps(), env: sandbox.env });
-  await t.step("what it creates are that session's children", async () => {
-    strictEqual((await make(gateway, token, sandbox.workspace)).parent, self);
-    const child = await make(gateway, token, sandbox.workspace, { parent: self });
-    strictEqual(child.parent, self);
-    strictEqual((await make(gateway, token, sandbox.workspace, { parent: child.id })).parent, child.id);
-  });
-  await t.step("the session itself is none of its own", async () => {
-    for (const id of [self, stranger]) {
-      strictEqual((await gateway.ask("status", { id }, { token })).status, 404);
-      strictEqual((await gateway.ask("respond", { id, answer: { kind: "approve" } }, { token })).status, 404);
-    }
-    const sent = await gateway.ask("create", request(sandbox.workspace, { parent: stranger }), { token });
-    strictEqual(sent.json.error.code, "not_found");
-  });
-  await t.step("kill --all means its children, whatever it says of itself", async () => {
-    const scope = { descendantsOf: self };
-    const killed = await gateway.result("kill", { all: true, scope, caller: self }, { token });
-    strictEqual(killed.killed.length, 3);
-    strictEqual((await gateway.result("status", { id: self })).state, "idle");
-  });
-  await t.step("it ends with the session, and lives again with it", async () => {
-    strictEqual((await sandbox.run(["kill", self])).code, 0);
-    const answer = await gateway.ask("list", {}, { token });
-    strictEqual(answer.status, 401);
-    match(answer.json.error.message, /the session that it was made for has ended/);
-    strictEqual((await sandbox.run(["resume", self])).code, 0);
-    strictEqual((await gateway.ask("list", {}, { token })).status, 200);
   });
 });
 

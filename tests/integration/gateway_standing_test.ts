@@ -1,11 +1,11 @@
-/** Tokens that stand on others: what the agent of a session may do that was itself made with a token. */
+/** Tokens of sessions, and what they stand on: what the agent of a session may do, also of one that a token has made. */
 
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { createToken } from "../../gateway/token_admin.ts";
 import { realDeps } from "../../lib/real_deps.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { createSandbox, type Sandbox } from "../support/harness.ts";
-import { sql } from "../support/sandbox_state.ts";
+import { created, sql } from "../support/sandbox_state.ts";
 
 interface Made {
   readonly id: string;
@@ -16,8 +16,8 @@ async function create(gateway: TestGateway, token: string, path: string, more: R
   return await gateway.ask("create", { path, agent: "claude", mode: null, ...more }, { token });
 }
 
-async function make(gateway: TestGateway, token: string, path: string): Promise<Made> {
-  const { json, text } = await create(gateway, token, path);
+async function make(...asked: Parameters<typeof create>): Promise<Made> {
+  const { json, text } = await create(...asked);
   if (json.result === undefined) throw new Error(text);
   return json.result.session;
 }
@@ -37,6 +37,42 @@ async function bound(sandbox: Sandbox, id: string): Promise<string> {
   }, { ...realDeps(), env: sandbox.env });
   return token;
 }
+
+Deno.test("a token that is bound to a session speaks for it, and ends with it", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using gateway = await startGateway(sandbox);
+  const self = await created(sandbox);
+  const stranger = await created(sandbox);
+  const token = await bound(sandbox, self);
+  await t.step("what it creates are that session's children", async () => {
+    strictEqual((await make(gateway, token, sandbox.workspace)).parent, self);
+    const child = await make(gateway, token, sandbox.workspace, { parent: self });
+    strictEqual(child.parent, self);
+    strictEqual((await make(gateway, token, sandbox.workspace, { parent: child.id })).parent, child.id);
+  });
+  await t.step("the session itself is none of its own", async () => {
+    for (const id of [self, stranger]) {
+      strictEqual((await gateway.ask("status", { id }, { token })).status, 404);
+      strictEqual((await gateway.ask("respond", { id, answer: { kind: "approve" } }, { token })).status, 404);
+    }
+    const sent = await create(gateway, token, sandbox.workspace, { parent: stranger });
+    strictEqual(sent.json.error.code, "not_found");
+  });
+  await t.step("kill --all means its children, whatever it says of itself", async () => {
+    const scope = { descendantsOf: self };
+    const killed = await gateway.result("kill", { all: true, scope, caller: self }, { token });
+    strictEqual(killed.killed.length, 3);
+    strictEqual((await gateway.result("status", { id: self })).state, "idle");
+  });
+  await t.step("it ends with the session, and lives again with it", async () => {
+    strictEqual((await sandbox.run(["kill", self])).code, 0);
+    const answer = await gateway.ask("list", {}, { token });
+    strictEqual(answer.status, 401);
+    match(answer.json.error.message, /the session that it was made for has ended/);
+    strictEqual((await sandbox.run(["resume", self])).code, 0);
+    strictEqual((await gateway.ask("list", {}, { token })).status, 200);
+  });
+});
 
 Deno.test("a session's token permits no more than the one with which the session was made", async (t) => {
   await using sandbox = await createSandbox({ agent: "stub" });
