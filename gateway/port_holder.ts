@@ -1,10 +1,12 @@
 /** Who has a port that is in use, as far as this system tells us. */
 
 import type { Deps } from "../lib/deps.ts";
+import { LOOPBACK } from "./bind.ts";
+import { askHealth } from "./service/health.ts";
 
 const LSOF_TIMEOUT_MS = 5_000;
-const HEALTH_TIMEOUT_MS = 2_000;
 const MAX_COMMAND_CHARACTERS = 300;
+const MAX_VERSION_CHARACTERS = 40;
 const LISTENING = "0A";
 
 /** In words, to stand after `: `; null when nothing is known. Never throws. */
@@ -63,21 +65,8 @@ async function commandOf(deps: Deps, pid: number): Promise<string | null> {
 
 /** Its version; null when it is none, or does not answer. */
 async function gatewayAt(host: string, port: number): Promise<string | null> {
-  const at = host === "0.0.0.0" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-  try {
-    const answer = await fetch(`http://${at}:${port}/health`, {
-      signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS),
-    });
-    const said: unknown = await answer.json();
-    if (typeof said !== "object" || said === null || !("status" in said) || said.status !== "healthy") {
-      return null;
-    }
-    return "version" in said && typeof said.version === "string"
-      ? said.version.slice(0, 40)
-      : "0.4.4 or older";
-  } catch {
-    return null;
-  }
+  const health = await askHealth(host === "0.0.0.0" ? LOOPBACK : host, port);
+  return health === null ? null : health.version?.slice(0, MAX_VERSION_CHARACTERS) ?? "0.4.4 or older";
 }
 
 function shortened(command: string): string {

@@ -12,8 +12,12 @@ const answer = v.object({ status: v.literal("healthy"), version: v.optional(v.nu
 
 /** Null: nobody answers there, or not as a gateway does. */
 export async function askHealth(host: string, port: number): Promise<Health | null> {
+  const hostname = host.includes(":") ? `[${host}]` : host;
+  // Directly to the address: a proxy that HTTP_PROXY names knows nothing of it.
+  using client = Deno.createHttpClient({ proxy: { transport: "tcp", hostname, port } });
   try {
-    const response = await fetch(`http://${host.includes(":") ? `[${host}]` : host}:${port}/health`, {
+    const response = await fetch(`http://${hostname}:${port}/health`, {
+      client,
       signal: AbortSignal.timeout(TIMEOUT_MS),
       redirect: "error",
     });

@@ -4,8 +4,11 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { answerOf, exchange, startGateway } from "../support/gateway.ts";
 import { LOG_LIMIT_BYTES } from "../../gateway/log_file.ts";
+import { askHealth } from "../../gateway/service/health.ts";
+import { VERSION } from "../../lib/version.ts";
 import { cliCommand, createSandbox, eventually, type Sandbox } from "../support/harness.ts";
 import { signal } from "../support/processes.ts";
+import { SilentProxy } from "../support/silent_proxy.ts";
 
 function mode(path: string): number {
   return Deno.statSync(path).mode! & 0o777;
@@ -122,6 +125,26 @@ Deno.test("what stands in the way of a start is named, and nothing is left liste
       ),
     );
   });
+  await t.step("a gateway is asked directly, whatever proxy the environment names", async () => {
+    await using gateway = await startGateway(sandbox);
+    await using proxy = new SilentProxy();
+    const env = {
+      HTTP_PROXY: proxy.url,
+      http_proxy: proxy.url,
+      ALL_PROXY: proxy.url,
+      NO_PROXY: undefined,
+      no_proxy: undefined,
+      DEV_SESSIONS_GATEWAY_PORT: String(gateway.port),
+    };
+    const other = ["gateway", "--port", String(gateway.port), "--socket-dir", join(sandbox.root, "s")];
+    match(
+      (await sandbox.run(other, { env })).stderr,
+      /has the port; a dev-sessions gateway \(\d+\.\d+\.\d+\) runs/,
+    );
+    const status = await sandbox.run(["gateway", "status", "--json"], { env });
+    match(JSON.parse(status.stdout).version ?? "none", /^\d+\.\d+\.\d+/, status.stderr);
+    strictEqual(proxy.held, 0);
+  });
   await t.step("the port, held by something else", async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr;
@@ -174,6 +197,19 @@ Deno.test("what stands in the way of a start is named, and nothing is left liste
       await other.close();
     }
   });
+});
+
+Deno.test("askHealth() asks at addresses of both kinds, and hears nothing where nobody is", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  let port = 0;
+  {
+    await using gateway = await startGateway(sandbox, ["--bind", "::1"]);
+    port = gateway.port;
+    for (const address of ["127.0.0.1", "::1"]) {
+      deepStrictEqual(await askHealth(address, port), { version: VERSION }, address);
+    }
+  }
+  strictEqual(await askHealth("127.0.0.1", port), null);
 });
 
 Deno.test(
