@@ -96,7 +96,7 @@ export class Launchd implements ServiceManager {
       this.state(),
       this.#run(["print-disabled", this.#domain]),
     ]);
-    if (state === "unknown" || disabled.kind !== "exited") {
+    if (state === "unknown" || disabled.kind !== "exited" || disabled.code !== 0) {
       throw new AppError(
         "failure",
         "Cannot tell how the gateway's service stands: launchctl does not say it",

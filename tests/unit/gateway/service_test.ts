@@ -346,6 +346,30 @@ Deno.test("launchd's new agent waits until the one before has had its time to en
   );
 });
 
+Deno.test("how an agent stands is not guessed where launchctl does not say it", async (t) => {
+  const running = exited(0, "\tstate = running\n\tpid = 7\n");
+  const rows: readonly [string, RunResult, RunResult, { runs: boolean; startsByItself: boolean } | null][] = [
+    ["both are said", running, exited(0, ""), { runs: true, startsByItself: true }],
+    ["it is switched off", running, exited(0, '\t"com.dev-sessions.gateway" => disabled\n'), {
+      runs: true,
+      startsByItself: false,
+    }],
+    ["its state is not said", { kind: "timed_out" }, exited(0, ""), null],
+    ["what is switched off is not said", running, { kind: "timed_out" }, null],
+    ["what is switched off is refused", running, exited(125, "", "Domain does not support it\n"), null],
+  ];
+  for (const [name, print, disabled, expected] of rows) {
+    await t.step(name, async () => {
+      const deps = worldOf(([verb]) =>
+        verb === "print" ? print : verb === "print-disabled" ? disabled : exited(1)
+      );
+      const standing = new Launchd(deps, "/home/me", 501).standing();
+      if (expected !== null) deepStrictEqual(await standing, expected);
+      else await rejects(standing, /^AppError: Cannot tell how the gateway's service stands/);
+    });
+  }
+});
+
 Deno.test("a launchd that does not answer has not let go of its agent", async () => {
   const agent = (answer: RunResult) => new Launchd(worldOf(() => answer), "/home/me", 501);
   strictEqual(await agent({ kind: "timed_out" }).isLeft(), true);
