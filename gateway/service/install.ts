@@ -63,13 +63,13 @@ export async function installService(
   });
   if (signal.aborted) throw interrupted("Nothing has changed");
   await carryOut(plan, world, signal);
-  await recordProgram(world);
+  const unrecorded = await recordProgram(world);
   return {
     file: plan.file,
     port: plan.spec.port,
     replaced: plan.before !== null,
     kept: plan.kept,
-    notes: [...plan.notes, ...await world.manager.notes()],
+    notes: [...plan.notes, ...unrecorded, ...await world.manager.notes()],
   };
 }
 
@@ -256,10 +256,22 @@ async function undo({ file, before, portBefore, stood }: Plan, world: ServiceWor
     : "The earlier definition is there again, but does not run either";
 }
 
-/** So that what runs finds the program again after it was replaced. */
-async function recordProgram({ paths, self }: ServiceWorld): Promise<void> {
-  if (self.args.length > 0) return;
-  await writeAtomically(paths.executable, `${self.command}\n`);
+/**
+ * So that what runs finds the program again after it was replaced.
+ *
+ * @returns what the user should know: the service runs, whatever comes of this.
+ */
+async function recordProgram({ paths, self }: ServiceWorld): Promise<readonly string[]> {
+  if (self.args.length > 0) return [];
+  try {
+    await writeAtomically(paths.executable, `${self.command}\n`);
+    return [];
+  } catch (error) {
+    return [
+      `What runs may not find dev-sessions after it was replaced: "${paths.executable}" can't be written ` +
+      `(${messageOf(error)}). Make room for it, then install it again`,
+    ];
+  }
 }
 
 async function prepareLog(path: string): Promise<void> {

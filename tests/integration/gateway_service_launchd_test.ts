@@ -127,6 +127,32 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   deepStrictEqual(await uninstallService(world), { kind: "not_installed", unasked: null });
 });
 
+Deno.test("an installation whose program can't be noted is one all the same, and says so", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const given = await worldOf(sandbox, "1.2.3");
+  const command = join(sandbox.root, "dev-sessions");
+  const args = given.self.args.map((word) => `"${word}"`).join(" ");
+  await Deno.writeTextFile(command, `#!/bin/sh\nexec "${given.self.command}" ${args} "$@"\n`, {
+    mode: 0o755,
+  });
+  const world = { ...given, self: { command, args: [] } };
+  const noted = (notes: readonly string[]) => notes.filter((note) => note.includes(world.paths.executable));
+  // Nothing can be put in the place of a folder.
+  await Deno.mkdir(world.paths.executable, { recursive: true });
+  const installed = await install({ port: freePort() }, world);
+  strictEqual((await serviceStatus(world, 1)).state, "running");
+  strictEqual(noted(installed.notes).length, 1);
+  match(
+    noted(installed.notes)[0]!,
+    /after it was replaced: ".*executable" can't be written \(.*\)\. .* install it again$/,
+  );
+
+  await Deno.remove(world.paths.executable);
+  deepStrictEqual(noted((await install({}, world)).notes), []);
+  strictEqual(await read(world.paths.executable), `${command}\n`);
+  strictEqual((await uninstallService(world)).kind, "removed");
+});
+
 Deno.test("what is installed again keeps what it was installed with, unless it is told not to", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const world = await worldOf(sandbox, "1.2.3");
