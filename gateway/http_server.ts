@@ -153,6 +153,8 @@ export class HttpGateway {
     if (!authenticated.ok) {
       throw httpError(401, "refused", authenticated.message, { "www-authenticate": "Bearer" });
     }
+    // The end may have begun meanwhile, and has no eye on what is not open yet.
+    if (this.#draining) throw stopping();
     const { caller } = authenticated;
     line.caller = caller.kind === "master" ? "master" : caller.id;
     line.name = caller.kind === "master" ? null : caller.name;
