@@ -3,7 +3,7 @@
 import { AppError } from "../lib/errors.ts";
 import { type Operation, OPERATIONS } from "../lib/wire.ts";
 import type { Peer } from "../lib/wire/handshake.ts";
-import { STOPPED, untilStopped } from "./until_stopped.ts";
+import { STOPPED, untilStopped } from "../lib/until_stopped.ts";
 
 /** Beyond its own time limit, a `wait` elsewhere is answered within this, or not at all. */
 export const WAIT_GRACE_MS = 5_000;

@@ -1,6 +1,6 @@
 /** How many items the reader of a stream is ready to take. */
 
-import { untilStopped } from "./until_stopped.ts";
+import { untilStopped } from "../lib/until_stopped.ts";
 
 export class Credit {
   #wake: (() => void) | null = null;

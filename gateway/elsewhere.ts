@@ -16,7 +16,7 @@ import { RemoteError } from "./ssh/carrier.ts";
 import { type Destination, usualRemoteBin } from "./ssh/command.ts";
 import { inFewWords, noAnswer, NoServerError, OtherRegistryError } from "./ssh/failures.ts";
 import type { Hosts, HostService } from "./ssh/hosts.ts";
-import { signalAfter } from "./until_stopped.ts";
+import { signalAfter } from "../lib/until_stopped.ts";
 import { withinTime } from "./within_time.ts";
 
 /** For the answer of a host that is only one of several. */

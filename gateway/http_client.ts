@@ -25,7 +25,7 @@ import {
 import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "./carrier.ts";
 import { connectFailure, noAnswer, silence } from "./connect_failure.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
-import { signalAfter } from "./until_stopped.ts";
+import { signalAfter } from "../lib/until_stopped.ts";
 
 /** For the first answer of all: longer than the 5 s after which a resolver gives up. */
 const GREETING_TIMEOUT_MS = 6_000;

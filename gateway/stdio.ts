@@ -27,7 +27,7 @@ import {
   WINDOW_ITEMS,
 } from "./frames.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
-import { STOPPED, untilStopped } from "./until_stopped.ts";
+import { STOPPED, untilStopped } from "../lib/until_stopped.ts";
 
 /** Of one connection at the same time. */
 const MAX_RUNNING = 512;

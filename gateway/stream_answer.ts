@@ -9,7 +9,7 @@ import type { Clock } from "../lib/deps.ts";
 import type { EventRecord } from "../lib/events.ts";
 import { encodeError, type WireError } from "../lib/wire/errors.ts";
 import { KEEP_ALIVE_MS, STREAM_TYPE } from "../lib/wire/http.ts";
-import { STOPPED, untilStopped } from "./until_stopped.ts";
+import { STOPPED, untilStopped } from "../lib/until_stopped.ts";
 
 /** An error that comes at once gets a status of its own instead of a line in a stream. */
 const HEAD_PATIENCE_MS = 50;

@@ -1,7 +1,7 @@
 /** Ends a stream whose other end has fallen silent, and does not wait for what it may be stuck in. */
 
 import type { Clock } from "../lib/deps.ts";
-import { signalAfter, STOPPED, untilStopped } from "./until_stopped.ts";
+import { signalAfter, STOPPED, untilStopped } from "../lib/until_stopped.ts";
 
 export interface TimeLimit {
   readonly ms: number;

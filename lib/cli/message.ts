@@ -4,6 +4,7 @@ import { resolvePath } from "../posix_path.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { decodeMessage, MESSAGE_LIMIT_BYTES, normaliseMessage } from "../message_text.ts";
 import { readBounded } from "../read_bounded.ts";
+import { STOPPED, untilStopped } from "../until_stopped.ts";
 import { type CliContext, usageError } from "./verb.ts";
 
 export type MessageSource =
@@ -49,15 +50,8 @@ export async function readMessage(
 
 /** Its end may never come. */
 async function readStdin({ deps, signal }: Pick<CliContext, "deps" | "signal">): Promise<Uint8Array> {
-  const stopped = Promise.withResolvers<null>();
-  const stop = () => stopped.resolve(null);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    const bytes = signal.aborted ? null : await Promise.race([deps.terminal.readStdin(), stopped.promise]);
-    if (bytes !== null) return bytes;
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+  const bytes = await untilStopped(deps.terminal.readStdin(), signal);
+  if (bytes !== STOPPED) return bytes;
   throw new AppError("interrupted", "Interrupted while the message was read from stdin: nothing was done");
 }
 

@@ -2,7 +2,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { Credit } from "../../../gateway/credit.ts";
-import { signalAfter, STOPPED, untilStopped } from "../../../gateway/until_stopped.ts";
+import { signalAfter, STOPPED, untilStopped } from "../../../lib/until_stopped.ts";
 import { withinTime } from "../../../gateway/within_time.ts";
 import { realClock } from "../../../lib/real_deps.ts";
 import { countedSignal, Held } from "../../support/heap.ts";

@@ -3,7 +3,7 @@
  * to, since `Promise.race()` never takes back what it adds.
  */
 
-import type { Clock } from "../lib/deps.ts";
+import type { Clock } from "./deps.ts";
 
 /** Instead of what was waited for. */
 export const STOPPED: unique symbol = Symbol("stopped");
