@@ -5,10 +5,10 @@
 
 import type { SendHooks } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
-import { AppError, messageOf } from "../../lib/errors.ts";
-import { acquireLock } from "../../lib/file_lock.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { Paths } from "../../lib/paths.ts";
 import type { Interruption, Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
+import { type Intent, interruptedBefore, lockSession, unusableFolder } from "../session_lock.ts";
 import { deliveryScript } from "./delivery_plan.ts";
 import type { Anchor } from "./evidence.ts";
 import { handleOf } from "./handle.ts";
@@ -52,6 +52,7 @@ interface Commands {
 export class Delivery {
   readonly #folder: SessionFolder;
   readonly #pane: string;
+  readonly #intent: Intent;
 
   constructor(
     private readonly deps: Deps,
@@ -62,21 +63,19 @@ export class Delivery {
   ) {
     this.#folder = sessionFolder(paths.sessionFolder(session.token));
     this.#pane = observer.handle.pane ?? "";
+    this.#intent = { verb: "send to", id: session.id, untouched: "Nothing was typed" };
   }
 
   async send(message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
-    using lock = await this.#prepared(() =>
-      acquireLock(this.#folder.sendLock, { timeoutMs: LOCK_TIMEOUT_MS, clock: this.deps.clock, signal })
-    );
-    if (signal.aborted) throw interrupted(this.session);
-    if (lock === null) {
-      return this.#receipt(
-        message,
-        refusal("other senders keep its lock"),
-        null,
-        null,
-      );
+    const lock = await lockSession(this.#intent, this.#folder.sendLock, {
+      timeoutMs: LOCK_TIMEOUT_MS,
+      clock: this.deps.clock,
+      signal,
+    });
+    if (lock === "held") {
+      return this.#receipt(message, refusal("other senders keep its lock"), null, null);
     }
+    using _held = lock;
     await this.#prepared(() => dropLeftCommands(this.#folder));
     const stopped = message.mode === "interrupt" ? await this.#interruptFirst(signal) : null;
     if (stopped?.result === "refused") {
@@ -93,7 +92,7 @@ export class Delivery {
       return this.#receipt(message, refusal(`${before}${veto.reason}`), null, veto.pending);
     }
 
-    if (signal.aborted) throw interrupted(this.session);
+    if (signal.aborted) throw interruptedBefore(this.#intent);
 
     const commands = await this.#prepared(() => this.#writeCommands(message));
     try {
@@ -125,7 +124,7 @@ export class Delivery {
     const requests = new Requests(deps, this.paths, session, observer, tmux);
     const interrupter = new Interrupter(deps, this.#folder, session, observer, tmux, requests);
     const stopped = await interrupter.stopOne(signal);
-    if (signal.aborted) throw interrupted(this.session);
+    if (signal.aborted) throw interruptedBefore(this.#intent);
     if (stopped.result !== "unproven") return stopped;
     throw new AppError(
       "unproven",
@@ -139,13 +138,7 @@ export class Delivery {
     try {
       return await prepare();
     } catch (error) {
-      throw new AppError(
-        "not_delivered",
-        `Cannot send to "${this.session.id}": its folder "${this.#folder.root}" can't be used: ${
-          messageOf(error)
-        }. ` +
-          "Nothing was typed. Check that the disk has room and that the folder is yours",
-      );
+      throw unusableFolder(this.#intent, this.#folder.root, error);
     }
   }
 
@@ -297,10 +290,6 @@ export function terminalGone(session: Session): string {
   }
   return "its container's terminal is gone, though its agent goes on. " +
     `Start it anew with: dev-sessions kill ${id}, then: dev-sessions resume ${id}`;
-}
-
-function interrupted(session: Session): AppError {
-  return new AppError("interrupted", `Cannot send to "${session.id}": interrupted. Nothing was typed`);
 }
 
 /** What can't be removed now must not hide what became of the message; the next sender removes it. */

@@ -4,9 +4,9 @@
  */
 
 import type { Deps } from "../../lib/deps.ts";
-import { AppError, messageOf } from "../../lib/errors.ts";
-import { acquireLock } from "../../lib/file_lock.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { Interruption, Session } from "../../lib/session.ts";
+import { type Intent, interruptedBefore, lockSession, unusableFolder } from "../session_lock.ts";
 import { clearGivenBack } from "./clear_box.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
 import {
@@ -66,6 +66,7 @@ const NO_TURN: TurnRef = { id: null, texts: [] };
 
 export class Interrupter {
   readonly #pane: string;
+  readonly #intent: Intent;
 
   constructor(
     private readonly deps: Deps,
@@ -76,17 +77,23 @@ export class Interrupter {
     private readonly requests: Requests,
   ) {
     this.#pane = observer.handle.pane ?? "";
+    this.#intent = { verb: "interrupt", id: session.id, untouched: "Nothing was pressed" };
   }
 
   /** Stops the turn that runs at the call: one that begins while it waits for the lock is left alone. */
   async interrupt(options: { readonly allQueued: boolean }, signal: AbortSignal): Promise<Interruption> {
     const first = await this.#settled(signal);
     if (first.kind !== "turn" && !isAsking(first)) return this.#report([], this.#without(first));
-    using lock = await this.#lock(signal);
-    if (signal.aborted) throw this.#aborted();
-    if (lock === null) {
+    const lock = await lockSession(this.#intent, this.folder.sendLock, {
+      timeoutMs: LOCK_TIMEOUT_MS,
+      clock: this.deps.clock,
+      signal,
+    });
+    if (lock === "held") {
       return this.#report([], { kind: "refused", reason: "other commands keep its lock", pending: null });
     }
+    using _held = lock;
+    this.#dropLeftCommands();
     return options.allQueued ? await this.#stopAll(signal) : await this.stopOne(signal, first.turn);
   }
 
@@ -344,15 +351,9 @@ export class Interrupter {
     };
   }
 
-  async #lock(signal: AbortSignal): Promise<Disposable | null> {
+  #dropLeftCommands(): void {
     try {
-      const lock = await acquireLock(this.folder.sendLock, {
-        timeoutMs: LOCK_TIMEOUT_MS,
-        clock: this.deps.clock,
-        signal,
-      });
-      if (lock !== null) dropLeftCommands(this.folder);
-      return lock;
+      dropLeftCommands(this.folder);
     } catch (error) {
       throw this.#unusable(error);
     }
@@ -372,20 +373,11 @@ export class Interrupter {
   }
 
   #aborted(): AppError {
-    return new AppError(
-      "interrupted",
-      `Cannot interrupt "${this.session.id}": interrupted. Nothing was pressed`,
-    );
+    return interruptedBefore(this.#intent);
   }
 
   #unusable(error: unknown): AppError {
-    return new AppError(
-      "not_delivered",
-      `Cannot interrupt "${this.session.id}": its folder "${this.folder.root}" can't be used: ${
-        messageOf(error)
-      }. ` +
-        "Nothing was pressed. Check that the disk has room and that the folder is yours",
-    );
+    return unusableFolder(this.#intent, this.folder.root, error);
   }
 }
 

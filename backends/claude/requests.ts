@@ -5,9 +5,9 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
-import { acquireLock } from "../../lib/file_lock.ts";
 import type { Paths } from "../../lib/paths.ts";
 import type { AnswerProof, FittingAnswer, PendingInput, Session } from "../../lib/session.ts";
+import { lockSession } from "../session_lock.ts";
 import { type CallDecision, CallRecords } from "./call_records.ts";
 import { type Decision, decisionOf, hookOutput } from "./decision.ts";
 import type { ClaudeEvidence } from "./evidence.ts";
@@ -99,22 +99,14 @@ export class Requests {
   }
 
   async #lock(signal: AbortSignal): Promise<Disposable> {
-    const lock = await acquireLock(this.#folder.sendLock, {
+    const intent = { verb: "answer", id: this.session.id, untouched: "Nothing was answered" };
+    const lock = await lockSession(intent, this.#folder.sendLock, {
       timeoutMs: LOCK_TIMEOUT_MS,
       clock: this.deps.clock,
       signal,
-    }).catch((error) => {
-      throw this.#cannot(
-        "not_delivered",
-        `its folder "${this.#folder.root}" can't be used: ${messageOf(error)}`,
-      );
     });
-    if (signal.aborted) {
-      lock?.[Symbol.dispose]();
-      throw this.#cannot("interrupted", "interrupted. Nothing was answered");
-    }
-    if (lock === null) throw this.#cannot("not_delivered", "senders keep its lock. Nothing was answered");
-    return lock;
+    if (lock !== "held") return lock;
+    throw this.#cannot("not_delivered", "other commands keep its lock. Nothing was answered");
   }
 
   /** The evidence in which the very request is open. */

@@ -4,9 +4,9 @@
  */
 
 import type { SendHooks } from "../backend.ts";
+import { type Intent, interruptedBefore, lockSession } from "../session_lock.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
-import { acquireLock } from "../../lib/file_lock.ts";
 import type { Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
 import { type DeliveryPlan, planDelivery } from "./delivery_plan.ts";
 import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
@@ -43,13 +43,14 @@ export class Delivery {
   ) {}
 
   async send(message: Message, hooks: SendHooks, signal: AbortSignal): Promise<Receipt> {
-    using lock = await acquireLock(this.lockFile, {
+    const intent: Intent = { verb: "send to", id: this.session.id, untouched: "Nothing was sent" };
+    const lock = await lockSession(intent, this.lockFile, {
       timeoutMs: SESSION_LOCK_TIMEOUT_MS,
       clock: this.deps.clock,
       signal,
     });
-    if (signal.aborted) throw interrupted(this.session);
-    if (lock === null) return receipt(message, refusal("other senders keep its lock"), null);
+    if (lock === "held") return receipt(message, refusal("other senders keep its lock"), null);
+    using _held = lock;
     const mode = message.mode ?? "queue";
     if (mode === "interrupt") {
       const stopped = await (await this.interrupter()).stopOne(signal, { startQueue: false });
@@ -72,7 +73,7 @@ export class Delivery {
     if (evidence.thread?.status.type === "unknown") {
       return receipt(message, refusal("its thread is in a state that this version does not know"), null);
     }
-    if (signal.aborted) throw interrupted(this.session);
+    if (signal.aborted) throw interruptedBefore(intent);
 
     const anchor: CodexAnchor = {
       v: 1,
@@ -252,8 +253,4 @@ function receipt(
 
 function refusal(reason: string): Verdict {
   return { result: "refused", reason, evidence: null };
-}
-
-function interrupted(session: Session): AppError {
-  return new AppError("interrupted", `Cannot send to "${session.id}": interrupted. Nothing was sent`);
 }

@@ -5,8 +5,8 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
-import { acquireLock } from "../../lib/file_lock.ts";
 import type { Interruption, Session } from "../../lib/session.ts";
+import { lockSession } from "../session_lock.ts";
 import { courseOf } from "./course.ts";
 import { runningTurn } from "./delivery_plan.ts";
 import type { CodexEvidence } from "./evidence.ts";
@@ -38,21 +38,17 @@ export class Interrupter {
     if (first === null && before.thread?.status.type !== "active" && !options.allQueued) {
       return report({ kind: "rest" }, before, []);
     }
-    using lock = await acquireLock(this.lockFile, {
+    const intent = { verb: "interrupt", id: this.session.id, untouched: "Nothing was stopped" };
+    const lock = await lockSession(intent, this.lockFile, {
       timeoutMs: SESSION_LOCK_TIMEOUT_MS,
       clock: this.deps.clock,
       signal,
     });
-    if (signal.aborted) {
-      throw new AppError(
-        "interrupted",
-        `Cannot interrupt "${this.session.id}": interrupted. Nothing was stopped`,
-      );
-    }
-    if (lock === null) {
+    if (lock === "held") {
       const reason = "other commands keep its lock";
       return { ...report({ kind: "rest" }, before, []), result: "refused", reason };
     }
+    using _held = lock;
     // Taken back first: at the end of the turn the next one would begin.
     const takenBack = options.allQueued ? await this.#takeBack(before) : [];
     return await this.#stop(first, takenBack, signal, { startQueue: !options.allQueued });

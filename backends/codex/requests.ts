@@ -2,8 +2,8 @@
 
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
-import { acquireLock } from "../../lib/file_lock.ts";
 import type { AnswerProof, FittingAnswer, PendingInput, Session } from "../../lib/session.ts";
+import { lockSession } from "../session_lock.ts";
 import { type AnswerFrame, decisionOf } from "./decision.ts";
 import { runningTurn } from "./delivery_plan.ts";
 import type { RequestId } from "./frames.ts";
@@ -25,13 +25,16 @@ export class Requests {
 
   /** @throws AppError; nothing was answered unless its code is `unproven`. */
   async answer(pending: PendingInput, answer: FittingAnswer, signal: AbortSignal): Promise<AnswerProof> {
-    using lock = await acquireLock(this.lockFile, {
+    const intent = { verb: "answer", id: this.session.id, untouched: "Nothing was answered" };
+    const lock = await lockSession(intent, this.lockFile, {
       timeoutMs: SESSION_LOCK_TIMEOUT_MS,
       clock: this.deps.clock,
       signal,
     });
-    if (signal.aborted) throw this.#cannot("interrupted", "interrupted. Nothing was answered");
-    if (lock === null) throw this.#cannot("failure", "other commands keep its lock. Try again");
+    if (lock === "held") {
+      throw this.#cannot("not_delivered", "other commands keep its lock. Nothing was answered");
+    }
+    using _held = lock;
     const evidence = await this.thread.gatherOrFail("answer", { signal });
     const open = evidence.requests.find(({ request }) => requestIdOf(request) === pending.requestId);
     const now = openInputs(evidence).find(({ requestId }) => requestId === pending.requestId);
@@ -108,7 +111,7 @@ export class Requests {
     }
   }
 
-  #cannot(code: "failure" | "interrupted" | "unproven", why: string): AppError {
+  #cannot(code: "failure" | "not_delivered" | "unproven", why: string): AppError {
     return new AppError(code, `Cannot answer "${this.session.id}": ${why}`);
   }
 }
