@@ -10,9 +10,10 @@ import { AppError, messageOf } from "../../lib/errors.ts";
 import type { Message, PendingInput, Receipt, Session } from "../../lib/session.ts";
 import { type DeliveryPlan, planDelivery } from "./delivery_plan.ts";
 import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
+import { type Handed, type HandingStep, judgeFault, TOO_FAST } from "./handing.ts";
 import type { Interrupter } from "./interrupt.ts";
 import { judgeReceipt } from "./receipt.ts";
-import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
+import type { Connection } from "./rpc.ts";
 import { SESSION_LOCK_TIMEOUT_MS } from "./session_folder.ts";
 import { isServersFault, type SessionThread } from "./session_thread.ts";
 import { turnSettings } from "./settings.ts";
@@ -24,14 +25,9 @@ const PROOF_POLL_MS = 100;
 /** A turn that ends or begins at the very moment of the call. */
 const PLAN_ATTEMPTS = 5;
 const AGAIN_MS = 30;
+const UNTOLD = "the Codex server does not tell of its thread";
 
 type Verdict = Pick<Receipt, "result" | "reason" | "evidence">;
-/** `again`: the server has said that it did not take it, since things have changed. */
-type Handed =
-  | { readonly kind: "taken"; readonly plan: DeliveryPlan }
-  | { readonly kind: "again" }
-  | { readonly kind: "refused"; readonly reason: string }
-  | { readonly kind: "unclear"; readonly plan: DeliveryPlan; readonly reason: string };
 
 export class Delivery {
   constructor(
@@ -116,64 +112,65 @@ export class Delivery {
     signal: AbortSignal,
   ): Promise<Verdict> {
     let evidence = first;
+    let why = TOO_FAST;
     for (let attempt = 1; attempt <= PLAN_ATTEMPTS; attempt++) {
       const plan = planDelivery(evidence, anchor.mode);
-      const handed: Handed = plan === null ? { kind: "again" } : await this.#hand(plan, message);
-      switch (handed.kind) {
-        case "refused":
-          return refusal(handed.reason);
-        case "taken":
-          return await this.#prove(anchor, handed.plan, null, signal);
-        case "unclear":
-          return await this.#prove(anchor, handed.plan, handed.reason, signal);
-        case "again":
-          await this.deps.clock.sleep(AGAIN_MS, signal);
-          evidence = await this.thread.gather({ wish: "start" });
+      if (plan === null) why = evidence.server === "up" ? TOO_FAST : UNTOLD;
+      else {
+        const handed = await this.#hand(plan, message);
+        switch (handed.kind) {
+          case "refused":
+            return refusal(handed.reason);
+          case "taken":
+            return await this.#prove(anchor, plan, null, signal);
+          case "unclear":
+            return await this.#prove(anchor, plan, handed.reason, signal);
+          case "again":
+            why = handed.reason;
+        }
       }
+      await this.deps.clock.sleep(AGAIN_MS, signal);
+      evidence = await this.thread.gather({ wish: "start" });
     }
-    return refusal("its turns begin and end faster than a message can go in");
+    return refusal(why);
   }
 
   /** Asks once. The call is not given up with the command: what has left this process is to be accounted for. */
-  async #hand(plan: DeliveryPlan, { text, receipt: clientUserMessageId }: Message): Promise<Handed> {
-    const threadId = this.thread.id;
-    const input = [{ type: "text" as const, text, text_elements: [] }];
+  async #hand(plan: DeliveryPlan, message: Message): Promise<Handed> {
+    let step: HandingStep = "reach";
     try {
       const connection = await this.thread.link.connection();
       await this.thread.subscribe(connection);
-      switch (plan.way) {
-        case "start":
-          await connection.call("turn/start", {
-            threadId,
-            input,
-            clientUserMessageId,
-            ...turnSettings(this.session),
-          });
-          break;
-        case "steer":
-          await connection.call("turn/steer", {
-            threadId,
-            input,
-            clientUserMessageId,
-            expectedTurnId: plan.turnId,
-          });
-          break;
-        case "queue":
-          await connection.call("thread/queue/add", { threadId, input, clientUserMessageId });
-          if (plan.held) await connection.call("thread/queue/start", { threadId });
+      step = "message";
+      await this.#ask(connection, plan, message);
+      if (plan.way === "queue" && plan.held) {
+        step = "start_queue";
+        await connection.call("thread/queue/start", { threadId: this.thread.id });
       }
-      return { kind: "taken", plan };
+      return { kind: "taken" };
     } catch (error) {
-      if (error instanceof AppError) return { kind: "refused", reason: error.message };
-      if (error instanceof RpcError && error.method === "thread/queue/start") return { kind: "taken", plan };
-      if (error instanceof RpcError) {
-        const isOver = /active turn/.test(error.message);
-        return isOver ? { kind: "again" } : { kind: "refused", reason: `Codex refuses it: ${error.message}` };
-      }
-      if (error instanceof ConnectionLost && !error.sent) return { kind: "again" };
-      const known = [ConnectionLost, NoAnswer, UnexpectedFrame].some((kind) => error instanceof kind);
-      if (!known) throw error;
-      return { kind: "unclear", plan, reason: messageOf(error) };
+      const handed = judgeFault(step, error);
+      if (handed === null) throw error;
+      return handed;
+    }
+  }
+
+  async #ask(
+    connection: Connection,
+    plan: DeliveryPlan,
+    { text, receipt: clientUserMessageId }: Message,
+  ): Promise<void> {
+    const input = [{ type: "text" as const, text, text_elements: [] }];
+    const message = { threadId: this.thread.id, input, clientUserMessageId };
+    switch (plan.way) {
+      case "start":
+        await connection.call("turn/start", { ...message, ...turnSettings(this.session) });
+        return;
+      case "steer":
+        await connection.call("turn/steer", { ...message, expectedTurnId: plan.turnId });
+        return;
+      case "queue":
+        await connection.call("thread/queue/add", message);
     }
   }
 

@@ -18,9 +18,11 @@ type Sources = Pick<CodexEvidence, "server" | "thread" | "turns" | "queued" | "s
  * What `turn/start` does on a running turn depends on the moment, so that it is used on an idle thread only. A queue
  * that stands still on one was held by an interrupt: what is in it goes first.
  *
- * @returns null between two turns, where a message can't be put into one: look again.
+ * @returns null between two turns, where a message can't be put into one, and where the server does not tell what runs:
+ * look again.
  */
 export function planDelivery(evidence: Sources, mode: SendMode): DeliveryPlan | null {
+  if (evidence.server !== "up") return null;
   const running = runningTurn(evidence);
   if (running !== null || evidence.thread?.status.type === "active") {
     if (mode !== "steer") return { way: "queue", held: false };

@@ -84,6 +84,9 @@ Deno.test("planDelivery(): a turn is started on an idle thread only", () => {
     settled: true,
   } as unknown as CodexEvidence);
   const start = { way: "start" };
+  for (const server of ["down", "unknown"] as const) {
+    deepStrictEqual(planDelivery({ ...evidence("idle", null, 0), server, thread: null }, "queue"), null);
+  }
   const behind = { way: "queue", held: false };
   const held = { way: "queue", held: true };
   const cases: readonly (readonly [Status, string | null, number, SendMode, unknown])[] = [
