@@ -21,6 +21,7 @@ import { codexHomeOf, findServer } from "./find_server.ts";
 import { parseHandle } from "./handle.ts";
 import { CODEX_PROGRAM } from "./program.ts";
 import { readMetadata } from "./metadata.ts";
+import { pages } from "./pages.ts";
 import type { Connection } from "./rpc.ts";
 
 const TOOL_TIMEOUT_MS = 5_000;
@@ -137,16 +138,14 @@ async function serverEvidence(codexHome: string, { deps, signal }: World): Promi
 
 async function loadedThreads(connection: Connection, signal: AbortSignal): Promise<string[]> {
   const found: string[] = [];
-  let cursor: string | null = null;
-  for (let page = 0; page < LOADED_PAGES; page++) {
-    const { data, nextCursor }: { data: string[]; nextCursor: string | null } = await connection.call(
-      "thread/loaded/list",
-      { cursor },
-      { signal },
-    );
-    found.push(...data);
-    if (nextCursor === null) break;
-    cursor = nextCursor;
+  let left = LOADED_PAGES;
+  const loaded = pages(
+    "thread/loaded/list",
+    (cursor) => connection.call("thread/loaded/list", { cursor }, { signal }),
+  );
+  for await (const page of loaded) {
+    found.push(...page);
+    if (--left === 0) break;
   }
   return found;
 }

@@ -12,6 +12,7 @@ import { type DeliveryPlan, planDelivery } from "./delivery_plan.ts";
 import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
 import { type Handed, type HandingStep, judgeFault, TOO_FAST } from "./handing.ts";
 import type { Interrupter } from "./interrupt.ts";
+import { napUntilHeard } from "./nap.ts";
 import { judgeReceipt } from "./receipt.ts";
 import type { Connection } from "./rpc.ts";
 import { SESSION_LOCK_TIMEOUT_MS } from "./session_folder.ts";
@@ -196,12 +197,7 @@ export class Delivery {
       }
       if (plan.way === "queue" && !plan.held && evidence.queued.length > 0) await this.#startIfHeld(evidence);
       if (signal.aborted || clock.monotonic() >= deadline) break;
-      const nap = new AbortController();
-      await Promise.race([
-        this.thread.follower.changedSince(heard),
-        clock.sleep(PROOF_POLL_MS, AbortSignal.any([signal, nap.signal])),
-      ]);
-      nap.abort();
+      await napUntilHeard(this.thread.follower, heard, { ms: PROOF_POLL_MS, clock, signal });
     }
     const why = signal.aborted
       ? "the send was interrupted before it could be proven"
@@ -213,15 +209,13 @@ export class Delivery {
 
   /** Resolves when the server tells of the message, or soon. */
   async #toldOf(clientId: string, signal: AbortSignal): Promise<void> {
-    const { follower } = this.thread;
-    const over = new AbortController();
-    const late = this.deps.clock.sleep(PROOF_POLL_MS, AbortSignal.any([signal, over.signal])).then(() =>
-      true
-    );
-    for (let isLate = false; !isLate && !follower.knowsMessage(clientId);) {
-      isLate = await Promise.race([follower.changedSince(follower.heard).then(() => false), late]);
+    const { thread: { follower }, deps: { clock } } = this;
+    const deadline = clock.monotonic() + PROOF_POLL_MS;
+    while (!follower.knowsMessage(clientId) && !signal.aborted) {
+      const ms = deadline - clock.monotonic();
+      if (ms <= 0) return;
+      await napUntilHeard(follower, follower.heard, { ms, clock, signal });
     }
-    over.abort();
   }
 
   /** The turn before it was interrupted meanwhile, by somebody else. */

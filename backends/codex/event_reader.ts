@@ -3,12 +3,15 @@
 import type { EventBatch } from "../../lib/events.ts";
 import { codexPositionOf, eventsAfter } from "./events.ts";
 import type { Turn } from "./frames.ts";
+import { pages } from "./pages.ts";
 import type { Connection } from "./rpc.ts";
 import { isServersFault, type SessionThread } from "./session_thread.ts";
 import { turnsForwards } from "./turn_pages.ts";
 
 /** Turns of one batch. */
 const BATCH_TURNS = 10;
+/** Mostly only the newest one is new. */
+const FIRST_TURNS = 3;
 const PAGE_TURNS = 50;
 
 export async function readEvents(thread: SessionThread, position: unknown): Promise<EventBatch> {
@@ -52,21 +55,17 @@ async function firstTurns(connection: Connection, threadId: string): Promise<Bat
 /** That turn and those behind it; all that the thread has when that one was taken back. */
 async function turnsFrom(connection: Connection, thread: SessionThread, from: string): Promise<Batch> {
   const found: Turn[] = [];
-  let cursor: string | null = null;
-  do {
-    const limit: number = found.length === 0 ? 3 : PAGE_TURNS;
-    const page: { data: Turn[]; nextCursor: string | null } = await connection.call("thread/turns/list", {
-      threadId: thread.id,
-      sortDirection: "desc",
-      itemsView: "notLoaded",
-      limit,
-      cursor,
-    });
+  const asked = { threadId: thread.id, sortDirection: "desc", itemsView: "notLoaded" } as const;
+  const listed = pages("thread/turns/list", (cursor) => {
+    const limit = cursor === null ? FIRST_TURNS : PAGE_TURNS;
+    return connection.call("thread/turns/list", { ...asked, limit, cursor });
+  });
+  for await (const page of listed) {
     // The ids are ordered by time.
-    const older = page.data.findIndex(({ id }) => id < from);
-    found.push(...older === -1 ? page.data : page.data.slice(0, older));
-    cursor = older === -1 ? page.nextCursor : null;
-  } while (cursor !== null && found.at(-1)?.id !== from);
+    const older = page.findIndex(({ id }) => id < from);
+    found.push(...older === -1 ? page : page.slice(0, older));
+    if (older !== -1 || found.at(-1)?.id === from) break;
+  }
   const isLast = found.findIndex(({ id }) => id === from);
   const ordered = (isLast === -1 ? found : found.slice(0, isLast + 1)).reverse();
   const batch = ordered.slice(0, BATCH_TURNS);

@@ -16,7 +16,7 @@ export class Follower {
   readonly #items = new Kept<string, ThreadItem>(KEPT_ITEMS);
   readonly #resolved = new Set<RequestId>();
   #retrying: { readonly turnId: string; readonly said: Retrying } | null = null;
-  #wake = Promise.withResolvers<void>();
+  readonly #waiting = new Set<() => void>();
   /** Counts what was heard, so that nothing falls between a look and a wait. */
   #heard = 0;
   #losses = 0;
@@ -79,9 +79,23 @@ export class Follower {
     this.#changed();
   }
 
-  /** Resolves when something was heard after `heard`, or when the connection is lost. */
-  async changedSince(heard: number): Promise<void> {
-    while (this.#heard <= heard) await this.#wake.promise;
+  /** Resolves when something was heard after `heard`, when the connection is lost, or at the signal. */
+  changedSince(heard: number, signal: AbortSignal): Promise<void> {
+    if (this.#heard > heard || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#waiting.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal.addEventListener("abort", done);
+    });
+  }
+
+  /** How many wait for a change. */
+  get waiting(): number {
+    return this.#waiting.size;
   }
 
   lost(): void {
@@ -143,9 +157,7 @@ export class Follower {
 
   #changed(): void {
     this.#heard++;
-    const { resolve } = this.#wake;
-    this.#wake = Promise.withResolvers<void>();
-    resolve();
+    for (const wake of [...this.#waiting]) wake();
   }
 }
 

@@ -11,6 +11,7 @@ import { courseOf } from "./course.ts";
 import { runningTurn } from "./delivery_plan.ts";
 import type { CodexEvidence } from "./evidence.ts";
 import type { Turn } from "./frames.ts";
+import { napUntilHeard } from "./nap.ts";
 import { RpcError } from "./rpc_errors.ts";
 import { SESSION_LOCK_TIMEOUT_MS } from "./session_folder.ts";
 import { isServersFault, type SessionThread } from "./session_thread.ts";
@@ -119,12 +120,7 @@ export class Interrupter {
       }
       if (signal.aborted) return { kind: "unproven", reason: "this command was interrupted" };
       if (clock.monotonic() >= deadline) return { kind: "unproven", reason: why };
-      const nap = new AbortController();
-      await Promise.race([
-        this.thread.follower.changedSince(heard),
-        clock.sleep(STOP_POLL_MS, AbortSignal.any([signal, nap.signal])),
-      ]);
-      nap.abort();
+      await napUntilHeard(this.thread.follower, heard, { ms: STOP_POLL_MS, clock, signal });
     }
   }
 

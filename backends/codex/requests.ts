@@ -7,6 +7,7 @@ import { lockSession } from "../session_lock.ts";
 import { type AnswerFrame, decisionOf } from "./decision.ts";
 import { runningTurn } from "./delivery_plan.ts";
 import type { RequestId } from "./frames.ts";
+import { napUntilHeard } from "./nap.ts";
 import { openInputs, requestIdOf } from "./pending.ts";
 import type { Connection } from "./rpc.ts";
 import { SESSION_LOCK_TIMEOUT_MS } from "./session_folder.ts";
@@ -74,20 +75,15 @@ export class Requests {
   async #confirmed(id: RequestId, connection: Connection, signal: AbortSignal): Promise<void> {
     const { clock } = this.deps;
     const { follower } = this.thread;
-    const over = new AbortController();
-    const deadline = clock.sleep(PROOF_TIMEOUT_MS, AbortSignal.any([signal, over.signal])).then(() => "late");
+    const deadline = clock.monotonic() + PROOF_TIMEOUT_MS;
     let lost = false;
     void connection.ended.then(() => lost = true);
-    try {
-      for (;;) {
-        const { heard } = follower;
-        if (follower.isResolved(id)) return;
-        if (lost) break;
-        const woken = await Promise.race([follower.changedSince(heard).then(() => "heard"), deadline]);
-        if (woken === "late") break;
-      }
-    } finally {
-      over.abort();
+    for (;;) {
+      const { heard } = follower;
+      if (follower.isResolved(id)) return;
+      const ms = deadline - clock.monotonic();
+      if (lost || signal.aborted || ms <= 0) break;
+      await napUntilHeard(follower, heard, { ms, clock, signal });
     }
     throw this.#cannot(
       "unproven",

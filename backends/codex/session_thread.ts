@@ -18,6 +18,8 @@ import { threadOf } from "./handle.ts";
 import type { Link, Wish } from "./link.ts";
 import { join, type JoinOptions } from "./joining.ts";
 import { keptRetry } from "./kept_retry.ts";
+import { napUntilHeard } from "./nap.ts";
+import { pages } from "./pages.ts";
 import type { Connection } from "./rpc.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
 
@@ -83,9 +85,11 @@ export class SessionThread {
         (since === null && isWindingDown(evidence));
       if (!isFlicker) return evidence;
       if (clock.monotonic() >= deadline) return { ...evidence, settled: true };
-      const nap = new AbortController();
-      await Promise.race([this.follower.changedSince(heard), clock.sleep(SETTLE_POLL_MS, nap.signal)]);
-      nap.abort();
+      await napUntilHeard(this.follower, heard, {
+        ms: SETTLE_POLL_MS,
+        clock,
+        ...callOptions(options.signal),
+      });
       options.signal?.throwIfAborted();
     }
   }
@@ -198,17 +202,15 @@ export class SessionThread {
   async #turns(connection: Connection, options: GatherOptions, call: CallOptions): Promise<readonly Turn[]> {
     const { since = null, items = "summary" } = options;
     const turns: Turn[] = [];
-    let cursor: string | null = null;
-    do {
-      const limit: number = since === null ? RECENT_TURNS : turns.length === 0 ? RECENT_TURNS : PAGE_TURNS;
-      const page: { data: Turn[]; nextCursor: string | null } = await connection.call(
-        "thread/turns/list",
-        { threadId: this.id, sortDirection: "desc", itemsView: "summary", limit, cursor },
-        call,
-      );
-      turns.push(...page.data);
-      cursor = page.nextCursor;
-    } while (cursor !== null && since !== null && !turns.some(({ id }) => id === since.afterTurn));
+    const asked = { threadId: this.id, sortDirection: "desc", itemsView: "summary" } as const;
+    const listed = pages("thread/turns/list", (cursor) => {
+      const limit = cursor === null ? RECENT_TURNS : PAGE_TURNS;
+      return connection.call("thread/turns/list", { ...asked, limit, cursor }, call);
+    });
+    for await (const page of listed) {
+      turns.push(...page);
+      if (since === null || page.some(({ id }) => id === since.afterTurn)) break;
+    }
     const wanted = since ?? this.#sent;
     const before = wanted === null ? -1 : turns.findIndex(({ id }) => id === wanted.afterTurn);
     if (wanted === null || (since === null && before === -1)) return turns.reverse();
@@ -223,17 +225,12 @@ export class SessionThread {
   /** With all of its items. */
   async withItems(connection: Connection, turn: Turn, call: CallOptions = {}): Promise<Turn> {
     const items: Turn["items"] = [];
-    let cursor: string | null = null;
-    do {
-      const page: { data: { item: Turn["items"][number] }[]; nextCursor: string | null } = await connection
-        .call(
-          "thread/items/list",
-          { threadId: this.id, turnId: turn.id, cursor, sortDirection: "asc" },
-          call,
-        );
-      items.push(...page.data.map(({ item }) => item));
-      cursor = page.nextCursor;
-    } while (cursor !== null);
+    const asked = { threadId: this.id, turnId: turn.id, sortDirection: "asc" } as const;
+    const listed = pages(
+      "thread/items/list",
+      (cursor) => connection.call("thread/items/list", { ...asked, cursor }, call),
+    );
+    for await (const page of listed) items.push(...page.map(({ item }) => item));
     return { ...turn, items };
   }
 
@@ -243,13 +240,9 @@ export class SessionThread {
     const { clock } = this.deps;
     const deadline = clock.monotonic() + REQUEST_LAG_MS;
     while (this.follower.requests.length === 0 && clock.monotonic() < deadline) {
-      const over = new AbortController();
       const { heard } = this.follower;
-      await Promise.race([
-        this.follower.changedSince(heard),
-        clock.sleep(deadline - clock.monotonic(), over.signal),
-      ]);
-      over.abort();
+      const ms = deadline - clock.monotonic();
+      await napUntilHeard(this.follower, heard, { ms, clock, ...callOptions(signal) });
       signal?.throwIfAborted();
     }
   }

@@ -6,6 +6,7 @@ import { serverPaths } from "../../lib/paths.ts";
 import { URL_NAME } from "./endpoint.ts";
 import { codexHomeOf, openDefault, type ServerOptions } from "./find_server.ts";
 import { readMetadata, withServer, writeMetadata } from "./metadata.ts";
+import { pages } from "./pages.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
 import { endProcess, LOCK_TIMEOUT_MS } from "./start_server.ts";
 
@@ -93,15 +94,10 @@ async function foreignThreads(
   const answering = await connection.call("server/diagnostics", {}, { signal });
   if (answering.process.id !== pid) return null;
   const foreign: string[] = [];
-  let cursor: string | null = null;
-  do {
-    const page: { data: string[]; nextCursor: string | null } = await connection.call(
-      "thread/loaded/list",
-      { cursor },
-      { signal },
-    );
-    foreign.push(...page.data.filter((thread) => !ours.has(thread)));
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  const loaded = pages(
+    "thread/loaded/list",
+    (cursor) => connection.call("thread/loaded/list", { cursor }, { signal }),
+  );
+  for await (const page of loaded) foreign.push(...page.filter((thread) => !ours.has(thread)));
   return foreign;
 }

@@ -3,6 +3,7 @@
 import type { Clock } from "../../lib/deps.ts";
 import type { SessionEvent } from "../../lib/session.ts";
 import { keepRetry } from "./kept_retry.ts";
+import { napUntilHeard } from "./nap.ts";
 import { isServersFault, type SessionThread } from "./session_thread.ts";
 import { AppError } from "../../lib/errors.ts";
 
@@ -26,12 +27,8 @@ export async function* watchThread(
     if (signal.aborted) return;
     keepWhatRetries(thread);
     // What was heard during the look, e.g. the loss of the connection, is looked at right away.
-    const nap = new AbortController();
-    await Promise.race([
-      follower.changedSince(heard),
-      clock.sleep(pollMs ?? (hears ? NET_POLL_MS : BLIND_POLL_MS), AbortSignal.any([signal, nap.signal])),
-    ]);
-    nap.abort();
+    const ms = pollMs ?? (hears ? NET_POLL_MS : BLIND_POLL_MS);
+    await napUntilHeard(follower, heard, { ms, clock, signal });
     if (signal.aborted) return;
     // A server that is gone for good is not asked without a pause.
     if (follower.losses > losses + 1) await clock.sleep(BLIND_POLL_MS, signal);
