@@ -1,6 +1,7 @@
 /** Which app-servers we started, so that a later command can prove that a process is that very one. */
 
 import * as v from "valibot";
+import { AppError } from "../../lib/errors.ts";
 import type { ProcessIdentity } from "../../lib/session.ts";
 
 const processIdentity = v.object({
@@ -28,33 +29,66 @@ export type StartedServer = v.InferOutput<typeof startedServer>;
 const legacyServer = v.looseObject({ version: v.literal(1), pid: v.number(), url: v.string() });
 export type LegacyServer = v.InferOutput<typeof legacyServer>;
 
+/** Of this file's form. */
+const VERSION = 2;
+
 const metadata = v.object({
-  version: v.literal(2),
+  version: v.literal(VERSION),
   servers: v.array(startedServer),
   legacy: v.nullable(legacyServer),
 });
 export type Metadata = v.InferOutput<typeof metadata>;
 
-const NOTHING: Metadata = { version: 2, servers: [], legacy: null };
+const newerFile = v.looseObject({ version: v.pipe(v.number(), v.gtValue(VERSION)) });
 
-/** A file that is missing or can't be read proves nothing. */
+const NOTHING: Metadata = { version: VERSION, servers: [], legacy: null };
+
+/** A file that is missing, or of another form, proves nothing. @throws the system's error when it can't be read. */
 export async function readMetadata(path: string): Promise<Metadata> {
+  return parseMetadata(await textOf(path));
+}
+
+/**
+ * As `readMetadata()`, for who is going to write it. Hold the lock.
+ * @throws AppError for the file of a newer version, whose servers would be forgotten; as `readMetadata()`.
+ */
+export async function readMetadataToWrite(path: string): Promise<Metadata> {
+  const text = await textOf(path);
+  const newer = newerVersion(text);
+  if (newer === null) return parseMetadata(text);
+  throw new AppError(
+    "failure",
+    `Cannot start the Codex server: "${path}" was written by a newer dev-sessions (its form is ${newer}, ` +
+      `this version knows ${VERSION}). Update this one with: dev-sessions upgrade`,
+  );
+}
+
+async function textOf(path: string): Promise<string> {
   try {
-    return parseMetadata(await Deno.readTextFile(path));
+    return await Deno.readTextFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return NOTHING;
+    if (error instanceof Deno.errors.NotFound) return "";
     throw error;
+  }
+}
+
+/** Null where it is ours, older, or none at all. Pure. */
+export function newerVersion(text: string): number | null {
+  const newer = v.safeParse(newerFile, parseJson(text));
+  return newer.success ? newer.output.version : null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 
 /** Pure. */
 export function parseMetadata(text: string): Metadata {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return NOTHING;
-  }
+  const json = parseJson(text);
   const ours = v.safeParse(metadata, json);
   if (ours.success) return ours.output;
   const legacy = v.safeParse(legacyServer, json);

@@ -8,7 +8,7 @@ import { serverEnvironment } from "./environment.ts";
 import { codexHomeOf, type CodexServer, findServer, openDefault, type ServerOptions } from "./find_server.ts";
 import { launchDetached } from "./launch.ts";
 import { locateCodex } from "./locate.ts";
-import { readMetadata, type StartedServer, withServer, writeMetadata } from "./metadata.ts";
+import { readMetadataToWrite, type StartedServer, withServer, writeMetadata } from "./metadata.ts";
 import { CONNECT_TIMEOUT_MS } from "./rpc.ts";
 import { logTail } from "./server_log.ts";
 
@@ -38,7 +38,7 @@ export async function startServer(options: ServerOptions): Promise<CodexServer> 
   const meanwhile = await findServer(options);
   if (meanwhile !== null) return meanwhile;
   // Its starter may have been killed, or its socket removed: beside it, a second one could not write its threads.
-  const metadata = await readMetadata(paths.metadata);
+  const metadata = await readMetadataToWrite(paths.metadata);
   const earlier = metadata.servers.find((server) => server.codexHome === codexHome);
   const isEarlierOver = async () => earlier === undefined || !await isAlive(earlier, deps);
   if (!await isEarlierOver()) {

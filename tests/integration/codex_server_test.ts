@@ -164,6 +164,26 @@ Deno.test("a server that never listens is told as such, and not doubled", async 
   await ended(pid!);
 });
 
+Deno.test("what a newer version has written of its servers is not written over, and nothing is started", async () => {
+  await using codex = await createStubCodexSandbox();
+  const file = join(codex.state, "codex-appserver.json");
+  await Deno.mkdir(codex.state, { recursive: true });
+  const newer = '{"version":3,"servers":{"somewhere":"else"}}';
+  await Deno.writeTextFile(file, newer);
+  const said = await codex.refusal();
+  strictEqual(said.code, "failure");
+  match(
+    said.error,
+    /^Cannot start the Codex server: ".*codex-appserver\.json" was written by a newer dev-sessions/,
+  );
+  strictEqual(await Deno.readTextFile(file), newer);
+  deepStrictEqual(await codex.servers(), []);
+  // One that runs is used all the same.
+  await codex.serve();
+  strictEqual((await codex.connected()).origin, "found");
+  strictEqual(await Deno.readTextFile(file), newer);
+});
+
 Deno.test("stopIfOurs() leaves a server to whoever works with it", async () => {
   await using codex = await createStubCodexSandbox();
   const { pid } = await codex.connected();

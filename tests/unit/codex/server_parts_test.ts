@@ -4,7 +4,12 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { serverEnvironment } from "../../../backends/codex/environment.ts";
 import { isAppServer, listenerOf } from "../../../backends/codex/legacy_server.ts";
 import { nativeCandidates } from "../../../backends/codex/locate.ts";
-import { parseMetadata, type StartedServer, withServer } from "../../../backends/codex/metadata.ts";
+import {
+  newerVersion,
+  parseMetadata,
+  type StartedServer,
+  withServer,
+} from "../../../backends/codex/metadata.ts";
 import { isTooOld, MINIMUM_VERSION, versionOf } from "../../../backends/codex/version.ts";
 import { codexHomeFolder, controlSocket, serverPaths } from "../../../lib/paths.ts";
 
@@ -120,6 +125,22 @@ Deno.test("parseMetadata() reads ours and 0.4.4's, and takes anything else for n
   for (const text of ["", "{", "[]", '{"version":3}', '{"version":2,"servers":[{}],"legacy":null}']) {
     deepStrictEqual(parseMetadata(text), nothing, text);
   }
+});
+
+Deno.test("newerVersion() tells the file of a newer version from ours, from an older one's and from none", () => {
+  const table: [text: string, newer: number | null][] = [
+    ['{"version":3}', 3],
+    ['{"version":3,"servers":[],"legacy":null}', 3],
+    [JSON.stringify({ version: 2, servers: [server("/h", 5)], legacy: null }), null],
+    ['{"version":2,"servers":[{}]}', null],
+    ['{"version":1,"pid":7,"url":"ws://127.0.0.1:1234"}', null],
+    ['{"version":"3"}', null],
+    ["{}", null],
+    ["3", null],
+    ["{", null],
+    ["", null],
+  ];
+  for (const [text, newer] of table) strictEqual(newerVersion(text), newer, text);
 });
 
 Deno.test("withServer() keeps one server per CODEX_HOME, and what 0.4.4 wrote", () => {
