@@ -4,7 +4,6 @@ import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert/s
 import { join } from "node:path";
 import type { Endpoint } from "../../backends/codex/endpoint.ts";
 import { trustedSocket } from "../../backends/codex/endpoint.ts";
-import type { Turn } from "../../backends/codex/frames.ts";
 import { type Connection, type Incoming, type Listener, openConnection } from "../../backends/codex/rpc.ts";
 import {
   ConnectionLost,
@@ -16,6 +15,7 @@ import {
 import { controlSocket } from "../../lib/paths.ts";
 import { realClock as clock } from "../../lib/real_deps.ts";
 import { type CodexSandbox, createStubCodexSandbox } from "../support/codex_sandbox.ts";
+import { hearUntil, methodOf, replyOf, startThread, textInput } from "../support/codex_turns.ts";
 
 function endpointOf(codex: CodexSandbox): Endpoint {
   const endpoint = trustedSocket(controlSocket(codex.codexHome), Deno.uid());
@@ -23,27 +23,12 @@ function endpointOf(codex: CodexSandbox): Endpoint {
   return endpoint;
 }
 const open = (codex: CodexSandbox) => openConnection(endpointOf(codex), { clock });
-const text = (text: string) => [{ type: "text" as const, text, text_elements: [] }];
-const start = async (connection: Connection) =>
-  (await connection.call("thread/start", { cwd: "/" })).thread.id;
+const start = (connection: Connection) => startThread(connection, { cwd: "/" });
 
 /** What comes in until one of these notifications, that one included. */
-async function until(listener: Listener, method: string): Promise<Incoming[]> {
-  const heard: Incoming[] = [];
-  for (;;) {
-    const { done, value } = await listener.next();
-    ok(!done, `no ${method}, but ${JSON.stringify(heard)}`);
-    heard.push(value);
-    if (value.kind === "notification" && value.notification.method === method) return heard;
-    if (value.kind === "request" && value.request.method === method) return heard;
-  }
+function until(listener: Listener, method: string): Promise<Incoming[]> {
+  return hearUntil(listener, (incoming) => methodOf(incoming) === method);
 }
-const replyOf = (turn: Turn | undefined) =>
-  turn?.items.flatMap((item) => item.type === "agentMessage" ? [item.text] : []).at(-1);
-const methods = (heard: readonly Incoming[]) =>
-  heard.map((incoming) =>
-    incoming.kind === "notification" ? incoming.notification.method : incoming.request.method
-  );
 const lost = (loss: Loss, sent: boolean) => (error: unknown) => {
   ok(error instanceof ConnectionLost, String(error));
   deepStrictEqual({ loss: error.loss, sent: error.sent }, { loss, sent });
@@ -58,10 +43,10 @@ Deno.test("a turn through the connection: answers, and what comes by itself in i
   strictEqual(connection.codexHome, codex.codexHome);
   using listener = connection.listen();
   const threadId = await start(connection);
-  const { turn } = await connection.call("turn/start", { threadId, input: text("hello") });
+  const { turn } = await connection.call("turn/start", { threadId, input: textInput("hello") });
   strictEqual(turn.status, "inProgress");
   const heard = await until(listener, "turn/completed");
-  deepStrictEqual(methods(heard), [
+  deepStrictEqual(heard.map(methodOf), [
     "thread/started",
     "thread/status/changed",
     "turn/started",
@@ -96,7 +81,7 @@ Deno.test("an answer of 300 KB comes whole", async () => {
   await using connection = await open(codex);
   using listener = connection.listen();
   const threadId = await start(connection);
-  await connection.call("turn/start", { threadId, input: text("STUB:long 300000") });
+  await connection.call("turn/start", { threadId, input: textInput("STUB:long 300000") });
   const last = (await until(listener, "turn/completed")).at(-1);
   ok(last?.kind === "notification" && last.notification.method === "turn/completed");
   strictEqual(replyOf(last.notification.params.turn)?.length, 300_000);
@@ -141,7 +126,7 @@ Deno.test("a broken connection is told to everybody who waits, as what it is", a
   using listener = connection.listen();
   const threadId = await start(connection);
   const ended = connection.ended;
-  await connection.call("turn/start", { threadId, input: text("STUB:hold later") });
+  await connection.call("turn/start", { threadId, input: textInput("STUB:hold later") });
   const waiting = rejects(until(listener, "turn/completed"), lost("closed", true));
   await codex.control("stub/drop");
   await waiting;
@@ -168,7 +153,7 @@ Deno.test("a server that is killed mid-turn is noticed at once, and its turn rea
   await codex.serve();
   await using connection = await open(codex);
   const threadId = await start(connection);
-  await connection.call("turn/start", { threadId, input: text("STUB:hold later") });
+  await connection.call("turn/start", { threadId, input: textInput("STUB:hold later") });
   const [pid] = await codex.servers();
   Deno.kill(pid!, "SIGSTOP");
   const unanswered = rejects(connection.call("thread/loaded/list", {}), lost("closed", true));
@@ -181,7 +166,7 @@ Deno.test("a server that is killed mid-turn is noticed at once, and its turn rea
   const { thread } = await again.call("thread/read", { threadId });
   deepStrictEqual(thread.status, { type: "notLoaded" });
   strictEqual((await again.call("thread/turns/list", { threadId })).data[0]?.status, "interrupted");
-  await rejects(again.call("turn/start", { threadId, input: text("x") }), /thread not found/);
+  await rejects(again.call("turn/start", { threadId, input: textInput("x") }), /thread not found/);
 });
 
 Deno.test("a pending approval comes again on resume and is answered by another connection", async () => {
@@ -190,7 +175,7 @@ Deno.test("a pending approval comes again on resume and is answered by another c
   await using first = await open(codex);
   using asked = first.listen();
   const threadId = await start(first);
-  await first.call("turn/start", { threadId, input: text("STUB:approve rm -r x") });
+  await first.call("turn/start", { threadId, input: textInput("STUB:approve rm -r x") });
   const once = (await until(asked, "item/commandExecution/requestApproval")).at(-1);
   await using second = await open(codex);
   using askedAgain = second.listen();
@@ -201,7 +186,7 @@ Deno.test("a pending approval comes again on resume and is answered by another c
   strictEqual(again.request.params.command, "rm -r x");
   await using third = await open(codex);
   third.answer("item/commandExecution/requestApproval", again.request.id, { decision: "decline" });
-  deepStrictEqual(methods(await until(asked, "serverRequest/resolved")), ["serverRequest/resolved"]);
+  deepStrictEqual((await until(asked, "serverRequest/resolved")).map(methodOf), ["serverRequest/resolved"]);
   const end = (await until(asked, "turn/completed")).at(-1);
   ok(end?.kind === "notification" && end.notification.method === "turn/completed");
   strictEqual(replyOf(end.notification.params.turn), "REPLY: decline");
@@ -230,7 +215,7 @@ Deno.test("the stub can lag as the real server does: a turn that was started doe
   await using connection = await open(codex);
   using listener = connection.listen();
   const threadId = await start(connection);
-  const { turn } = await connection.call("turn/start", { threadId, input: text("STUB:hold never") });
+  const { turn } = await connection.call("turn/start", { threadId, input: textInput("STUB:hold never") });
   strictEqual(turn.status, "inProgress");
   deepStrictEqual((await connection.call("thread/read", { threadId })).thread.status, { type: "idle" });
   const interrupt = () => connection.call("turn/interrupt", { threadId, turnId: turn.id });
