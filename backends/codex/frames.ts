@@ -42,7 +42,6 @@ const TurnErrorSchema = v.looseObject({
   codexErrorInfo: nullable(v.unknown(), null),
   additionalDetails: nullable(text, null),
 });
-export type TurnError = v.InferOutput<typeof TurnErrorSchema>;
 
 const fileChange = v.looseObject({ path: text, kind: v.looseObject({ type: text }), diff: text });
 

@@ -12,6 +12,7 @@ import { Follower } from "./follower.ts";
 import { type CodexHandle, depsOf } from "./handle.ts";
 import type { ContainedReader } from "./reader_container.ts";
 import type { Connection, Listener } from "./rpc.ts";
+import { connectServer } from "./server.ts";
 
 /** Whether a server may be started to answer, or only one that runs be asked. */
 export type Wish = "start" | "find";
@@ -143,16 +144,15 @@ export class Link {
 
   async #open(wish: Wish, options: ServerOptions): Promise<CodexServer | null> {
     if (this.#container !== null) return await this.#openContained(this.#container, wish, options);
-    const found = await findServer(options);
-    if (found !== null || wish === "find") return found;
-    const { startServer } = await import("./start_server.ts");
+    if (wish === "find") return await findServer(options);
+    let isStarting = false;
     try {
-      const started = await startServer(options);
-      if (started.origin === "started") this.#hasStarted = true;
-      return started;
+      const server = await connectServer(options, () => isStarting = true);
+      if (server.origin === "started") this.#hasStarted = true;
+      return server;
     } catch (error) {
-      // Not when one came up meanwhile that can't be reached.
-      if (error instanceof AppError && error.code !== "transport") this.#startFailure = error;
+      // Not when one runs, or came up meanwhile, that can't be reached.
+      if (isStarting && error instanceof AppError && error.code !== "transport") this.#startFailure = error;
       throw error;
     }
   }

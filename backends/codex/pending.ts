@@ -24,7 +24,7 @@ export function requestIdOf(request: ServerRequest): string {
   return request.method === "other" ? `request.${request.id}` : `${request.params.itemId}.${request.id}`;
 }
 
-export function pendingInput(open: OpenRequest): PendingInput {
+function pendingInput(open: OpenRequest): PendingInput {
   const { request } = open;
   const since = request.method === "other" ? open.since : open.since ?? request.params.startedAtMs;
   return {

@@ -22,7 +22,7 @@ import { CLOSE_TIMEOUT_MS, openWire, type Wire, withDeadline } from "./wire.ts";
 /** For opening and `initialize` together; a server that is being started answers after 0.2 s (measured). */
 export const CONNECT_TIMEOUT_MS = 5_000;
 /** The slowest answer measured, to `turn/start` under load, took 0.4 s. */
-export const CALL_TIMEOUT_MS = 15_000;
+const CALL_TIMEOUT_MS = 15_000;
 /** Servers name the client that came first in their user agent; the version is of no use to them. */
 const CLIENT_INFO = { name: "dev-sessions", title: "dev-sessions", version: "1" };
 

@@ -92,7 +92,7 @@ function changeOfGoal({ goal }: CodexEvidence): number {
 }
 
 /** How the newest turn that is over went; null when none is in the evidence. */
-export function lastTurn(evidence: CodexEvidence): TurnEnd | null {
+function lastTurn(evidence: CodexEvidence): TurnEnd | null {
   for (const turn of evidence.turns.toReversed()) {
     const course = courseOf(turn, evidence);
     if (course !== "running" && course !== "unsettled") return endOf(turn, course);
@@ -101,7 +101,7 @@ export function lastTurn(evidence: CodexEvidence): TurnEnd | null {
 }
 
 /** For `status --explain`: each source and what it says, the missing ones included. */
-export function explain(evidence: CodexEvidence): Evidence[] {
+function explain(evidence: CodexEvidence): Evidence[] {
   const { server, thread, turns, goal, requests, queued, retrying } = evidence;
   const newest = turns.at(-1);
   return [

@@ -125,7 +125,7 @@ function workspaceOf(session: Session): string {
   return session.mode === "docker" ? INSIDE.workspace : realPathOf(session.path);
 }
 
-export function realPathOf(path: string): string {
+function realPathOf(path: string): string {
   try {
     return Deno.realPathSync(path);
   } catch {

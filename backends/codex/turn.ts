@@ -45,7 +45,7 @@ function isLost(evidence: CodexEvidence, anchor: CodexAnchor): boolean {
 }
 
 /** The session as a whole; null while it works or can't be seen. */
-export function judgeRest(state: TurnState): WaitOutcome | null {
+function judgeRest(state: TurnState): WaitOutcome | null {
   switch (state.state) {
     case "gone":
       return { outcome: "gone", reason: state.reason };
