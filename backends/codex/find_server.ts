@@ -14,7 +14,7 @@ import {
 } from "./endpoint.ts";
 import { readMetadata } from "./metadata.ts";
 import { CONNECT_TIMEOUT_MS, type Connection, openConnection } from "./rpc.ts";
-import { ConnectionLost, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
+import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "./rpc_errors.ts";
 import { boundLog, isLogFull } from "./server_log.ts";
 import { isTooOld, MINIMUM_VERSION } from "./version.ts";
 
@@ -137,11 +137,15 @@ function isDropped(error: unknown): boolean {
   return error instanceof ConnectionLost && (error.loss === "closed" || error.loss === "failed");
 }
 
-function unreachable(endpoint: Endpoint, error: unknown): AppError {
+/** Of whatever has gone wrong on the way to a server, or with its first answers. */
+export function unreachable(endpoint: Endpoint, error: unknown): AppError {
   const where = `the Codex server at ${describeEndpoint(endpoint)}`;
   const cannot = (code: "transport" | "refused" | "failure", why: string) =>
     new AppError(code, `Cannot reach ${where}: ${why}`, null, { cause: error });
   if (error instanceof RpcError) return cannot("failure", `it refuses us: ${error.message}`);
+  if (error instanceof NoAnswer) {
+    return cannot("transport", `it is there but does not answer (${error.message}). Is its process stopped?`);
+  }
   if (error instanceof UnexpectedFrame) return cannot("failure", `${error.message}. Is it another version?`);
   if (!(error instanceof ConnectionLost)) return cannot("failure", messageOf(error));
   switch (error.loss) {

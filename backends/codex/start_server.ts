@@ -1,14 +1,27 @@
 /** Starts an app-server, once for however many processes want it; never beside one of ours that lives. */
 
 import type { Deps } from "../../lib/deps.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import { codexHomeFolder, controlSocket, serverPaths } from "../../lib/paths.ts";
 import { serverEnvironment } from "./environment.ts";
-import { codexHomeOf, type CodexServer, findServer, openDefault, type ServerOptions } from "./find_server.ts";
+import {
+  codexHomeOf,
+  type CodexServer,
+  findServer,
+  openDefault,
+  type ServerOptions,
+  unreachable,
+} from "./find_server.ts";
 import { launchDetached } from "./launch.ts";
 import { locateCodex } from "./locate.ts";
-import { readMetadataToWrite, type StartedServer, withServer, writeMetadata } from "./metadata.ts";
+import {
+  type Metadata,
+  readMetadataToWrite,
+  type StartedServer,
+  withServer,
+  writeMetadata,
+} from "./metadata.ts";
 import { CONNECT_TIMEOUT_MS } from "./rpc.ts";
 import { logTail } from "./server_log.ts";
 
@@ -71,26 +84,29 @@ export async function startServer(options: ServerOptions): Promise<CodexServer> 
       startedBy: `dev-sessions (process ${Deno.pid})`,
       startedAt: new Date(deps.clock.now()).toISOString(),
     };
-    await writeMetadata(paths.metadata, withServer(metadata, codexHome, started));
+    await write(paths.metadata, withServer(metadata, codexHome, started));
   };
-  await record(launched.pid, null);
+  /** Ours ends by itself when somebody else's has come first. */
+  const forget = () => write(paths.metadata, withServer(metadata, codexHome, null));
+  let isRecorded = false;
   try {
+    await record(launched.pid, null);
+    isRecorded = true;
     const server = await untilItAnswers(codexHome, () => Promise.resolve(hasEnded), options);
     if (server !== null) {
-      const { process: { id: pid } } = await server.connection.call("server/diagnostics", {});
-      if (pid === launched.pid || await parentOf(pid, deps) === launched.pid) {
-        await record(pid, server.connection.version);
-        return { ...server, origin: "started" };
-      }
+      return await orClosed(server, async () => {
+        const pid = await processOf(server, signal);
+        const isOurs = pid === launched.pid || await parentOf(pid, deps) === launched.pid;
+        if (isOurs) await record(pid, server.connection.version);
+        else await forget();
+        return isOurs ? { ...server, origin: "started" } : server;
+      });
     }
-    // Ours ends by itself when somebody else's has come first.
-    if (server !== null || hasEnded) {
-      await writeMetadata(paths.metadata, withServer(metadata, codexHome, null));
-    }
-    if (server !== null) return server;
+    if (hasEnded) await forget();
   } catch (error) {
-    // Too old, or not to be trusted: nobody else could use it either.
-    if (error instanceof AppError && error.code !== "transport" && !hasEnded) endProcess(launched.pid);
+    // Too old, or not to be trusted: nobody else could use it either. Not on record: nobody would ever end it.
+    const isUseless = !isRecorded || (error instanceof AppError && error.code !== "transport");
+    if (isUseless && !hasEnded) endProcess(launched.pid);
     throw error;
   }
   const said = await logTail(paths.log, launched.logStart);
@@ -102,6 +118,41 @@ export async function startServer(options: ServerOptions): Promise<CodexServer> 
     `Cannot start the Codex server: ${why}. Its log is ${paths.log}`,
     said || null,
   );
+}
+
+/** @throws AppError. */
+async function write(path: string, content: Metadata): Promise<void> {
+  try {
+    await writeMetadata(path, content);
+  } catch (error) {
+    throw new AppError(
+      "failure",
+      `Cannot start the Codex server: "${path}" can't be written: ${messageOf(error)}. ` +
+        "Check that the disk has room and that the folder is yours",
+      null,
+      { cause: error },
+    );
+  }
+}
+
+/** Nobody else closes the connection to a server that is not handed on. */
+async function orClosed(server: CodexServer, settle: () => Promise<CodexServer>): Promise<CodexServer> {
+  try {
+    return await settle();
+  } catch (error) {
+    await server.connection.close();
+    throw error;
+  }
+}
+
+/** @throws AppError; the signal's reason. */
+async function processOf({ connection, endpoint }: CodexServer, signal: AbortSignal): Promise<number> {
+  try {
+    return (await connection.call("server/diagnostics", {}, { signal })).process.id;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw unreachable(endpoint, error);
+  }
 }
 
 /** Codex makes its usual folder, but never one that is named to it. */

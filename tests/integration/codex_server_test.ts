@@ -254,6 +254,36 @@ Deno.test("a server that ends at once: its words come with the error", async () 
   deepStrictEqual((await metadataOf(codex)).servers, []);
 });
 
+Deno.test("a server that can't be recorded is not left running: nobody would ever end it", async () => {
+  await using codex = await createStubCodexSandbox();
+  // In the way as a full disk is.
+  await Deno.mkdir(join(codex.state, "codex-appserver.json.partial", "in the way"), { recursive: true });
+  const said = await codex.refusal();
+  strictEqual(said.code, "failure");
+  match(said.error, /^Cannot start the Codex server: ".*codex-appserver\.json" can't be written: /);
+  await eventually(async () => (await codex.servers()).length === 0, { what: "no server" });
+});
+
+for (
+  const [name, switches, code, left] of [
+    ["refuses to say which one it is", "deny=server/diagnostics", "failure", 0],
+    // It may be at work by then: it is recorded, and the next command takes it.
+    ["breaks off as it is asked which one it is", "lose=server/diagnostics", "transport", 1],
+  ] as const
+) {
+  Deno.test(`a fresh server that ${name} is told clearly, and its connection is closed`, async () => {
+    await using codex = await createStubCodexSandbox(switches);
+    const error = await refusal(connectServer({ deps: codex.deps(), signal }));
+    strictEqual(error.code, code, error.message);
+    match(error.message, /^Cannot reach the Codex server at unix:/);
+    await eventually(async () => (await codex.servers()).length === left, { what: `${left} servers` });
+    if (left === 0) return;
+    const [pid] = await codex.servers();
+    deepStrictEqual((await metadataOf(codex)).servers[0].process.pid, pid);
+    strictEqual((await codex.connected()).pid, pid);
+  });
+}
+
 Deno.test("what is missing is told before anything is started", async () => {
   await using codex = await createStubCodexSandbox();
   const missing = join(codex.sandbox.root, "missing");

@@ -3,6 +3,8 @@
  * on a real socket. What it says is in `stub_codex_threads.ts`. `STUB_CODEX` holds switches, separated by commas:
  * `version=0.1.0`, `refuse` (no `initialize`), `silent` (no answer at all), `garbled` (no JSON), `odd` (results of another
  * form), `slow=MS` (every answer), `lag=MS` (a turn that was started counts as running only then), `late=MS` (listens only then), `broken` (ends at once), `nosocket` (listens nowhere).
+ * `deny=METHOD` (refused), `lose=METHOD` or `lose=METHOD@2` (its first or second request is carried out, and all connections
+ * break instead of the answer), `hush=METHOD` (carried out, and answered once the gate of that name is opened).
  * Further requests, for tests: `stub/open {gate}`, `stub/drop`, `stub/unload {thread, how}` (at its next resume).
  */
 
@@ -25,6 +27,9 @@ function switches(): Map<string, string> {
   const entries = (Deno.env.get("STUB_CODEX") ?? "").split(",").map((entry) => entry.split("="));
   return new Map(entries.map(([name = "", value = ""]) => [name, value]));
 }
+
+/** How often each method was asked for, on all connections. */
+const asked = new Map<string, number>();
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -174,8 +179,15 @@ function serve(
     await sleep(Number(set.get("slow") ?? 0));
     if (method === undefined) return threads.answer(id, result);
     if (id === undefined) return;
+    const times = (asked.get(method) ?? 0) + 1;
+    asked.set(method, times);
+    const [lost, which = "1"] = set.get("lose")?.split("@") ?? [];
     try {
-      client.send({ id, result: call(method, params) ?? {} });
+      if (set.get("deny") === method) throw new RpcFault(-32600, `stub denies ${method}`);
+      const result = call(method, params) ?? {};
+      if (set.get("hush") === method) await threads.opened(method);
+      if (lost === method && times === Number(which)) return drop();
+      client.send({ id, result });
     } catch (error) {
       if (!(error instanceof RpcFault)) throw error;
       const { code, message, data } = error;

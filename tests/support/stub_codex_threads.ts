@@ -121,6 +121,10 @@ export class StubThreads {
     this.#gate(gate).resolve();
   }
 
+  opened(gate: string): Promise<void> {
+    return this.#gate(gate).promise;
+  }
+
   /** An answer of any client to a request of ours; the first one counts. */
   answer(id: unknown, result: unknown): void {
     if (typeof id === "number") this.#requests.get(id)?.answered.resolve(result);
