@@ -29,22 +29,24 @@ export async function startThread(
   note: (threadId: string) => void,
   signal: AbortSignal,
 ): Promise<Thread> {
+  let begun: string | null = null;
   for (let attempt = 1;; attempt++) {
     const connection = await link.connection(signal);
     try {
-      const { thread } = await connection.call(
-        "thread/start",
-        { cwd: workspaceOf(session), ...threadSettings(session) },
-        { signal },
-      );
-      note(thread.id);
+      let thread: Thread | null = begun === null ? null : await threadIfThere(connection, begun, signal);
+      if (thread === null) {
+        const settings = { cwd: workspaceOf(session), ...threadSettings(session) };
+        ({ thread } = await connection.call("thread/start", settings, { signal }));
+        begun = thread.id;
+        note(begun);
+      }
       // Without a name it would end with its server, and no other connection could load it.
       await connection.call("thread/name/set", { threadId: thread.id, name: nameOf(session.id) }, { signal });
       return thread;
     } catch (error) {
       signal.throwIfAborted();
       const isEnding = error instanceof ConnectionLost || (error instanceof RpcError && error.draining);
-      // What has no name yet ends with its server.
+      // What has no name yet ends with its server; whether it had one, and whether the server goes on, is asked then.
       if (isEnding && attempt < START_ATTEMPTS) {
         await connection.close();
         continue;
@@ -57,6 +59,20 @@ export async function startThread(
         { cause: error },
       );
     }
+  }
+}
+
+/** Null when the server does not have it. */
+async function threadIfThere(
+  connection: Connection,
+  threadId: string,
+  signal: AbortSignal,
+): Promise<Thread | null> {
+  try {
+    return (await connection.call("thread/read", { threadId }, { signal })).thread;
+  } catch (error) {
+    if (error instanceof RpcError && isNoSuchThread(error)) return null;
+    throw error;
   }
 }
 

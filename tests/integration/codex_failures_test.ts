@@ -102,6 +102,23 @@ Deno.test("the same key sends once, also where the first sender was killed", asy
   deepStrictEqual(await session.prompts(), ["once", "STUB:hold one"]);
 });
 
+for (const lost of ["thread/name/set", "thread/start"]) {
+  Deno.test(`a create whose connection breaks in ${lost} leaves one thread with a name, and takes that one`, async () => {
+    await using codex = await createStubCodexSandbox(`lose=${lost}`);
+    const session = await CodexSession.create(codex);
+    const threads = await stubThreads(codex);
+    deepStrictEqual(
+      threads.filter(({ name }) => name !== null).map(({ id, name }) => [id, name]),
+      [[session.threadId, `dev-${session.id}`]],
+    );
+    // One that has no name ends with its server, or a minute later.
+    strictEqual(threads.length, lost === "thread/start" ? 2 : 1);
+    await session.send("hello");
+    strictEqual(await session.said("wait"), "completed");
+    deepStrictEqual(await session.prompts(), ["hello"]);
+  });
+}
+
 Deno.test("what a killed create leaves is archived by the next command", async () => {
   await using codex = await createStubCodexSandbox("slow=400");
   const creating = codex.sandbox.start(["create", "--cli", "codex", "-q"]);
