@@ -187,3 +187,17 @@ Deno.test("npm's wrapper on PATH is passed over for the program itself", async (
   deepStrictEqual(await codex.servers(), [pid]);
   strictEqual(await Deno.readLink(`/proc/${pid}/exe`), await ensureCodex());
 });
+
+Deno.test("a thread without a name is there for the next connection, which can give it one", async () => {
+  await using codex = await createCodexSandbox();
+  await codex.connected();
+  const first = await joinServer(codex);
+  const threadId = await startThread(first, { cwd: codex.sandbox.workspace });
+  await first.close();
+  await using second = await joinServer(codex);
+  strictEqual((await second.call("thread/read", { threadId })).thread.id, threadId);
+  for (let time = 1; time <= 2; time++) await second.call("thread/name/set", { threadId, name: "dev-x" });
+  await second.call("thread/resume", { threadId, excludeTurns: true });
+  const { turn } = await turnOf(second, threadId, "SCRIPT:plain hello");
+  deepStrictEqual([turn.status, replyOf(turn)], ["completed", "REPLY: hello"]);
+});
