@@ -4,7 +4,7 @@ import type { LogReader } from "../backend.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import type { LogEntry } from "../../lib/session.ts";
 import { GrowingLog, lastTexts, logEntries } from "./conversation.ts";
-import type { CodexAnchor } from "./evidence.ts";
+import type { CodexAnchor, CodexEvidence } from "./evidence.ts";
 import type { Turn } from "./frames.ts";
 import type { Connection } from "./rpc.ts";
 import { RpcError } from "./rpc_errors.ts";
@@ -21,8 +21,7 @@ export function lastMessages(
   return reading(thread, async (connection) => {
     if (anchor !== null) {
       const evidence = await thread.gather({ wish: "start", since: anchor, items: "full" });
-      if (evidence.server !== "up") throw untold(thread, null);
-      return saidInTurn(evidence, anchor).texts.slice(-count);
+      return toldOf(thread.session.id, evidence, anchor).slice(-count);
     }
     const turns: Turn[] = [];
     for await (const page of turnsBackwards(connection, thread.id)) {
@@ -31,6 +30,15 @@ export function lastMessages(
     }
     return lastTexts(turns, count);
   });
+}
+
+/**
+ * What was said in the turn of that message, oldest first: nothing, only where its server says so. Pure.
+ * @throws AppError (transport) where the server does not tell.
+ */
+export function toldOf(id: string, evidence: CodexEvidence, anchor: CodexAnchor): string[] {
+  if (evidence.server !== "up") throw untold(id, null);
+  return saidInTurn(evidence, anchor).texts;
 }
 
 export async function* conversationLog(thread: SessionThread): AsyncGenerator<LogEntry> {
@@ -76,18 +84,18 @@ async function reading<T>(
     return await read(connection);
   } catch (error) {
     if (!isServersFault(error)) throw error;
-    if (!(error instanceof RpcError && isNoSuchThread(error))) throw untold(thread, error);
+    if (!(error instanceof RpcError && isNoSuchThread(error))) throw untold(thread.session.id, error);
     throw new AppError("agent_gone", `Cannot read "${thread.session.id}": its thread is gone`, null, {
       cause: error,
     });
   }
 }
 
-function untold({ session }: SessionThread, cause: unknown): AppError {
+function untold(id: string, cause: unknown): AppError {
   const why = cause === null ? "" : ` (${messageOf(cause)})`;
   return new AppError(
     "transport",
-    `Cannot read "${session.id}": the Codex server does not tell of it${why}`,
+    `Cannot read "${id}": the Codex server does not tell of it${why}`,
     null,
     cause === null ? {} : { cause },
   );

@@ -5,6 +5,7 @@ import { AppError } from "../../lib/errors.ts";
 import { removeTree } from "../../lib/remove_tree.ts";
 import type { Session } from "../../lib/session.ts";
 import type { CodexContainer } from "./container_handle.ts";
+import type { CodexEvidence } from "./evidence.ts";
 import { handleOf, parseHandle } from "./handle.ts";
 import type { Link } from "./link.ts";
 import { notedThread, type SessionFolder } from "./session_folder.ts";
@@ -16,6 +17,12 @@ export interface Links {
   readonly link: (session: Session) => Link;
   /** Closes the session's connection, if there is one. */
   readonly hangUp: (session: Session) => Promise<void>;
+}
+
+/** Of a session that is dead: a server that does not tell of its thread has not said that it was deleted. Pure. */
+export function whyItEnded({ server, thread }: Pick<CodexEvidence, "server" | "thread">): string {
+  if (server !== "up") return "its thread was gone from its server";
+  return thread === null ? "its thread was deleted" : "its thread was archived";
 }
 
 export class Ending {
@@ -81,9 +88,7 @@ export class Ending {
       await this.#removeContainer(session, container, false);
       return "its container is gone";
     }
-    const { server, thread } = await ofSession.gather({ wish: "find" });
-    if (server !== "up") return "its thread was gone from its server";
-    return thread === null ? "its thread was deleted" : "its thread was archived";
+    return whyItEnded(await ofSession.gather({ wish: "find" }));
   }
 
   async undoResume(session: Session): Promise<"removed" | "unknown"> {

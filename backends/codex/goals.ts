@@ -120,32 +120,42 @@ async function refusing<T>(session: Session, ask: () => Promise<T>): Promise<T> 
   try {
     return await ask();
   } catch (error) {
-    if (!(error instanceof RpcError)) throw error;
-    throw new AppError("failure", `Cannot set the goal of "${session.id}": ${error.message}`, null, {
-      cause: error,
-    });
+    throw error instanceof RpcError ? refused(session.id, "set", error) : error;
   }
 }
 
 /**
- * As `refusing()`, of what changes the goal. It is not given up with the command: what has left this process is to be
- * accounted for.
- *
- * @throws AppError (unproven) when the server does not say what came of it.
+ * Changes the goal. It is not given up with the command: what has left this process is to be accounted for.
+ * @throws AppError, see `lostChange()`.
  */
 async function changing<T>(session: Session, verb: "set" | "clear", ask: () => Promise<T>): Promise<T> {
   try {
-    return await refusing(session, ask);
+    return await ask();
   } catch (error) {
-    if (!isServersFault(error)) throw error;
-    const isUnsent = error instanceof ConnectionLost && !error.sent;
-    throw new AppError(
-      isUnsent ? "transport" : "unproven",
-      `Cannot ${verb} the goal of "${session.id}": ${messageOf(error)}. ${
-        isUnsent ? "Try again" : `It may have been done; look with: dev-sessions goal ${session.id}`
-      }`,
-      null,
-      { cause: error },
-    );
+    throw lostChange(session.id, verb, error) ?? error;
   }
+}
+
+/**
+ * What it means that a change of a goal has failed: unproven where the server does not say what came of it. Null for an
+ * error that is nobody's answer: a fault of our own. Pure.
+ */
+export function lostChange(id: string, verb: "set" | "clear", error: unknown): AppError | null {
+  if (error instanceof RpcError) return refused(id, verb, error);
+  if (!isServersFault(error)) return null;
+  const isUnsent = error instanceof ConnectionLost && !error.sent;
+  return new AppError(
+    isUnsent ? "transport" : "unproven",
+    `Cannot ${verb} the goal of "${id}": ${messageOf(error)}. ${
+      isUnsent ? "Try again" : `It may have been done; look with: dev-sessions goal ${id}`
+    }`,
+    null,
+    { cause: error },
+  );
+}
+
+function refused(id: string, verb: "set" | "clear", error: RpcError): AppError {
+  return new AppError("failure", `Cannot ${verb} the goal of "${id}": ${error.message}`, null, {
+    cause: error,
+  });
 }

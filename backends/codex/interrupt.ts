@@ -144,19 +144,26 @@ export class Interrupter {
         const { deleted } = await connection.call("thread/queue/delete", params);
         if (deleted) texts.push(input.map(({ text = "" }) => text).join("\n"));
       } catch (error) {
-        if (!isServersFault(error) && !(error instanceof AppError)) throw error;
-        throw new AppError(
-          "unproven",
-          `Cannot interrupt "${this.session.id}": what of its queue was taken back is not known: ${
-            messageOf(error)
-          }. Its turn was not stopped. Look with: dev-sessions status ${this.session.id} --explain`,
-          texts.length === 0 ? null : `Taken back:\n${texts.join("\n")}`,
-          { cause: error },
-        );
+        throw takenBackSoFar(this.session.id, error, texts) ?? error;
       }
     }
     return texts;
   }
+}
+
+/**
+ * What to say when the server has not said of a queued message whether it is taken back, after these were. Null for an
+ * error that is nobody's answer: a fault of our own. Pure.
+ */
+export function takenBackSoFar(id: string, error: unknown, texts: readonly string[]): AppError | null {
+  if (!isServersFault(error) && !(error instanceof AppError)) return null;
+  return new AppError(
+    "unproven",
+    `Cannot interrupt "${id}": what of its queue was taken back is not known: ${messageOf(error)}. ` +
+      `Its turn was not stopped. Look with: dev-sessions status ${id} --explain`,
+    texts.length === 0 ? null : `Taken back:\n${texts.join("\n")}`,
+    { cause: error },
+  );
 }
 
 function report(outcome: Outcome, after: CodexEvidence, takenBack: readonly string[]): Interruption {

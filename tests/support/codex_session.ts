@@ -23,6 +23,7 @@ export interface StubThread {
   readonly config: Readonly<Record<string, unknown>> | null;
   readonly turns: readonly { readonly status: string; readonly items: readonly StubItem[] }[];
   readonly queue: readonly unknown[];
+  readonly goal: { readonly objective: string; readonly status: string } | null;
 }
 
 export class CodexSession {

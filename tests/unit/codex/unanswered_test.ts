@@ -1,128 +1,94 @@
-/** What a Codex server was asked to change and does not answer is not known; who stops waiting has failed at nothing. */
+/** What a Codex server was asked to change and does not answer is not known, and what it does not tell was not said. */
 
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { Ending } from "../../../backends/codex/ending.ts";
-import { CodexGoals } from "../../../backends/codex/goals.ts";
-import { lastMessages } from "../../../backends/codex/conversation_reader.ts";
-import { Interrupter } from "../../../backends/codex/interrupt.ts";
-import { Requests } from "../../../backends/codex/requests.ts";
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { toldOf } from "../../../backends/codex/conversation_reader.ts";
+import { whyItEnded } from "../../../backends/codex/ending.ts";
+import type { CodexEvidence } from "../../../backends/codex/evidence.ts";
+import { lostChange } from "../../../backends/codex/goals.ts";
+import { takenBackSoFar } from "../../../backends/codex/interrupt.ts";
 import { ConnectionLost, NoAnswer, RpcError, UnexpectedFrame } from "../../../backends/codex/rpc_errors.ts";
-import type { SessionThread } from "../../../backends/codex/session_thread.ts";
-import type { Deps } from "../../../lib/deps.ts";
 import { AppError } from "../../../lib/errors.ts";
-import { realClock } from "../../../lib/real_deps.ts";
-import type { GoalChange, Session } from "../../../lib/session.ts";
+import { anchorIn, look } from "../../support/codex_looks.ts";
 
-const SESSION = { id: "fizz-top" } as Session;
-const BEGIN: GoalChange = { kind: "begin", objective: "all green", tokenBudget: 1_000 };
-const GOAL = { objective: "old", status: "paused", tokensUsed: 0, tokenBudget: null, timeUsedSeconds: 0 };
-const never = () => new AbortController().signal;
+const LOST = new ConnectionLost("closed", "gone", true);
+const UNSENT = new ConnectionLost("closed", "gone", false);
+const FAULT_OF_OURS = new TypeError("x is not a function");
 
-type Answer = (method: string, signal: AbortSignal | undefined) => Promise<unknown>;
-
-/** A thread that has a goal and two queued messages, on a server that answers so. */
-function threadOf(answer: Answer): SessionThread {
-  const queued = ["one", "two"].map((text) => ({ id: text, input: [{ text }] }));
-  const evidence = { server: "up", goal: GOAL, turns: [], queued, thread: { status: { type: "idle" } } };
-  const call = (method: string, _: unknown, { signal }: { signal?: AbortSignal } = {}) =>
-    answer(method, signal);
-  return {
-    id: "t",
-    deps: { clock: realClock },
-    link: { connection: () => Promise.resolve({ call }) },
-    subscribe: () => Promise.resolve(true),
-    gather: () => Promise.resolve(evidence),
-    gatherOrFail: () => Promise.resolve(evidence),
-  } as unknown as SessionThread;
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  let code = "none";
-  await rejects(work, (error) => {
-    code = error instanceof AppError ? error.code : `no AppError: ${error}`;
-    return true;
-  });
-  return code;
-}
-
-Deno.test("a goal whose change is not answered is unproven", async (t) => {
-  const table: [holds: string, at: string, error: Error, code: string][] = [
-    ["no answer", "thread/goal/set", new NoAnswer("thread/goal/set", 1), "unproven"],
-    ["a lost connection", "thread/goal/set", new ConnectionLost("closed", "gone", true), "unproven"],
-    ["an odd answer", "thread/goal/set", new UnexpectedFrame("it", "odd"), "unproven"],
-    ["the old one may be cleared", "thread/goal/clear", new NoAnswer("thread/goal/clear", 1), "unproven"],
-    ["never asked", "thread/goal/set", new ConnectionLost("closed", "gone", false), "transport"],
-    ["refused", "thread/goal/set", new RpcError("thread/goal/set", 1, "too long"), "failure"],
+Deno.test("a goal whose change is not answered is unproven", () => {
+  const table: [holds: string, error: Error, code: string | null, message: RegExp | null][] = [
+    [
+      "no answer",
+      new NoAnswer("thread/goal/set", 1),
+      "unproven",
+      /may have been done; look with: .* goal fizz/,
+    ],
+    ["a lost connection", LOST, "unproven", /gone\. It may have been done/],
+    ["an odd answer", new UnexpectedFrame("it", "odd"), "unproven", /may have been done/],
+    ["never asked", UNSENT, "transport", /gone\. Try again$/],
+    ["refused", new RpcError("thread/goal/set", 1, "too long"), "failure", /: too long$/],
+    ["a fault of ours", FAULT_OF_OURS, null, null],
   ];
-  for (const [holds, at, error, code] of table) {
-    await t.step(holds, async () => {
-      const thread = threadOf((method) =>
-        method === at ? Promise.reject(error) : Promise.resolve({ goal: GOAL })
+  for (const verb of ["set", "clear"] as const) {
+    for (const [holds, error, code, message] of table) {
+      const lost = lostChange("fizz-top", verb, error);
+      strictEqual(lost?.code ?? null, code, holds);
+      const said = lost?.message ?? "";
+      strictEqual(
+        said.startsWith(lost === null ? "" : `Cannot ${verb} the goal of "fizz-top": `),
+        true,
+        said,
       );
-      strictEqual(await codeOf(new CodexGoals(() => thread).set(SESSION, BEGIN, never())), code);
-    });
+      strictEqual(message?.test(said) ?? true, true, said);
+    }
   }
 });
 
-Deno.test("a goal that is being set when the command is stopped is set", async () => {
-  const stop = new AbortController();
-  const thread = threadOf(async (method, signal) => {
-    if (method === "thread/goal/set") stop.abort();
-    await Promise.resolve();
-    signal?.throwIfAborted();
-    return { goal: { ...GOAL, objective: "all green", status: "active" } };
-  });
-  const goal = await new CodexGoals(() => thread).set(SESSION, BEGIN, stop.signal);
-  deepStrictEqual([goal.objective, goal.status], ["all green", "active"]);
+Deno.test("a queue that is taken back without an answer is unproven, and what was taken back is told", () => {
+  const unreachable = new AppError("transport", "Cannot reach the Codex server");
+  const table: [error: Error, texts: string[], code: string | null, detail: string | null][] = [
+    [new NoAnswer("thread/queue/delete", 1), ["one"], "unproven", "Taken back:\none"],
+    [LOST, ["one", "two"], "unproven", "Taken back:\none\ntwo"],
+    [UNSENT, [], "unproven", null],
+    [new RpcError("thread/queue/delete", 1, "no"), [], "unproven", null],
+    [unreachable, ["one"], "unproven", "Taken back:\none"],
+    [FAULT_OF_OURS, ["one"], null, null],
+  ];
+  for (const [error, texts, code, detail] of table) {
+    const said = takenBackSoFar("fizz-top", error, texts);
+    deepStrictEqual([said?.code ?? null, said?.detail ?? null], [code, detail], error.message);
+  }
 });
 
-Deno.test("a queue that is taken back without an answer is unproven, and what was taken back is told", async () => {
-  const lock = await Deno.makeTempFile();
-  let asked = 0;
-  const thread = threadOf((method) =>
-    ++asked === 1 ? Promise.resolve({ deleted: true }) : Promise.reject(new NoAnswer(method, 1))
-  );
-  const interrupter = new Interrupter({ clock: realClock } as Deps, SESSION, thread, lock);
-  await rejects(interrupter.interrupt({ allQueued: true }, never()), (error) => {
-    const { code, detail } = error as AppError;
-    deepStrictEqual([code, detail], ["unproven", "Taken back:\none"]);
-    return true;
-  });
-  await Deno.remove(lock);
+const server = (state: CodexEvidence["server"]): CodexEvidence => ({
+  at: 0,
+  server: state,
+  thread: null,
+  turns: [],
+  goal: null,
+  requests: [],
+  queued: [],
+  retrying: null,
 });
 
-Deno.test("an answer that is stopped while others keep the lock is interrupted", async () => {
-  const lock = await Deno.makeTempFile();
-  using held = await Deno.open(lock, { read: true, write: true });
-  held.lockSync(true);
-  const requests = new Requests(
-    { clock: realClock } as Deps,
-    SESSION,
-    threadOf(() => Promise.resolve()),
-    lock,
-  );
-  const pending = {} as Parameters<typeof requests.answer>[0];
-  const answer = requests.answer(pending, { kind: "approve" }, AbortSignal.timeout(30));
-  strictEqual(await codeOf(answer), "interrupted");
-  await Deno.remove(lock);
+Deno.test("a server that does not tell of a turn has not said that nothing was said in it", () => {
+  const anchor = anchorIn(server("up"), "r-1");
+  deepStrictEqual(toldOf("fizz-top", server("up"), anchor), []);
+  for (const state of ["unknown", "down"] as const) {
+    throws(
+      () => toldOf("fizz-top", server(state), anchor),
+      (error) => error instanceof AppError && error.code === "transport",
+    );
+  }
 });
 
-Deno.test("a server that does not tell of a turn has not said that nothing was said in it", async () => {
-  const server = (state: "up" | "unknown") => {
-    const thread = { ...threadOf(() => Promise.reject(new Error("not asked"))), session: SESSION };
-    const evidence = { server: state, thread: null, turns: [], queued: [] };
-    return { ...thread, gather: () => Promise.resolve(evidence) } as unknown as SessionThread;
-  };
-  const anchor = { v: 1, clientId: "r-1", afterTurn: null, at: 0, mode: "queue" } as const;
-  strictEqual(await codeOf(lastMessages(server("unknown"), 1, anchor)), "transport");
-  deepStrictEqual(await lastMessages(server("up"), 1, anchor), []);
-});
-
-Deno.test("a server that does not tell of a dead session's thread has not said that it was deleted", async () => {
-  const ending = new Ending({} as Deps, {} as ConstructorParameters<typeof Ending>[1]);
-  const gather = (server: string) => ({ gather: () => Promise.resolve({ server, thread: null }) });
-  const reap = (server: string) =>
-    ending.reap({ ...SESSION, handle: null }, gather(server) as unknown as SessionThread);
-  strictEqual(await reap("unknown"), "its thread was gone from its server");
-  strictEqual(await reap("up"), "its thread was deleted");
+Deno.test("a server that does not tell of a dead session's thread has not said that it was deleted", () => {
+  const { thread } = look("a command was declined");
+  const archived = thread === null ? null : { ...thread, path: "/h/archived_sessions/rollout-1.jsonl" };
+  const table: [CodexEvidence["server"], CodexEvidence["thread"], string][] = [
+    ["unknown", null, "its thread was gone from its server"],
+    ["down", null, "its thread was gone from its server"],
+    ["up", null, "its thread was deleted"],
+    ["up", archived, "its thread was archived"],
+  ];
+  for (const [state, seen, why] of table) strictEqual(whyItEnded({ server: state, thread: seen }), why);
 });
