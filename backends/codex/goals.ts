@@ -43,7 +43,7 @@ export class CodexGoals implements GoalOperations {
     const connection = await thread.link.connection(signal);
     const begins = change.kind === "begin" || change.status === "active";
     // A goal that goes on needs its thread loaded with the session's own settings.
-    if (begins) await refusing(session, () => thread.subscribe(connection, { signal }));
+    if (begins) await loading(session, () => thread.subscribe(connection, { signal }));
     signal.throwIfAborted();
     // Another objective alone would go on with the tokens and the end of the old one.
     if (change.kind === "begin" && before !== null) {
@@ -115,12 +115,20 @@ async function adjust(
   });
 }
 
-/** @throws AppError with the server's own words. */
-async function refusing<T>(session: Session, ask: () => Promise<T>): Promise<T> {
+/** Before anything is changed. @throws AppError; the signal's reason. */
+async function loading({ id }: Session, load: () => Promise<unknown>): Promise<void> {
   try {
-    return await ask();
+    await load();
   } catch (error) {
-    throw error instanceof RpcError ? refused(session.id, "set", error) : error;
+    if (error instanceof RpcError) throw refused(id, "set", error);
+    if (!isServersFault(error)) throw error;
+    throw new AppError(
+      "transport",
+      `Cannot set the goal of "${id}": its thread can't be loaded: ${messageOf(error)}. ` +
+        "Nothing was changed. Try again",
+      null,
+      { cause: error },
+    );
   }
 }
 

@@ -30,6 +30,18 @@ Deno.test("a goal whose forerunner was cleared without an answer is unproven, an
   strictEqual(await goalOf(session), null);
 });
 
+Deno.test("a goal whose thread could not be loaded was not set, and nobody says that it may have been", async () => {
+  await using codex = await createStubCodexSandbox("lose=thread/resume");
+  const session = await CodexSession.create(codex);
+  const { code, error } = await session.json("goal", OBJECTIVE);
+  strictEqual(code, 255, error);
+  match(
+    error,
+    /^Cannot set the goal of ".*": its thread can't be loaded: .*\. Nothing was changed\. Try again$/,
+  );
+  strictEqual(await goalOf(session), null);
+});
+
 Deno.test("a goal that the server refuses has failed, in the server's words", async () => {
   await using codex = await createStubCodexSandbox("deny=thread/goal/set");
   const session = await CodexSession.create(codex);
