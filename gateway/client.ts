@@ -31,9 +31,13 @@ import { RemoteService } from "./remote_service.ts";
 import { withinTime } from "./within_time.ts";
 
 /** @throws AppError (usage) for settings that can't be used; the gateway is asked by the first operation. */
-export async function openClient(deps: Pick<Deps, "env" | "clock" | "randomUuid">): Promise<RemoteService> {
+export async function openClient(
+  deps: Pick<Deps, "env" | "clock" | "randomUuid" | "terminal">,
+): Promise<RemoteService> {
   const { address, token, paths } = await clientSettings(deps.env);
-  const carrier = new LastingCarrier(new HttpCarrier({ address, token, clock: deps.clock }), deps.clock);
+  const note = (line: string) => deps.terminal.writeErr(`[dev-sessions] ${line}\n`);
+  const http = new HttpCarrier({ address, token, clock: deps.clock, note });
+  const carrier = new LastingCarrier(http, deps.clock);
   return new ContainerService(carrier, paths, deps);
 }
 

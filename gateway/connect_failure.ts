@@ -31,6 +31,11 @@ export function connectFailure(address: GatewayAddress, said: string, wasThere =
   return failed(address, reasonIn(said), start(address), null);
 }
 
+/** What it says in brackets. Pure. */
+export function inFewWords({ message }: CarrierError): string {
+  return /\(([^)]+)\)/.exec(message)?.[1] ?? message;
+}
+
 function reasonIn(said: string): string {
   return /\(Connect\): (?:tcp connect error: )?(.+)$/.exec(said)?.[1] ?? "no connection";
 }

@@ -23,8 +23,9 @@ import {
   streamLine,
 } from "../lib/wire/http.ts";
 import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "./carrier.ts";
-import { connectFailure, noAnswer, silence } from "./connect_failure.ts";
+import { connectFailure, inFewWords, noAnswer, silence } from "./connect_failure.ts";
 import { linesOf, LineTooLongError } from "./lines.ts";
+import { Outage, outlastsOutages } from "./outage.ts";
 import { signalAfter } from "../lib/until_stopped.ts";
 
 /** For the first answer of all: longer than the 5 s after which a resolver gives up. */
@@ -45,6 +46,8 @@ export interface HttpCarrierOptions {
   readonly address: GatewayAddress;
   readonly token: string | null;
   readonly clock: Pick<Clock, "monotonic" | "sleep">;
+  /** One complete line for people. */
+  readonly note: (line: string) => void;
   readonly us?: Peer;
 }
 
@@ -61,10 +64,12 @@ export class HttpCarrier implements Carrier {
   #client: Deno.HttpClient | null = null;
   #peer: Peer | null = null;
   #greeting: Promise<void> | null = null;
+  readonly #outage: Outage;
 
   constructor(options: HttpCarrierOptions) {
     this.#options = options;
     this.where = `the gateway ${options.address.url}`;
+    this.#outage = new Outage(this.where, options.note);
     this.#base = options.address.kind === "unix" ? "http://localhost" : options.address.url;
   }
 
@@ -112,6 +117,7 @@ export class HttpCarrier implements Carrier {
     options.signal?.addEventListener("abort", stop, { once: true });
     if (options.signal?.aborted) stop();
     const watch = new Watch(this.#options.clock, stop);
+    let isOpen = false;
     try {
       const response = await this.#fetch(OPERATION_PATH + operation, {
         method: "POST",
@@ -121,6 +127,8 @@ export class HttpCarrier implements Carrier {
       });
       const isStream = response.headers.get("content-type")?.startsWith(STREAM_TYPE) ?? false;
       if (!isStream || response.body === null) return void this.#resultOf(await this.#read(response));
+      isOpen = true;
+      this.#outage.over();
       for await (const line of linesOf(response.body, MAX_ANSWER_BYTES)) {
         watch.alive();
         if (line.trim() === "") continue;
@@ -132,8 +140,12 @@ export class HttpCarrier implements Carrier {
       }
       throw this.#broke("it ended in the middle");
     } catch (error) {
-      if (error instanceof AppError) throw error;
-      throw this.#broke(error instanceof LineTooLongError ? error.message : saidOf(error));
+      const broke = error instanceof AppError
+        ? error
+        : this.#broke(error instanceof LineTooLongError ? error.message : saidOf(error));
+      const isLost = isOpen && broke instanceof CarrierError && !options.signal?.aborted;
+      if (isLost && outlastsOutages(operation, request)) this.#outage.lost(inFewWords(broke));
+      throw broke;
     } finally {
       options.signal?.removeEventListener("abort", stop);
       watch.end();

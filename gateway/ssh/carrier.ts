@@ -9,6 +9,7 @@ import { type Operation, OPERATIONS } from "../../lib/wire.ts";
 import type { Peer } from "../../lib/wire/handshake.ts";
 import { type CallOptions, type Carrier, CarrierError, interrupted, unlessStopped } from "../carrier.ts";
 import { NO_PLACE, type Place } from "../frames.ts";
+import { Outage, outlastsOutages } from "../outage.ts";
 import { verbOf } from "../verbs.ts";
 import { NoiseError } from "../stdio_carrier.ts";
 import type { Destination } from "./command.ts";
@@ -57,10 +58,11 @@ export class SshCarrier implements Carrier {
   #running = 0;
   #idle: AbortController | null = null;
   /** Since the connection that a stream lasts on has broken. */
-  #lost = false;
+  readonly #outage: Outage;
 
   constructor(readonly destination: Destination, private readonly world: SshWorld) {
     this.where = destination.host;
+    this.#outage = new Outage(this.where, world.note);
   }
 
   peer(): Peer | null {
@@ -92,7 +94,6 @@ export class SshCarrier implements Carrier {
 
   async *stream(operation: Operation, request: unknown, options: CallOptions): AsyncGenerator<unknown> {
     const wasOpen = this.#peer !== null;
-    const lasts = operation === "wait" || (request as { follow?: boolean }).follow === true;
     let link: SshLink;
     try {
       link = await this.#connected(options.signal);
@@ -100,21 +101,14 @@ export class SshCarrier implements Carrier {
       if (!wasOpen) throw error instanceof CarrierError ? hopeless(error) : error;
       throw error instanceof NoServerError ? passing(error) : error;
     }
-    if (this.#lost) {
-      this.#lost = false;
-      this.world.note(`${this.where} can be reached again`);
-    }
+    this.#outage.over();
     this.#begin();
     try {
       yield* link.carrier.stream(operation, request, options);
     } catch (error) {
       const explained = await this.#explained(operation, link, error, options);
-      if (lasts && explained instanceof CarrierError && !options.signal?.aborted && !this.#lost) {
-        this.#lost = true;
-        this.world.note(
-          `lost the connection to ${this.where} (${inFewWords(explained)}); trying to get it back`,
-        );
-      }
+      const isLost = explained instanceof CarrierError && !options.signal?.aborted;
+      if (isLost && outlastsOutages(operation, request)) this.#outage.lost(inFewWords(explained));
       throw explained;
     } finally {
       this.#end();
