@@ -42,6 +42,7 @@ import { type Anchor, anchorOf } from "./evidence.ts";
 import { plannedContainer } from "./planned_container.ts";
 import { handleOf, tmuxSessionName } from "./handle.ts";
 import { locateClaude } from "./locate.ts";
+import { assertConfigFolder, ensureSocketFolder } from "./places.ts";
 import { sessionFolder } from "./launch_files.ts";
 import { Observer } from "./observe.ts";
 import { isOnRecord } from "./receipt.ts";
@@ -78,7 +79,10 @@ export class ClaudeBackend implements Backend {
     if (request.mode === "docker") {
       const { preflightContainer } = await import("./container.ts");
       await preflightContainer(this.deps, this.paths, request, isLive);
-    } else locateClaude(this.deps.env, this.paths.home);
+    } else {
+      locateClaude(this.deps.env, this.paths.home);
+      assertConfigFolder(claudeConfigFolder(this.deps.env, this.paths.home));
+    }
     const socket = tmuxSocket(this.deps.env, Deno.uid() ?? 0);
     ensureSocketFolder(socket);
     const tmux = new Tmux(this.deps, socket, withoutOuterAgent(this.deps.env));
@@ -414,9 +418,4 @@ function lostState(): TurnState {
     background: [],
     lastTurn: null,
   };
-}
-
-/** tmux makes this folder itself, but not when it is told the socket's path. */
-function ensureSocketFolder(socket: string): void {
-  Deno.mkdirSync(socket.slice(0, socket.lastIndexOf("/")), { recursive: true, mode: 0o700 });
 }

@@ -3,6 +3,7 @@
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
+import { isThere } from "../../lib/files.ts";
 import { codexHomeFolder, controlSocket, serverPaths } from "../../lib/paths.ts";
 import { serverEnvironment } from "./environment.ts";
 import {
@@ -164,11 +165,13 @@ async function ensureCodexHome(codexHome: string, deps: Deps): Promise<void> {
   try {
     if ((await Deno.stat(codexHome)).isDirectory) return;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const isNone = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+    if (!isNone) throw error;
   }
   throw new AppError(
     "failure",
-    `Cannot start the Codex server: CODEX_HOME "${codexHome}" is not a folder. Create it with: mkdir ${codexHome}`,
+    `Cannot start the Codex server: CODEX_HOME "${codexHome}" is not a folder. ` +
+      (isThere(codexHome) ? "Unset CODEX_HOME, or set it to a folder" : `Create it with: mkdir ${codexHome}`),
   );
 }
 

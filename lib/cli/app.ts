@@ -58,6 +58,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
 };
 
+const SEE_HELP = "See: dev-sessions help";
+
 /** For programs only: no page, no table and no suggestion has them. */
 const HIDDEN_VERBS: Readonly<Record<string, Verb["load"]>> = {
   "rpc": () => import("./rpc.ts"),
@@ -120,6 +122,8 @@ export function reportCrash(error: unknown, { terminal, env }: Deps): number {
 async function understand(argv: readonly string[], { deps, version }: CliDeps): Promise<Invocation> {
   const [name = "help", ...rest] = argv;
   if (name === "--version" || name === "-V") {
+    const unknown = rest.find((argument) => argument.startsWith("-") && argument !== "--json");
+    if (unknown !== undefined) throw usageError(`error: unknown option '${unknown}'`, SEE_HELP);
     return rest.includes("--json") ? (await import("./version.ts")).versions(version) : answer(version);
   }
   if (name === "help" || name === "--help" || name === "-h") {
@@ -127,7 +131,10 @@ async function understand(argv: readonly string[], { deps, version }: CliDeps): 
     const [topic, excess] = topics;
     const isDeeper = verbsBelow(topic ?? "", Object.keys(VERBS)).length > 0;
     if (excess !== undefined && !isDeeper) {
-      throw usageError(`error: too many arguments for 'help'. Expected 1 argument but got ${rest.length}.`);
+      throw usageError(
+        `error: too many arguments for 'help'. Expected 1 argument but got ${rest.length}.`,
+        SEE_HELP,
+      );
     }
     if (topic === undefined || topic === "exit-codes" || topic === "help") {
       const { exitCodesHelp, rootHelp } = await import("./help.ts");

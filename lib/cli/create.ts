@@ -22,6 +22,7 @@ import {
   groupName,
   key,
   milliseconds,
+  modelName,
   nonEmpty,
   sessionId,
   sshHost,
@@ -216,7 +217,7 @@ Examples:
       },
       model: {
         kind: "parsed",
-        parse: nonEmpty("--model"),
+        parse: modelName,
         optional: true,
         brief: "Model, as the agent names it",
         placeholder: "model",

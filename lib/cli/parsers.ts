@@ -126,6 +126,12 @@ export function nonEmpty(flag: string): (input: string) => string {
   };
 }
 
+/** The agent may take one that begins with a dash for an option of its own. */
+export function modelName(input: string): string {
+  if (input.trim() !== "" && !input.startsWith("-")) return input;
+  throw usageError("--model must be the name of a model", "Give the agent other arguments with --agent-arg");
+}
+
 export function anyText(input: string): string {
   return input;
 }

@@ -135,6 +135,35 @@ Deno.test("create refuses a workspace that is no folder before it writes anythin
   await assertNothingLeft(sandbox);
 });
 
+Deno.test("create refuses places that its tmux or its agent can't use before it writes anything", async (t) => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const file = join(sandbox.root, "file");
+  await Deno.writeTextFile(file, "");
+  const nowhere = join(sandbox.root, "no", "such");
+  const rows: readonly (readonly [env: Record<string, string>, code: number, said: RegExp])[] = [
+    [
+      { CLAUDE_CONFIG_DIR: file },
+      2,
+      /configuration folder ".*\/file" is not a folder\. Unset CLAUDE_CONFIG_DIR/,
+    ],
+    [
+      { TMUX_TMPDIR: file },
+      1,
+      /tmux's folder ".*\/file\/tmux-\d+" can't be made: .*TMUX or TMUX_TMPDIR may name/,
+    ],
+    [{ TMUX: `${nowhere}/s,1,0` }, 1, /tmux's folder ".*\/no\/such" can't be made: /],
+  ];
+  for (const [env, code, said] of rows) {
+    await t.step(Object.keys(env).join(), async () => {
+      const output = await sandbox.run(["create"], { env });
+      strictEqual(output.code, code, output.stderr);
+      match(output.stderr, said);
+    });
+  }
+  deepStrictEqual(await json(sandbox, ["list", "--all"]), []);
+  ok(!(await Array.fromAsync(Deno.readDir(sandbox.root))).some(({ name }) => name === "no"));
+});
+
 Deno.test("create says how to install an agent or a tmux that is missing", async () => {
   await using sandbox = await createSandbox({ agent: "stub" });
   const noAgent = await sandbox.run(["create"], { env: { PATH: await pathWith(sandbox, "tmux") } });

@@ -73,6 +73,8 @@ Deno.test("what can't be understood is said once, on stderr, with exit code 2", 
       [["constructor"], "error: unknown command 'constructor'"],
       [["__proto__"], "error: unknown command '__proto__'"],
       [[""], "error: unknown command ''"],
+      [["--version", "--jsn"], "error: unknown option '--jsn'"],
+      [["help", "create", "list"], "error: too many arguments for 'help'. Expected 1 argument but got 2."],
     ]),
     {
       name: "an option before the command",

@@ -97,6 +97,7 @@ Deno.test("create refuses what it can't start", async (t) => {
       [["create", "--worktree="], "--worktree must not be empty"],
       [["create", "--worktree", "--worktree"], "error: option '--worktree <branch>' given more than once"],
       [["create", "--message", "a", "-f", "b"], "Provide either --message or --file, not both"],
+      [["create", "--model=--verbose"], "--model must be the name of a model"],
       [["create", "--message", " "], "Message is required. Use <message> or --file <path>."],
       [["create", "--render"], "--render belongs to --message and --file"],
       [["create", "--message", "a", "--var", "x=1"], "--var belongs to --render"],
