@@ -2,7 +2,8 @@
 
 import type { Backend } from "../backends/backend.ts";
 import type { Clock } from "./deps.ts";
-import { endOf, type Progress, readOn } from "./event_log.ts";
+import { messageOf } from "./errors.ts";
+import { endOf, type Progress, readOn, UnreadableSession } from "./event_log.ts";
 import { assertCursor, type EventRecord } from "./events.ts";
 import type { EventsRequest } from "./service.ts";
 import type { Session, SessionSummary } from "./session.ts";
@@ -28,6 +29,8 @@ export interface FeedWorld {
   readonly clock: Clock;
   /** Session tokens of those that the reader may hear of; left out: all. Asked anew, since more may come. */
   readonly visible?: () => ReadonlySet<string>;
+  /** One line for people. */
+  readonly warn: (line: string) => void;
   /** Null for an agent that this version can't drive. */
   readonly backendOf: (session: Session) => Promise<Backend | null>;
   /** Those whose agents are proven to be dead. */
@@ -89,6 +92,8 @@ export async function* feed(
 class FeedSessions {
   /** When each was first seen dead. */
   #dying = new Map<string, number>();
+  /** Tokens of those that were warned of. */
+  readonly #passedOver = new Set<string>();
 
   constructor(private readonly refs: readonly SessionRef[] | null, private readonly world: FeedWorld) {}
 
@@ -104,6 +109,9 @@ class FeedSessions {
       if (!patient || now - known >= DEATH_PATIENCE_MS) await this.world.markDead(session);
       this.#dying.set(session.token, known);
     }
+    // One that lives again may die again.
+    const tokens = new Set(dead.map(({ token }) => token));
+    for (const token of this.#dying.keys()) if (!tokens.has(token)) this.#dying.delete(token);
     return this.#active();
   }
 
@@ -119,7 +127,12 @@ class FeedSessions {
     for (const ref of due === "all" ? unread : unread.filter(({ token }) => due.has(token))) {
       for (let progress: Progress = "more"; progress !== "up_to_date";) {
         if (signal.aborted) return;
-        progress = await readOn(ref, registry, log, backendOf);
+        try {
+          progress = await readOn(ref, registry, log, backendOf);
+        } catch (error) {
+          this.#passOver(ref, error);
+          break;
+        }
         yield;
         if (progress !== "settling") continue;
         if (!settle || clock.monotonic() >= deadline) break;
@@ -128,6 +141,16 @@ class FeedSessions {
     }
     // What another reader has appended.
     yield;
+  }
+
+  /** What can't be read of one session keeps none of the others from their reader, unless it was named. */
+  #passOver(ref: SessionRef, error: unknown): void {
+    if (!(error instanceof UnreadableSession) || this.refs !== null) {
+      throw error instanceof UnreadableSession ? error.cause : error;
+    }
+    if (this.#passedOver.has(ref.token)) return;
+    this.#passedOver.add(ref.token);
+    this.world.warn(`events of "${ref.id}" can't be read now, and are left out: ${messageOf(error.cause)}`);
   }
 
   /** Named sessions that all have ended, or are forgotten, bring nothing more. */

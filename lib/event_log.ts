@@ -23,9 +23,13 @@ export type Progress =
 
 type Registry = Pick<Store, "find" | "lifecycleOf">;
 
+/** Its row or its agent's records can't be read; why, is its cause. */
+export class UnreadableSession extends Error {}
+
 /**
  * Appends what is new of one session, at most one batch.
  * @throws AppError when the log can't be read or written.
+ * @throws UnreadableSession
  */
 export async function readOn(
   ref: SessionRef,
@@ -36,13 +40,13 @@ export async function readOn(
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     // In this order: what another reader has appended meanwhile is then never older than what is seen here.
     const { revision, position } = log.position(ref.token);
-    const session = registry.find(ref.id);
+    const session = readable(() => registry.find(ref.id));
     if (session === null || session.token !== ref.token || session.lifecycle === "creating") {
       return "up_to_date";
     }
     const changes = registry.lifecycleOf(ref.token, position.lifecycle);
     const backend = await backendOf(session);
-    const batch = await backend?.eventsSince(session, position.agent) ??
+    const batch = await backend?.eventsSince(session, position.agent).catch(unreadable) ??
       { ...NO_BATCH, position: position.agent };
     // What the agent did after it lives again must not come before that.
     if (registry.lifecycleOf(ref.token, changes.at(-1)?.seq ?? position.lifecycle).length > 0) continue;
@@ -56,6 +60,18 @@ export async function readOn(
     }
   }
   return "more";
+}
+
+function readable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
+function unreadable(cause: unknown): never {
+  throw new UnreadableSession("can't be read", { cause });
 }
 
 /** Names the end of a session up to which it was read: it may live again and end once more. */

@@ -5,7 +5,7 @@
 
 import type { Backend } from "../backends/backend.ts";
 import type { Deps } from "./deps.ts";
-import { AppError } from "./errors.ts";
+import { AppError, messageOf } from "./errors.ts";
 import { withAncestors } from "./limits.ts";
 import type { AgentKind, Session, SessionId } from "./session.ts";
 import type { Store } from "./store.ts";
@@ -26,7 +26,13 @@ export async function endIdleSessions(
   { deps, store, backend, markKilled }: IdleContext,
 ): Promise<void> {
   if (!store.isDue("idle_check", INTERVAL_MS)) return;
-  const spared = withAncestors(deps.env["DEV_SESSIONS_ID"] || null, (id) => store.find(id));
+  const say = (line: string) => deps.terminal.writeErr(`[dev-sessions] ${line}\n`);
+  let spared: ReadonlySet<SessionId>;
+  try {
+    spared = withAncestors(deps.env["DEV_SESSIONS_ID"] || null, (id) => store.find(id));
+  } catch (error) {
+    return say(`no idle session was ended: ${messageOf(error)}`);
+  }
   const reason = `idle for ${after.text}`;
   for (const session of store.list({ lifecycle: "active" })) {
     if (!mayBeIdle(session, deps.clock.now() - after.ms, spared)) continue;
@@ -34,13 +40,13 @@ export async function endIdleSessions(
       if (!await (await backend(session.agent))?.endIfIdle(session, after.ms)) continue;
     } catch (error) {
       // Not what this command is about: it is looked at again later.
-      if (!(error instanceof AppError)) throw error;
+      if (!(error instanceof AppError)) {
+        say(`whether ${session.id} is idle can't be told: ${messageOf(error)}`);
+      }
       continue;
     }
     markKilled(session, reason);
-    deps.terminal.writeErr(
-      `[dev-sessions] ended ${session.id}: ${reason}. Bring it back with: dev-sessions resume ${session.id}\n`,
-    );
+    say(`ended ${session.id}: ${reason}. Bring it back with: dev-sessions resume ${session.id}`);
   }
 }
 

@@ -306,6 +306,7 @@ export class Manager implements SessionService {
         ...(owner === undefined ? {} : { visible: () => this.store.madeWith(owner.id) }),
         registry: this.store,
         log,
+        warn: (line: string) => this.deps.terminal.writeErr(`[dev-sessions] ${line}\n`),
         clock: this.deps.clock,
         backendOf: (session: Session) => this.#reach.backendOrNull(session.agent),
         dead: (sessions: readonly Session[]) => this.#reach.dead(sessions),

@@ -13,7 +13,7 @@ import type {
   SendHooks,
 } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, messageOf } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
 import { acquireLock } from "../../lib/file_lock.ts";
 import { withoutOuterAgent } from "../outer_agents.ts";
@@ -230,15 +230,23 @@ export class ClaudeBackend implements Backend {
     const liveness = await this.liveness(sessions);
     const states = new Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>();
     for (const session of sessions) {
-      const state = session.handle === null ? lostState() : decideState(
-        await this.#observer(session).evidence({ liveness: liveness.get(session.id) ?? "unknown" }),
-      );
+      const state = await this.#stateNow(session, liveness.get(session.id) ?? "unknown");
       states.set(session.id, {
         state: state.state,
         pending: state.state === "waiting_for_input" ? state.pending : null,
       });
     }
     return states;
+  }
+
+  /** What can't be read of one session keeps none of the others from being told. */
+  async #stateNow(session: Session, liveness: Liveness): Promise<TurnState> {
+    if (session.handle === null) return lostState();
+    try {
+      return decideState(await this.#observer(session).evidence({ liveness }));
+    } catch (error) {
+      return unknownState(`its records can't be read: ${messageOf(error)}`);
+    }
   }
 
   async *watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncGenerator<SessionEvent> {
@@ -409,7 +417,10 @@ function endedState(session: Session): TurnState {
 
 /** Of a session that an earlier version started and whose agent is not proven to live or to be dead. */
 function lostState(): TurnState {
-  const reason = "an earlier version of dev-sessions started it, and its agent could not be found";
+  return unknownState("an earlier version of dev-sessions started it, and its agent could not be found");
+}
+
+function unknownState(reason: string): TurnState {
   return {
     state: "unknown",
     reason,

@@ -15,6 +15,9 @@ export interface Verdict {
 /** Begins Claude's notice when a user's own UserPromptSubmit hook refuses a prompt. */
 const BLOCKED_BY_HOOK = "UserPromptSubmit operation blocked by hook";
 
+/** Stands between the hook's reason and what was prompted. */
+const ORIGINAL_PROMPT = "\n\nOriginal prompt:";
+
 /**
  * Null: not in the records yet. The hook event alone proves nothing, since a user's own hook may still refuse the
  * prompt; it counts only where no transcript is kept and the turn has gone on.
@@ -26,11 +29,10 @@ export function judgeReceipt(
 ): Verdict | null {
   for (const mark of since.marks) {
     if (mark.kind === "informational" && mark.text.startsWith(BLOCKED_BY_HOOK)) {
-      return {
-        result: "refused",
-        reason: mark.text.split("\n\nOriginal prompt:")[0]!.trim(),
-        evidence: "transcript",
-      };
+      const [reason = "", ...original] = mark.text.split(ORIGINAL_PROMPT);
+      // A hook refuses whatever is prompted: a person's line and a background task's report, too.
+      if (original.length > 0 && textKey(original.join(ORIGINAL_PROMPT)) !== key) continue;
+      return { result: "refused", reason: reason.trim(), evidence: "transcript" };
     }
     if (textKeyOf(mark) !== key) continue;
     switch (mark.kind) {

@@ -20,36 +20,59 @@ import {
 } from "./usage.ts";
 
 const BLOCK_BYTES = 4 * 1024 * 1024;
-/** Of a container's transcript, which may be costly to parse; between two of them other things are done. */
-const SHARED_BLOCK_BYTES = 1024 * 1024;
+/**
+ * Of a container's transcript, which may be costly to parse (measured: 43 ms for one of the shortest replies alone);
+ * between two of them other things are done.
+ */
+const SHARED_BLOCK_BYTES = 64 * 1024;
 const TAIL_BYTES = 32;
 const NEWLINE = 10;
 const DECODER = new TextDecoder();
 
+/** What no agent comes to: a session that works for weeks has some ten thousand replies. */
+export interface SharedLimits {
+  readonly replies: number;
+  /** Transcripts, those of sub-agents included. */
+  readonly files: number;
+}
+const SHARED_LIMITS: SharedLimits = { replies: 200_000, files: 2_000 };
+
 /** The end of a line that the index has counted; other bytes there are another file's. */
 class AnotherFile extends Error {}
+
+/** A container has written more than is counted of one. */
+class TooMuch extends Error {}
 
 /**
  * Tokens of these transcripts and of the sub-agents' beside them. A transcript that is gone keeps its share.
  *
  * @param index where the counts are kept.
  * @param pause lets other things be done before it is read on.
+ * @returns null when nothing is on record, or more than `limits` in what a container writes: then the sum is not known.
  */
 export async function sessionUsage(
   index: string,
   transcripts: Iterable<string>,
   pause: () => Promise<void>,
+  limits = SHARED_LIMITS,
 ): Promise<TokenUsage | null> {
   const files = [...transcripts].flatMap((path) => [path, ...subagents(path)]);
   const kept = readIndex(index);
   let counted = kept ?? emptyIndex();
   let changed: boolean;
   try {
-    changed = await update(counted, files, pause);
+    try {
+      changed = await update(counted, files, pause, limits);
+    } catch (error) {
+      if (!(error instanceof AnotherFile)) throw error;
+      counted = emptyIndex();
+      changed = await update(counted, files, pause, limits);
+    }
   } catch (error) {
-    if (!(error instanceof AnotherFile)) throw error;
-    counted = emptyIndex();
-    changed = await update(counted, files, pause);
+    if (!(error instanceof TooMuch)) throw error;
+    // So that the next command knows it at once.
+    writeIndex(index, counted);
+    return null;
   }
   if (changed) writeIndex(index, counted);
   return usageOf(counted);
@@ -59,7 +82,12 @@ async function update(
   index: UsageIndex,
   files: readonly string[],
   pause: () => Promise<void>,
+  limits: SharedLimits,
 ): Promise<boolean> {
+  const shared = files.filter((path) => sharedFolderOf(path) !== null);
+  const isTooMuch = () =>
+    shared.length > limits.files || (shared.length > 0 && index.replies > limits.replies);
+  if (isTooMuch()) throw new TooMuch();
   let known: Set<string> | null = null;
   let changed = false;
   for (const path of files) {
@@ -68,14 +96,18 @@ async function update(
     if (size === null || size === file.offset) continue;
     if (size < file.offset) throw new AnotherFile();
     known ??= new Set(index.seen.split(" "));
-    if (!await readOn(index, path, file, known, pause)) continue;
+    const isNew = await readOn(index, path, file, known, async () => {
+      if (isTooMuch()) throw new TooMuch();
+      await pause();
+    });
+    if (!isNew) continue;
     index.files[path] = file;
     changed = true;
   }
   return changed;
 }
 
-/** Counts whole lines from the offset on; false when there is none yet. */
+/** Counts whole lines from the offset on; false when there is none yet. `pause` comes between a container's blocks. */
 async function readOn(
   index: UsageIndex,
   path: string,

@@ -31,13 +31,7 @@ export async function* watchRecords(
       const complete = watch.cover(places());
       yield { type: "evidence_changed" };
       if (stop.aborted) return;
-      const nap = new AbortController();
-      const poll = pollMs ?? (complete ? NET_POLL_MS : BLIND_POLL_MS);
-      await Promise.race([
-        watch.changed(),
-        clock.sleep(poll, AbortSignal.any([stop, nap.signal])),
-      ]);
-      nap.abort();
+      await watch.changed(pollMs ?? (complete ? NET_POLL_MS : BLIND_POLL_MS), clock, stop);
       if (stop.aborted) return;
     }
   } finally {
@@ -67,18 +61,17 @@ class RecordWatch {
     return complete;
   }
 
-  /** Resolves at the next change that counts, or at once when there was one since the last call. */
-  changed(): Promise<void> {
-    if (this.#dirty) {
-      this.#dirty = false;
-      return Promise.resolve();
+  /** Resolves at the next change that counts, at once when there was one since the last call, after `ms` at the latest. */
+  async changed(ms: number, clock: Clock, stop: AbortSignal): Promise<void> {
+    if (!this.#dirty) {
+      const nap = new AbortController();
+      const woken = new Promise<void>((resolve) => this.#wake = resolve);
+      await Promise.race([woken, clock.sleep(ms, AbortSignal.any([stop, nap.signal]))]);
+      nap.abort();
+      // Who comes later must find nobody waiting, so that the change stays for the next call.
+      this.#wake = null;
     }
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        this.#dirty = false;
-        resolve();
-      };
-    });
+    this.#dirty = false;
   }
 
   async close(): Promise<void> {
@@ -107,7 +100,6 @@ class RecordWatch {
         if (names !== null && !event.paths.some((path) => names.has(baseName(path)))) continue;
         this.#dirty = true;
         this.#wake?.();
-        this.#wake = null;
       }
     } catch {
       // The folder is gone or the watch was closed: the poll goes on.

@@ -13,7 +13,7 @@ import type {
   SendHooks,
 } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, messageOf } from "../../lib/errors.ts";
 import type { EventBatch } from "../../lib/events.ts";
 import { readConfig } from "../../lib/config.ts";
 import type { Paths } from "../../lib/paths.ts";
@@ -259,15 +259,22 @@ export class CodexBackend implements Backend {
     sessions: readonly Session[],
   ): Promise<Map<SessionId, { state: TurnState["state"]; pending: PendingInput | null }>> {
     const states = await Promise.all(sessions.map(async (session) => {
-      const state = session.handle === null
-        ? lostState()
-        : await this.#thread(session).gather({ wish: "find", settle: false }).then((evidence) =>
-          isContainerGone(session, evidence) ? goneState() : decideState(evidence)
-        );
+      const state = await this.#stateNow(session);
       const pending = state.state === "waiting_for_input" ? state.pending : null;
       return [session.id, { state: state.state, pending }] as const;
     }));
     return new Map(states);
+  }
+
+  /** What can't be read of one session keeps none of the others from being told. */
+  async #stateNow(session: Session): Promise<TurnState> {
+    if (session.handle === null) return lostState();
+    try {
+      const evidence = await this.#thread(session).gather({ wish: "find", settle: false });
+      return isContainerGone(session, evidence) ? goneState() : decideState(evidence);
+    } catch (error) {
+      return unknownState(`its thread can't be read: ${messageOf(error)}`);
+    }
   }
 
   async *watch(session: Session, pollMs: number | null, signal: AbortSignal): AsyncGenerator<SessionEvent> {

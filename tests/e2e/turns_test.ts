@@ -288,6 +288,18 @@ Deno.test("a user's own hooks and a person's /clear", async (t) => {
     strictEqual(await session.turn("SCRIPT:plain allowed"), "REPLY: allowed [length 20]");
   });
 
+  await step(t, "so is one of a long text, whose notice has it whole", async () => {
+    const lines = Array.from(
+      { length: 400 },
+      (_, i) => `line ${i}: äöü 漢字 forbidden  ${"0123456789".repeat(4)}`,
+    );
+    const other = await createSession(sandbox);
+    const refused = await other.run("send", [`/x\n\n${lines.join("\n")}`]);
+    await other.assertCode(refused, 4, "send");
+    match(refused.stderr, /blocked by hook/);
+    await other.expect(0, "kill");
+  });
+
   await step(t, "after /clear the session goes on with its new conversation", async () => {
     const before = (await session.live())?.sessionId;
     await session.type("/clear");

@@ -3,6 +3,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { createSandbox, type Sandbox } from "../support/harness.ts";
+import { sql } from "../support/sandbox_state.ts";
 import { type StubSession, StubSession as Stub, withSession, withSessions } from "../support/stub_session.ts";
 
 const END_MS = 30_000;
@@ -353,3 +354,26 @@ Deno.test("a reader of events that goes away ends them quietly", async () => {
   const { stdout } = await running.doneWithin(END_MS, "events | head");
   strictEqual(parse(stdout).length, 1);
 });
+
+Deno.test("a session that can't be read keeps none of the others from their reader, unless it was named", () =>
+  withSessions(2, async ([one, other], sandbox) => {
+    if (one === undefined || other === undefined) throw new Error("two sessions");
+    await turn(one, "hello");
+    await turn(other, "hello");
+    strictEqual((await sandbox.run(["kill", one.id, other.id])).code, 0);
+    // As a newer version might keep it.
+    sql(sandbox, "UPDATE sessions SET launch = '{' WHERE id = ?", one.id);
+    const all = await sandbox.run(["events"]);
+    strictEqual(all.code, 0, all.stderr);
+    deepStrictEqual(new Set(parse(all.stdout).map(({ id }) => id)), new Set([other.id]));
+    match(
+      all.stderr,
+      new RegExp(
+        `^\\[dev-sessions\\] events of "${one.id}" can't be read now, and are left out: Cannot read session`,
+        "m",
+      ),
+    );
+    const named = await sandbox.run(["events", one.id]);
+    strictEqual(named.code, 1, named.stdout);
+    match(named.stderr, /^Cannot read session/);
+  }));

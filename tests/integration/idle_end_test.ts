@@ -140,3 +140,21 @@ Deno.test("a session that lists does not end itself, nor those that it descends 
   match(stderr, new RegExp(`^\\[dev-sessions\\] ended ${sibling}: .*\n$`));
   deepStrictEqual(rows(sandbox), [`${parent} active`, `${child} active`, `${sibling} ended`]);
 });
+
+Deno.test("what can't be read of one session keeps list from nothing", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  const [unreadable, old] = [await created(sandbox), await created(sandbox)];
+  for (const id of [unreadable, old]) strictEqual((await sandbox.run(["ask", id, "hello"])).code, 0);
+  const [row] = sql(sandbox, "SELECT token FROM sessions WHERE id = ?", unreadable);
+  const events = join(sandbox.home, ".dev-sessions", "sessions", String(row?.["token"]), "events");
+  await Deno.rename(events, `${events}-away`);
+  await Deno.writeTextFile(events, "");
+  for (const id of [unreadable, old]) await age(sandbox, id);
+  await configure(sandbox, { endIdleAfter: "2h" });
+
+  const { code, stderr } = await sandbox.run(["list", "--all"]);
+  match(stderr, new RegExp(`^\\[dev-sessions\\] whether ${unreadable} is idle can't be told: `, "m"));
+  match(stderr, new RegExp(`^\\[dev-sessions\\] ended ${old}: idle for 2h`, "m"));
+  deepStrictEqual(rows(sandbox), [`${unreadable} active`, `${old} ended`]);
+  strictEqual(code, 0, stderr);
+});

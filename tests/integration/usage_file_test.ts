@@ -3,7 +3,7 @@
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { MAX_SHARED_LINE_BYTES } from "../../backends/claude/transcript_file.ts";
-import { sessionUsage } from "../../backends/claude/usage_file.ts";
+import { sessionUsage, type SharedLimits } from "../../backends/claude/usage_file.ts";
 import { markShared } from "../../backends/docker/shared_files.ts";
 import { meterParsing } from "../support/parse_meter.ts";
 
@@ -139,4 +139,27 @@ Deno.test("of a container's transcript, lines that no agent writes are passed ov
     ok(parsed.longestBytes <= MAX_SHARED_LINE_BYTES && pauses > 3, `${pauses} pauses`);
     append(line("e", 1));
     strictEqual((await sessionUsage(index, [transcript], pause))?.output, 5 + 7 + 11 + 1);
+  }));
+
+Deno.test("more than any agent writes is not counted of a container, and known at once the next time", () =>
+  withFiles(async ({ index, transcript, append }) => {
+    markShared(dirname(transcript));
+    let pauses = 0;
+    const usage = (limits?: SharedLimits) =>
+      sessionUsage(index, [transcript], () => Promise.resolve(void pauses++), limits);
+    append(Array.from({ length: 5_000 }, (_, i) => line(`r${i}`, 1)).join(""));
+    strictEqual((await usage())?.output, 5_000);
+    ok(pauses >= 5, `${pauses} pauses`);
+
+    const limits = { replies: 4_000, files: 10 };
+    Deno.removeSync(index);
+    strictEqual(await usage(limits), null);
+    const parsed = await meterParsing(async () => strictEqual(await usage(limits), null));
+    ok(parsed.texts <= 1, "the index alone is read");
+
+    const folder = `${transcript.replace(/\.jsonl$/, "")}/subagents`;
+    Deno.mkdirSync(folder, { recursive: true });
+    for (let i = 0; i < 10; i++) append(line(`s${i}`, 1), join(folder, `${i}.jsonl`));
+    strictEqual(await usage({ replies: 10_000, files: 10 }), null);
+    strictEqual((await usage({ replies: 10_000, files: 11 }))?.output, 5_010);
   }));

@@ -75,6 +75,19 @@ Deno.test("judgeReceipt() believes the transcript, and hooks alone only where no
       "present",
       "submitted",
     ],
+    [
+      "another's was refused, then ours is taken",
+      { marks: [mark.notice(1, BLOCKED.replace(/go$/, "else")), mark.prompt(2, "go")] },
+      "present",
+      "submitted",
+    ],
+    ["another's was refused", { marks: [mark.notice(1, BLOCKED.replace(/go$/, "else"))] }, "present", null],
+    [
+      "a refusal that does not say of what",
+      { marks: [mark.notice(1, "UserPromptSubmit operation blocked by hook:\nno")] },
+      "present",
+      "refused",
+    ],
     ["another notice", { marks: [mark.notice(2, "Unknown command: /go")] }, "present", null],
     ["a reply that reads the same", { marks: [mark.text(2, "go")] }, "present", null],
   ];
