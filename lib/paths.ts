@@ -1,7 +1,8 @@
 /** Every path and every environment override of dev-sessions. Nothing elsewhere builds a path in the home folder. */
 
+import { currentFolder } from "./current_folder.ts";
 import { AppError } from "./errors.ts";
-import { resolvePath, withoutTrailingSlash } from "./posix_path.ts";
+import { type Folder, resolvePath, withoutTrailingSlash } from "./posix_path.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -87,7 +88,7 @@ export function gatewayPortSet(env: Env): number | null {
 export function claudeConfigFolder(env: Env, home: string): string {
   const configured = env["CLAUDE_CONFIG_DIR"];
   if (!configured) return `${withoutTrailingSlash(home)}/.claude`;
-  return withoutTrailingSlash(configured.startsWith("/") ? configured : `${Deno.cwd()}/${configured}`);
+  return withoutTrailingSlash(configured.startsWith("/") ? configured : `${currentFolder()}/${configured}`);
 }
 
 /** Claude's own state: beside its folder, and within it when CLAUDE_CONFIG_DIR names one. */
@@ -114,7 +115,7 @@ export function serverPaths(env: Env): ServerPaths {
 }
 
 /** Codex's folder as Codex itself resolves it. @throws AppError when HOME is needed and unset. */
-export function codexHomeFolder(env: Env, cwd: string): string {
+export function codexHomeFolder(env: Env, cwd: Folder): string {
   const configured = env["CODEX_HOME"];
   if (!configured) return `${withoutTrailingSlash(pathsFrom(env).home)}/.codex`;
   return withoutTrailingSlash(resolvePath(cwd, configured));
@@ -128,8 +129,8 @@ export type SkillScope = "global" | "local";
  *
  * @throws AppError when HOME is needed and unset.
  */
-export function skillsFolder(agent: "claude" | "codex", scope: SkillScope, env: Env, cwd: string): string {
-  if (scope === "local") return `${withoutTrailingSlash(cwd)}/.${agent}/skills`;
+export function skillsFolder(agent: "claude" | "codex", scope: SkillScope, env: Env, cwd: Folder): string {
+  if (scope === "local") return resolvePath(cwd, `.${agent}/skills`);
   switch (agent) {
     case "claude":
       return `${claudeConfigFolder(env, pathsFrom(env).home)}/skills`;

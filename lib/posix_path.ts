@@ -19,10 +19,17 @@ export function isPlainAbsolute(path: string): boolean {
   return path.slice(1).split("/").every((segment) => segment !== "" && segment !== "." && segment !== "..");
 }
 
-/** Absolute, with `.` and `..` taken away as text; symlinks are not looked at. `cwd` is absolute. */
-export function resolvePath(cwd: string, path: string): string {
+/** Absolute; a function is asked only where a path is relative, since the current folder may be gone. */
+export type Folder = string | (() => string);
+
+/** Absolute, with `.` and `..` taken away as text; symlinks are not looked at. */
+export function resolvePath(cwd: Folder, path: string): string {
   const segments: string[] = [];
-  for (const segment of (path.startsWith("/") ? path : `${cwd}/${path}`).split("/")) {
+  for (
+    const segment of (path.startsWith("/") ? path : `${typeof cwd === "string" ? cwd : cwd()}/${path}`).split(
+      "/",
+    )
+  ) {
     if (segment === "..") segments.pop();
     else if (segment !== "" && segment !== ".") segments.push(segment);
   }

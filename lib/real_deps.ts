@@ -1,6 +1,7 @@
 /** The real outside world: clock, environment, terminal and child processes. No child or timer outlives its call. */
 
 import type { Clock, Deps, RunOptions, RunResult, Terminal } from "./deps.ts";
+import { currentFolder, takeFolderForGone } from "./current_folder.ts";
 import { isFolder } from "./files.ts";
 import { identify, processStates } from "./process_identity.ts";
 import { MESSAGE_LIMIT_BYTES } from "./message_text.ts";
@@ -20,10 +21,11 @@ interface SyncWriter {
 }
 
 export function realDeps(): Deps {
-  const { env, launcher } = takeLauncher(Deno.env.toObject());
+  const { env, launcher, folderIsGone } = takeLauncher(Deno.env.toObject());
+  if (folderIsGone) takeFolderForGone();
   return {
     env,
-    cwd: () => Deno.cwd(),
+    cwd: currentFolder,
     clock: realClock,
     terminal: realTerminal,
     randomUuid: () => crypto.randomUUID(),

@@ -36,6 +36,13 @@ export interface ProgramEvidence {
 
 /** The launcher script's absolute path, set by the script itself. Nothing that we start sees it. */
 export const LAUNCHER_NAME = "DEV_SESSIONS_EXECUTABLE";
+/**
+ * The caller's HOME, which the script takes away from Deno: Deno would read `.npmrc` in it, and not start where it can't
+ * use what stands there. Ours have no need of npm.
+ */
+export const CALLER_HOME_NAME = "DEV_SESSIONS_CALLER_HOME";
+/** `1`: the script was called in a folder that is gone, and has left it, since Deno does not start there. */
+export const FOLDER_GONE_NAME = "DEV_SESSIONS_FOLDER_GONE";
 /** What the launcher sets for Deno alone, where the user has set nothing. */
 export const UPDATE_CHECK_NAME = "DENO_NO_UPDATE_CHECK";
 export const UPDATE_CHECK_OF_LAUNCHER = "dev-sessions";
@@ -98,15 +105,26 @@ function gone(path: string): AppError {
   );
 }
 
-/** Splits what the launcher script has set from the environment of the caller. Pure. */
-export function takeLauncher(
-  env: Env,
-): { readonly env: Record<string, string>; readonly launcher: string | null } {
+/** What the launcher script has set, apart from the environment of the caller. */
+export interface Launched {
+  /** The caller's. */
+  readonly env: Record<string, string>;
+  /** Where the script stands; null: there is none. */
+  readonly launcher: string | null;
+  readonly folderIsGone: boolean;
+}
+
+/** Pure. */
+export function takeLauncher(env: Env): Launched {
   const rest = { ...env };
-  const path = rest[LAUNCHER_NAME];
+  const [path, home, gone] = [LAUNCHER_NAME, CALLER_HOME_NAME, FOLDER_GONE_NAME].map((name) => rest[name]);
   delete rest[LAUNCHER_NAME];
+  delete rest[CALLER_HOME_NAME];
+  delete rest[FOLDER_GONE_NAME];
+  if (home === "") delete rest["HOME"];
+  else if (home !== undefined) rest["HOME"] = home;
   if (rest[UPDATE_CHECK_NAME] === UPDATE_CHECK_OF_LAUNCHER) delete rest[UPDATE_CHECK_NAME];
-  return { env: rest, launcher: path?.startsWith("/") ? path : null };
+  return { env: rest, launcher: path?.startsWith("/") ? path : null, folderIsGone: gone === "1" };
 }
 
 /** How the running process was started. @throws AppError when its file is gone. */

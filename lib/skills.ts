@@ -8,7 +8,7 @@ import devSessions from "../skills/dev-sessions/SKILL.md" with { type: "text" };
 import handoff from "../skills/handoff/SKILL.md" with { type: "text" };
 import { messageOf } from "./errors.ts";
 import { type SkillScope, skillsFolder } from "./paths.ts";
-import { folderOf } from "./posix_path.ts";
+import { type Folder, folderOf } from "./posix_path.ts";
 import type { AgentKind } from "./session.ts";
 import { sha256 } from "./sha256.ts";
 
@@ -48,7 +48,7 @@ export interface SkillPlaces {
   readonly agents: readonly AgentKind[];
   readonly scope: SkillScope;
   readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
+  readonly cwd: Folder;
 }
 
 const FILE = "SKILL.md";

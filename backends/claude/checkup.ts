@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import type { Checkup, World } from "../../lib/doctor/world.ts";
 import { note } from "../../lib/doctor/finding.ts";
+import { AppError } from "../../lib/errors.ts";
 import { isThere } from "../../lib/files.ts";
 import { claudeConfigFolder, claudeStateFile } from "../../lib/paths.ts";
 import { folderOf } from "../../lib/posix_path.ts";
@@ -59,9 +60,10 @@ export async function checkClaude(world: World): Promise<Checkup> {
     return { agent: "claude", installed: false, findings };
   }
   const configFolder = claudeConfigFolder(deps.env, paths.home);
+  const folder = currentFolderOf(deps);
   const configFile = claudeStateFile(paths.home, deps.env["CLAUDE_CONFIG_DIR"] ? configFolder : null);
   const [version, tmux] = await Promise.all([versionOf(CLAUDE_PROGRAM, binary, deps), checkTmux(world)]);
-  const files = settingsFiles(configFolder, deps.cwd());
+  const files = settingsFiles(configFolder, folder);
   const config = read(configFile, ConfigSchema);
   const onboarded = config === "absent"
     ? false
@@ -76,8 +78,8 @@ export async function checkClaude(world: World): Promise<Checkup> {
       ...judgeOnboarding(onboarded, configFile),
       judgeSignIn(signInEvidence(world, configFolder, config, files)),
       ...judgeHooks(files),
-      ...world.config.defaults.mode === "native"
-        ? judgeTrust(isTrustedHere(configFile, deps.cwd()), deps.cwd())
+      ...world.config.defaults.mode === "native" && folder !== null
+        ? judgeTrust(isTrustedHere(configFile, folder), folder)
         : [],
       ...tmux,
     ],
@@ -87,15 +89,27 @@ export async function checkClaude(world: World): Promise<Checkup> {
 type Settings = v.InferOutput<typeof SettingsSchema>;
 type ReadSettings = SettingsFile & { readonly settings: Settings };
 
+/** Null where it is gone. */
+function currentFolderOf(deps: World["deps"]): string | null {
+  try {
+    return deps.cwd();
+  } catch (error) {
+    if (error instanceof AppError) return null;
+    throw error;
+  }
+}
+
 /** Those that are there, of all sources that apply in a folder. */
-function settingsFiles(configFolder: string, cwd: string): ReadSettings[] {
+function settingsFiles(configFolder: string, folder: string | null): ReadSettings[] {
   const managed = Deno.build.os === "darwin" ? "/Library/Application Support/ClaudeCode" : "/etc/claude-code";
   const places: (readonly [SettingsFile["source"], string])[] = [
     ["managed", `${managed}/managed-settings.json`],
     ...jsonFilesIn(`${managed}/managed-settings.d`).map((path) => ["managed", path] as const),
     ["user", `${configFolder}/settings.json`],
-    ["folder", `${cwd}/.claude/settings.json`],
-    ["folder", `${cwd}/.claude/settings.local.json`],
+    ...folder === null ? [] : [
+      ["folder", `${folder}/.claude/settings.json`],
+      ["folder", `${folder}/.claude/settings.local.json`],
+    ] as const,
   ];
   return places.flatMap(([source, path]) => {
     const found = read(path, SettingsSchema);

@@ -267,7 +267,7 @@ function listenAddress({ uid }: Pick<CodexContainer, "uid">): string {
 
 /** The user's own sign-in. */
 function authFile(deps: Deps): string | null {
-  const path = `${codexHomeFolder(deps.env, deps.cwd())}/auth.json`;
+  const path = `${codexHomeFolder(deps.env, deps.cwd)}/auth.json`;
   try {
     const info = Deno.statSync(path);
     return info.isFile && info.size > 0 ? path : null;

@@ -58,7 +58,7 @@ export async function findServer(options: ServerOptions): Promise<CodexServer | 
 
 /** The same name for the same folder, also before it exists. */
 export function codexHomeOf({ deps, codexHome }: ServerOptions): string {
-  const path = codexHome ?? codexHomeFolder(deps.env, deps.cwd());
+  const path = codexHome ?? codexHomeFolder(deps.env, deps.cwd);
   try {
     return Deno.realPathSync(path);
   } catch {

@@ -101,7 +101,7 @@ function place(
   env: ParseContext["env"],
   cwd: () => string,
 ): Pick<CreateRequest, "path" | "host"> {
-  if (host === undefined) return { path: resolvePath(cwd(), path ?? usualWorkspace(env)) };
+  if (host === undefined) return { path: resolvePath(cwd, path ?? usualWorkspace(env)) };
   return { path: path ?? "~", host };
 }
 

@@ -52,7 +52,7 @@ export function gatewayOptions(
   return {
     port: flags.port ?? gatewayPort(env),
     binds,
-    socketFolder: flags.socketDir === undefined ? null : resolvePath(cwd(), flags.socketDir),
+    socketFolder: flags.socketDir === undefined ? null : resolvePath(cwd, flags.socketDir),
     allowHosts: flags.allowHost ?? [],
   };
 }

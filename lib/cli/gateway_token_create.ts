@@ -73,7 +73,7 @@ export function tokenRecord({ id, name, createdAt, expiresAt, validity, scope, s
 function tokenRequest(flags: Flags, cwd: () => string): TokenRequest {
   return {
     name: flags.name ?? null,
-    roots: flags.root.map((root) => resolvePath(cwd(), root)),
+    roots: flags.root.map((root) => resolvePath(cwd, root)),
     mode: flags.mode ?? "docker",
     agents: flags.cli ?? [],
     verbs: flags.verbs ?? null,

@@ -52,8 +52,7 @@ function installSkillOptions(flags: Omit<Flags, "json">): InstallSkillOptions {
 }
 
 export async function run(options: InstallSkillOptions, { deps }: CliContext): Promise<Result> {
-  const { env } = deps;
-  const cwd = deps.cwd();
+  const { env, cwd } = deps;
   const { agents, note } = agentsFor(options, env, cwd);
   const found = await skillStates({ agents, scope: options.scope, env, cwd });
   const plan = planSkills(found, await realPaths(found), options);
@@ -71,14 +70,14 @@ interface Agents {
 function agentsFor(
   { agents, uninstall }: InstallSkillOptions,
   env: Readonly<Record<string, string>>,
-  cwd: string,
+  cwd: () => string,
 ): Agents {
   if (agents.length > 0) return { agents, note: null };
   return uninstall ? { agents: AGENT_KINDS, note: null } : agentsHere(env, cwd);
 }
 
 /** Those with a folder of their own; Claude Code when there is none. */
-function agentsHere(env: Readonly<Record<string, string>>, cwd: string): Agents {
+function agentsHere(env: Readonly<Record<string, string>>, cwd: () => string): Agents {
   const { home } = pathsFrom(env);
   const folders: Readonly<Record<AgentKind, string>> = {
     claude: claudeConfigFolder(env, home),

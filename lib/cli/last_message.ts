@@ -27,7 +27,7 @@ export interface LastMessageOptions {
 }
 
 function lastMessageOptions(flags: Flags, target: Target, cwd: () => string): LastMessageOptions {
-  const output = flags.output === undefined ? null : resolvePath(cwd(), flags.output);
+  const output = flags.output === undefined ? null : resolvePath(cwd, flags.output);
   return { target, count: flags.count ?? 1, output, json: flags.json };
 }
 

@@ -11,7 +11,7 @@ const CHECK = "skills";
 
 export async function checkSkills({ deps }: World): Promise<Finding[]> {
   const { env } = deps;
-  const states = await skillStates({ agents: AGENT_KINDS, scope: "global", env, cwd: deps.cwd() });
+  const states = await skillStates({ agents: AGENT_KINDS, scope: "global", env, cwd: deps.cwd });
   return judgeSkills(states.filter(({ path }) => isFolder(folderOf(folderOf(folderOf(path))))));
 }
 

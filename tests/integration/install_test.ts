@@ -104,7 +104,11 @@ testShells("install.sh installs a release", {
     const lib = join(installer.home, ".local", "lib", "dev-sessions");
     const [deno, main] = [join(lib, "1.0.0-abc", "deno"), join(lib, "1.0.0-abc", "main.js")];
     await Deno.mkdir(join(deno, ".."), { recursive: true });
-    await Deno.writeTextFile(deno, `#!/bin/sh\nshift 5\nexec '${main}' "$@"\n`, { mode: 0o755 });
+    await Deno.writeTextFile(
+      deno,
+      `#!/bin/sh\nshift 5\nHOME=$DEV_SESSIONS_CALLER_HOME exec '${main}' "$@"\n`,
+      { mode: 0o755 },
+    );
     await Deno.writeTextFile(main, standIn(OLD), { mode: 0o755 });
     await installer.installed(OLD);
     const { executable } = installer;

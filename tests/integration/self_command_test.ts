@@ -89,7 +89,12 @@ Deno.test("a checkout starts itself again from any folder", async () => {
       args: ["run", "-A", "--quiet", PROGRAM, "again"],
       left: [],
     });
-    deepStrictEqual(await output(said, env), { args: ["again"], kind: "source" });
+    deepStrictEqual(await output(said, env), {
+      args: ["again"],
+      kind: "source",
+      home: env["HOME"],
+      folder: "/",
+    });
   });
 });
 
@@ -101,7 +106,12 @@ Deno.test("by a launcher: the launcher is started again, also after an upgrade, 
     await using program = new Program(env, executable);
     const first = await program.ask();
     deepStrictEqual(first, { command: executable, args: ["again"], left: [] });
-    deepStrictEqual(await output(first, env), { args: ["again"], kind: "launcher" });
+    deepStrictEqual(await output(first, env), {
+      args: ["again"],
+      kind: "launcher",
+      home: env["HOME"],
+      folder: "/",
+    });
 
     await Deno.copyFile(deno, `${deno}.new`);
     await Deno.rename(`${deno}.new`, deno);
@@ -127,6 +137,84 @@ Deno.test("what the user has set stays set behind a launcher", async () => {
   });
 });
 
+/** One run of the launcher by a shell, in a folder. */
+async function runLauncher(
+  shell: readonly string[],
+  folder: string,
+  env: Record<string, string>,
+): Promise<unknown> {
+  const [command = "", ...args] = shell;
+  const { stdout, stderr, code } = await new Deno.Command(command, { args, cwd: folder, clearEnv: true, env })
+    .output();
+  strictEqual(code, 0, new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+const BY_LAUNCHER = { args: ["again"], kind: "launcher" };
+const LAUNCHER_SHELLS = [["dash"], ["busybox", "sh"], ["bash"]];
+
+Deno.test("whatever stands in the user's .npmrc, a launcher runs", async (t) => {
+  const npmrcs: Record<string, (path: string) => Promise<void>> = {
+    "a registry whose variable is not set": (path) => Deno.writeTextFile(path, "registry=${NPM_REGISTRY}\n"),
+    "a scope whose variable is not set": (path) => Deno.writeTextFile(path, "@corp:registry=${CORP}\n"),
+    "a registry that is no address": (path) => Deno.writeTextFile(path, "registry=npm.corp.example\n"),
+    "not UTF-8": (path) => Deno.writeFile(path, new Uint8Array([0xff, 0xfe, 0x0a])),
+    "a folder": (path) => Deno.mkdir(path),
+  };
+  for (const [name, make] of Object.entries(npmrcs)) {
+    await t.step(name, () =>
+      inFolder(async (root, env) => {
+        const { executable } = await installLauncher(root);
+        const home = join(root, "home");
+        await Deno.mkdir(home);
+        await make(join(home, ".npmrc"));
+        deepStrictEqual(
+          await runLauncher([executable, "again"], home, { ...env, HOME: home }),
+          { ...BY_LAUNCHER, home, folder: home },
+        );
+      }));
+  }
+  await t.step("HOME is a file, or not set", () =>
+    inFolder(async (root, env) => {
+      const { executable } = await installLauncher(root);
+      const home = join(root, "home");
+      await Deno.writeTextFile(home, "");
+      const { HOME: _, ...without } = env;
+      for (const [given, seen] of [[{ ...env, HOME: home }, home], [without, null]] as const) {
+        deepStrictEqual(
+          await runLauncher([executable, "again"], root, given),
+          { ...BY_LAUNCHER, home: seen, folder: root },
+        );
+      }
+    }));
+});
+
+Deno.test("a launcher runs in a folder that is gone, and says so only where the folder is needed", async (t) => {
+  for (const shell of LAUNCHER_SHELLS) {
+    await t.step(shell.join(" "), () =>
+      inFolder(async (root, env) => {
+        const { executable } = await installLauncher(root);
+        const folder = join(root, "folder");
+        await Deno.mkdir(folder);
+        const gone = "Cannot use the current folder: it is gone. Go to another one with: cd <folder>";
+        const removing = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", ...shell, executable, "again"];
+        // What stands there from an outer call says nothing.
+        const outer = { ...env, DEV_SESSIONS_FOLDER_GONE: "1" };
+        deepStrictEqual(
+          await runLauncher([...shell, executable, "again"], folder, outer),
+          { ...BY_LAUNCHER, home: root, folder },
+        );
+        for (const again of [false, true]) {
+          if (again) await Deno.mkdir(folder);
+          deepStrictEqual(
+            await runLauncher(removing, folder, env),
+            { ...BY_LAUNCHER, home: root, folder: gone },
+          );
+        }
+      }));
+  }
+});
+
 Deno.test("a running file that was replaced is found by its own path, one that was removed is not", async () => {
   await inFolder(async (root, env) => {
     const deno = join(root, "deno-copy");
@@ -137,7 +225,12 @@ Deno.test("a running file that was replaced is found by its own path, one that w
     await Deno.copyFile(deno, `${deno}.new`);
     await Deno.rename(`${deno}.new`, deno);
     deepStrictEqual(await program.ask(), first);
-    deepStrictEqual(await output(first, env), { args: ["again"], kind: "source" });
+    deepStrictEqual(await output(first, env), {
+      args: ["again"],
+      kind: "source",
+      home: env["HOME"],
+      folder: "/",
+    });
     await Deno.remove(deno);
     match((await program.ask()).error ?? "", /deno-copy" is gone\. Install dev-sessions again$/);
   });

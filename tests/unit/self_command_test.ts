@@ -4,6 +4,7 @@ import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { launcherScript } from "../../build/launcher.ts";
 import {
   decideProgram,
+  type Launched,
   type Program,
   type ProgramEvidence,
   selfCommand,
@@ -175,16 +176,28 @@ Deno.test("selfCommand() passes arguments on as they are, in every form", () => 
 });
 
 Deno.test("takeLauncher() leaves nothing of the launcher in the environment, and what is the user's", () => {
-  const table: [given: Record<string, string>, env: Record<string, string>, launcher: string | null][] = [
-    [{ A: "1" }, { A: "1" }, null],
-    [{ A: "1", DEV_SESSIONS_EXECUTABLE: EXECUTABLE }, { A: "1" }, EXECUTABLE],
-    [{ DEV_SESSIONS_EXECUTABLE: "dev-sessions" }, {}, null],
-    [{ DEV_SESSIONS_EXECUTABLE: "" }, {}, null],
-    [{ DEV_SESSIONS_EXECUTABLE: EXECUTABLE, DENO_NO_UPDATE_CHECK: "dev-sessions" }, {}, EXECUTABLE],
-    [{ DENO_NO_UPDATE_CHECK: "1" }, { DENO_NO_UPDATE_CHECK: "1" }, null],
+  const by = { DEV_SESSIONS_EXECUTABLE: EXECUTABLE };
+  const table: [given: Record<string, string>, env: Record<string, string>, rest?: Partial<Launched>][] = [
+    [{ A: "1" }, { A: "1" }],
+    [{ A: "1", ...by }, { A: "1" }, { launcher: EXECUTABLE }],
+    [{ DEV_SESSIONS_EXECUTABLE: "dev-sessions" }, {}],
+    [{ DEV_SESSIONS_EXECUTABLE: "" }, {}],
+    [{ ...by, DENO_NO_UPDATE_CHECK: "dev-sessions" }, {}, { launcher: EXECUTABLE }],
+    [{ DENO_NO_UPDATE_CHECK: "1" }, { DENO_NO_UPDATE_CHECK: "1" }],
+    [{ HOME: "/home/u" }, { HOME: "/home/u" }],
+    [{ ...by, HOME: "/lib", DEV_SESSIONS_CALLER_HOME: "/home/u" }, { HOME: "/home/u" }, {
+      launcher: EXECUTABLE,
+    }],
+    [{ ...by, HOME: "/lib", DEV_SESSIONS_CALLER_HOME: "" }, {}, { launcher: EXECUTABLE }],
+    [{ ...by, DEV_SESSIONS_FOLDER_GONE: "1" }, {}, { launcher: EXECUTABLE, folderIsGone: true }],
+    [{ DEV_SESSIONS_FOLDER_GONE: "" }, {}],
   ];
-  for (const [given, env, launcher] of table) {
-    deepStrictEqual(takeLauncher(given), { env, launcher }, JSON.stringify(given));
+  for (const [given, env, rest] of table) {
+    deepStrictEqual(
+      takeLauncher(given),
+      { env, launcher: null, folderIsGone: false, ...rest },
+      JSON.stringify(given),
+    );
   }
 });
 

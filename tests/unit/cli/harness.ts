@@ -27,6 +27,7 @@ export type Asked = { readonly [operation: string]: unknown };
 
 export interface Call {
   readonly env?: Record<string, string>;
+  readonly cwd?: () => string;
   readonly stdin?: string | Uint8Array;
   /** Which of stdin, stdout and stderr are terminals. */
   readonly terminals?: readonly ("stdin" | "stdout" | "stderr")[];
@@ -234,7 +235,7 @@ export async function call(argv: readonly string[], given: Call = {}): Promise<O
   const terminals = given.terminals ?? [];
   const deps: Deps = {
     env: { HOME: "/home/u", ...given.env },
-    cwd: () => "/src/app",
+    cwd: given.cwd ?? (() => "/src/app"),
     clock: { now: () => 0, monotonic: () => 0, sleep: () => Promise.resolve() },
     terminal: {
       stdinIsTerminal: () => terminals.includes("stdin"),

@@ -165,7 +165,7 @@ for (
   ] as [Record<string, string>, string, string][]
 ) {
   Deno.test(`codexHomeFolder() of ${JSON.stringify(env)} in ${cwd}`, () => {
-    strictEqual(codexHomeFolder(env, cwd), expected);
+    strictEqual(codexHomeFolder(env, () => cwd), expected);
   });
 }
 
