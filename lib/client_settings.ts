@@ -32,13 +32,45 @@ export interface PathMap {
 
 /**
  * Whether commands are carried out by a gateway: `DEV_SESSIONS_SANDBOX=1`, or `IS_SANDBOX=1` where
- * `DEV_SESSIONS_GATEWAY_URL` is set; `DEV_SESSIONS_SANDBOX=0` switches it off.
+ * `DEV_SESSIONS_GATEWAY_URL` is set; `DEV_SESSIONS_SANDBOX=0` switches it off. `IS_SANDBOX` is set by others, too, who
+ * may give it any value.
+ *
+ * @throws AppError (usage) for another value of `DEV_SESSIONS_SANDBOX`: whoever set it meant one of the two.
  */
 export function isClientMode(env: Env): boolean {
   const switched = env["DEV_SESSIONS_SANDBOX"] ?? "";
-  if (switched === "1") return true;
-  if (switched === "0") return false;
-  return env["IS_SANDBOX"] === "1" && (env["DEV_SESSIONS_GATEWAY_URL"] ?? "") !== "";
+  switch (switched) {
+    case "1":
+      return true;
+    case "0":
+      return false;
+    case "":
+      return env["IS_SANDBOX"] === "1" && (env["DEV_SESSIONS_GATEWAY_URL"] ?? "") !== "";
+  }
+  throw new AppError(
+    "usage",
+    `Cannot use DEV_SESSIONS_SANDBOX=${JSON.stringify(switched)}: it must be 1 or 0`,
+    "1: commands go to the gateway of the host; 0: to the sessions of this machine. Set it to one of them, or unset it",
+  );
+}
+
+/**
+ * For a command that only the host can carry out.
+ *
+ * @param what it does, as in "Cannot ...".
+ * @param why it is the host's alone.
+ * @param command its words, for the host.
+ * @throws AppError in client mode.
+ */
+export function assertOnHost(
+  env: Env,
+  { what, why, command }: { readonly what: string; readonly why: string; readonly command: string },
+): void {
+  if (!isClientMode(env)) return;
+  throw new AppError(
+    "failure",
+    `Cannot ${what} in a container: ${why}. On the host, run: dev-sessions ${command}`,
+  );
 }
 
 /** The workspace of a `create` that names none: in a container what is mounted from `HOST_PATH`, else where it runs. */

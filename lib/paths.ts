@@ -72,16 +72,33 @@ export function pathsFrom(env: Env): Paths {
 /** As 0.4.4 had it, which its clients still ask. */
 const GATEWAY_PORT = 6767;
 
-/** Where the gateway listens unless it is told otherwise. */
+/** Where the gateway listens unless it is told otherwise; 0: on any free port. @throws AppError (usage) as below. */
 export function gatewayPort(env: Env): number {
   return gatewayPortSet(env) ?? GATEWAY_PORT;
 }
 
-/** Null where the environment names none; a value that is no port counts as none. */
+/** Null where the environment names none. @throws AppError (usage) for what is no port. */
 export function gatewayPortSet(env: Env): number | null {
   const configured = env["DEV_SESSIONS_GATEWAY_PORT"] ?? "";
-  const port = /^\d{1,5}$/.test(configured) ? Number(configured) : 0;
-  return port >= 1 && port <= 65_535 ? port : null;
+  if (configured === "") return null;
+  const port = /^\d{1,5}$/.test(configured) ? Number(configured) : NaN;
+  if (port >= 0 && port <= 65_535) return port;
+  throw new AppError(
+    "usage",
+    `Cannot use DEV_SESSIONS_GATEWAY_PORT=${JSON.stringify(configured)}: it must be a port`,
+    "A port is 1 to 65535; 0 takes any that is free. Set it to one, or unset it",
+  );
+}
+
+/** Of a gateway that somebody else is to find. @throws AppError (usage), also for a port that nobody can know. */
+export function knownGatewayPort(env: Env): number {
+  const port = gatewayPort(env);
+  if (port !== 0) return port;
+  throw new AppError(
+    "usage",
+    "Cannot tell the gateway's port: DEV_SESSIONS_GATEWAY_PORT=0 takes any that is free",
+    "Set it to the port that the gateway has, or unset it",
+  );
 }
 
 /** Claude's configuration folder as Claude itself resolves it. */

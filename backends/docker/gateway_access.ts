@@ -6,7 +6,7 @@
 import type { DockerConfig } from "../../lib/config.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError } from "../../lib/errors.ts";
-import { gatewayPort, type Paths } from "../../lib/paths.ts";
+import { knownGatewayPort, type Paths } from "../../lib/paths.ts";
 
 /** Sessions that its agent may have at once; the limits of the registry hold beside it. */
 const MAX_SESSIONS = 10;
@@ -19,7 +19,11 @@ export interface GatewayAccess {
   readonly tokenFile: string;
 }
 
-/** What is mounted into the session's container; null when the user wants none, or when no token can be made. */
+/**
+ * What is mounted into the session's container; null when the user wants none, or when no token can be made.
+ *
+ * @throws AppError (usage) for a port of the environment that can't be used, where the address has one.
+ */
 export async function gatewayAccess(
   deps: Deps,
   paths: Paths,
@@ -27,8 +31,10 @@ export async function gatewayAccess(
   config: DockerConfig["gateway"],
 ): Promise<GatewayAccess | null> {
   if (config === null) return null;
+  // Not among what an agent goes without: the user has set it, and is told.
+  const port = config.url === null && Deno.build.os !== "linux" ? knownGatewayPort(deps.env) : null;
   try {
-    const url = config.url ?? await usualUrl(deps, paths);
+    const url = config.url ?? await usualUrl(port, paths);
     return { url, tokenFile: config.tokenFile ?? await ownToken(deps, paths, session) };
   } catch (error) {
     // E.g. a folder that can't be the socket's: its agent goes without.
@@ -38,8 +44,8 @@ export async function gatewayAccess(
 }
 
 /** Sockets of this machine can be used in containers on Linux only, elsewhere these are in a machine of their own. */
-async function usualUrl(deps: Deps, paths: Paths): Promise<string> {
-  if (Deno.build.os !== "linux") return `http://host.docker.internal:${gatewayPort(deps.env)}`;
+async function usualUrl(port: number | null, paths: Paths): Promise<string> {
+  if (port !== null) return `http://host.docker.internal:${port}`;
   const { prepareSocketFolder } = await import("../../gateway/socket_folder.ts");
   // Made now, so that a gateway that starts later is reached, too.
   return `unix://${prepareSocketFolder(paths.gatewaySocketFolder)}`;

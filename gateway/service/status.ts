@@ -16,14 +16,14 @@ export interface ServiceStatus extends ServiceState {
   readonly log: string;
 }
 
-/** @param usualPort where a gateway would listen that is no service. */
+/** @param usualPort where a gateway would listen that is no service; asked only where the service names none. */
 export async function serviceStatus(
   { manager, paths }: ServiceWorld,
-  usualPort: number,
+  usualPort: () => number,
 ): Promise<ServiceStatus> {
   const file = await manager.place();
   const definition = await readOrNull(file);
-  const port = (definition === null ? null : settingsIn(manager.read(definition))?.port) ?? usualPort;
+  const port = (definition === null ? null : settingsIn(manager.read(definition))?.port) ?? usualPort();
   const known = await manager.lack() === null;
   const state: ServiceState = known
     ? await manager.state()

@@ -4,7 +4,7 @@ import { buildCommand } from "@stricli/core";
 import type { Finding } from "../doctor/finding.ts";
 import type { Repaired, Report } from "../doctor/doctor.ts";
 import type { Step } from "../doctor/selftest.ts";
-import { isClientMode } from "../client_settings.ts";
+import { assertOnHost } from "../client_settings.ts";
 import { AppError } from "../errors.ts";
 import { AGENT_TITLES, type AgentKind } from "../session.ts";
 import { VERSION } from "../version.ts";
@@ -102,12 +102,11 @@ async function* runSelftest(
   context: CliContext,
 ): AsyncIterable<Result> {
   const { deps, signal } = context;
-  if (isClientMode(deps.env)) {
-    throw new AppError(
-      "failure",
-      "Cannot run the self-test in a container: the agents are the host's. On the host, run: dev-sessions doctor --selftest",
-    );
-  }
+  assertOnHost(deps.env, {
+    what: "run the self-test",
+    why: "the agents are the host's",
+    command: "doctor --selftest",
+  });
   const caller = callingSession(deps.env);
   const { installedAgents } = await import("../doctor/doctor.ts");
   const agents = await installedAgents(deps);

@@ -6,6 +6,7 @@ import { isHostName } from "../host_names.ts";
 import type { GatewayOptions } from "../../gateway/run.ts";
 import { gatewayPort } from "../paths.ts";
 import { resolvePath } from "../posix_path.ts";
+import { assertGatewayHost } from "./gateway_host.ts";
 import type { Result } from "./output.ts";
 import { nonEmpty } from "./parsers.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
@@ -22,6 +23,7 @@ const PLAIN_HTTP_NOTE =
   "[dev-sessions] beyond this machine tokens go over the network as plain text: whoever reads the traffic may use them";
 
 export async function* run(options: GatewayOptions, context: CliContext): AsyncIterable<Result> {
+  assertGatewayHost(context.deps.env, "serve sessions", "gateway");
   const { startGateway } = await import("../../gateway/run.ts");
   const gateway = await startGateway(options, context.deps);
   const isOpen = options.binds.some((bind) => bind.kind === "address" && bind.reach !== "loopback");

@@ -5,6 +5,7 @@ import type { Bind } from "../../gateway/bind.ts";
 import type { InstallRequest } from "../../gateway/service/install.ts";
 import { gatewayPort, gatewayPortSet } from "../paths.ts";
 import { GATEWAY_FLAGS, type GatewayFlags, gatewayOptions } from "./gateway.ts";
+import { assertGatewayHost } from "./gateway_host.ts";
 import type { Result } from "./output.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
 
@@ -17,6 +18,7 @@ interface Flags extends Omit<GatewayFlags, "socketDir"> {
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 export async function run(request: InstallRequest, { deps, signal }: CliContext): Promise<Result> {
+  assertGatewayHost(deps.env, "install the gateway", "gateway install");
   const [{ installService }, { serviceWorld }] = await Promise.all([
     import("../../gateway/service/install.ts"),
     import("../../gateway/service/open.ts"),
@@ -31,9 +33,10 @@ export async function run(request: InstallRequest, { deps, signal }: CliContext)
 
 /** @throws AppError (usage) as `gateway` itself would. */
 function installRequest(flags: Flags, context: Pick<ParseContext, "env" | "cwd">): InstallRequest {
-  gatewayOptions({ ...flags, socketDir: undefined }, context);
-  if (flags.port === 0) {
-    throw usageError("--port must be a positive integer", "A service needs a port that stays");
+  const given = gatewayOptions({ ...flags, socketDir: undefined }, context);
+  if (given.port === 0) {
+    const name = flags.port === undefined ? "DEV_SESSIONS_GATEWAY_PORT" : "--port";
+    throw usageError(`${name} must be a positive integer`, "A service needs a port that stays");
   }
   const { bind, allowHost, insecureBind, env = [], reset } = flags;
   return {

@@ -1,18 +1,20 @@
 /** `gateway status`: what the service manager and the gateway itself say. */
 
 import { buildCommand } from "@stricli/core";
+import { assertGatewayHost } from "./gateway_host.ts";
 import type { ServiceStatus } from "../../gateway/service/status.ts";
-import { gatewayPort, pathsFrom } from "../paths.ts";
+import { knownGatewayPort, pathsFrom } from "../paths.ts";
 import type { Result } from "./output.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 export async function run({ deps }: CliContext): Promise<Result> {
+  assertGatewayHost(deps.env, "tell the status of the gateway", "gateway status");
   const [{ serviceStatus }, { serviceWorld }, { SOCKET_NAME }] = await Promise.all([
     import("../../gateway/service/status.ts"),
     import("../../gateway/service/open.ts"),
     import("../../gateway/socket_folder.ts"),
   ]);
-  const status = await serviceStatus(serviceWorld(deps), gatewayPort(deps.env));
+  const status = await serviceStatus(serviceWorld(deps), () => knownGatewayPort(deps.env));
   return statusResult(status, `${pathsFrom(deps.env).gatewaySocketFolder}/${SOCKET_NAME}`);
 }
 

@@ -1,6 +1,7 @@
 /** `gateway token create`: makes a token that permits little, and shows it once. */
 
 import { buildCommand } from "@stricli/core";
+import { assertGatewayHost } from "./gateway_host.ts";
 import type { KnownToken, TokenRequest } from "../../gateway/token_admin.ts";
 import { SCOPED_VERB_NAMES, type ScopedVerb } from "../../gateway/verbs.ts";
 import { parseDuration } from "../duration.ts";
@@ -37,6 +38,7 @@ export async function run(
   { quiet }: { readonly quiet: boolean },
   { deps }: CliContext,
 ): Promise<Result> {
+  assertGatewayHost(deps.env, "make a token", "gateway token create");
   const { createToken } = await import("../../gateway/token_admin.ts");
   const { token, known } = await createToken(request, deps);
   return {

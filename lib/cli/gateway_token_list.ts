@@ -1,6 +1,7 @@
 /** `gateway token list`: what the tokens permit, never the tokens. */
 
 import { buildCommand } from "@stricli/core";
+import { assertGatewayHost } from "./gateway_host.ts";
 import { tokenRecord } from "./gateway_token_create.ts";
 import { type Result, table } from "./output.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
@@ -11,6 +12,7 @@ interface Flags {
 }
 
 export async function run({ all }: { readonly all: boolean }, { deps }: CliContext): Promise<Result> {
+  assertGatewayHost(deps.env, "list the tokens", "gateway token list");
   const { listTokens } = await import("../../gateway/token_admin.ts");
   const tokens = listTokens(deps).map(tokenRecord).filter(({ state }) => all || state === "valid");
   const rows = tokens.map((token) => [

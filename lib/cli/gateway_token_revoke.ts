@@ -1,6 +1,7 @@
 /** `gateway token revoke`: makes tokens invalid, at once. */
 
 import { buildCommand } from "@stricli/core";
+import { assertGatewayHost } from "./gateway_host.ts";
 import { tokenRecord } from "./gateway_token_create.ts";
 import type { Result } from "./output.ts";
 import { type CliContext, type ParseContext, usageError } from "./verb.ts";
@@ -10,6 +11,7 @@ interface Flags {
 }
 
 export async function run(ids: readonly string[], { deps }: CliContext): Promise<Result> {
+  assertGatewayHost(deps.env, "revoke a token", `gateway token revoke ${ids.join(" ")}`);
   const { revokeTokens } = await import("../../gateway/token_admin.ts");
   const tokens = revokeTokens([...new Set(ids)], deps);
   const alive = tokens.filter(({ sessions }) => sessions > 0);

@@ -1,11 +1,13 @@
 /** `gateway uninstall`: the gateway is no service any more; sessions and tokens stay. */
 
 import { buildCommand } from "@stricli/core";
+import { assertGatewayHost } from "./gateway_host.ts";
 import type { Uninstalled } from "../../gateway/service/uninstall.ts";
 import type { Result } from "./output.ts";
 import type { CliContext, ParseContext } from "./verb.ts";
 
 export async function run({ deps }: CliContext): Promise<Result> {
+  assertGatewayHost(deps.env, "uninstall the gateway", "gateway uninstall");
   const [{ uninstallService }, { serviceWorld }] = await Promise.all([
     import("../../gateway/service/uninstall.ts"),
     import("../../gateway/service/open.ts"),

@@ -156,3 +156,20 @@ Deno.test("a wait ends in time with a gateway that does not answer any more", ()
       signal(gateway.process.pid, "SIGCONT");
     }
   }));
+
+Deno.test("a container's commands never look into a registry of its own by mistake", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  await using gateway = await startGateway(sandbox);
+  const { env = {} } = inContainer(sandbox, gateway.url, gateway.master);
+  for (const verb of ["list", "create", "doctor", "gateway status"]) {
+    const { code, stdout, stderr } = await sandbox.run(verb.split(" "), {
+      env: { ...env, DEV_SESSIONS_SANDBOX: "true" },
+    });
+    deepStrictEqual([code, stdout], [2, ""], verb);
+    match(stderr, /^Cannot use DEV_SESSIONS_SANDBOX="true": it must be 1 or 0\n/);
+  }
+  const tokens = await sandbox.run(["gateway", "token", "list"], { env });
+  deepStrictEqual([tokens.code, tokens.stdout], [1, ""]);
+  match(tokens.stderr, /On the host, run: dev-sessions gateway token list\n$/);
+  deepStrictEqual(await Array.fromAsync(Deno.readDir(join(sandbox.root, "container"))).catch(() => []), []);
+});

@@ -274,3 +274,20 @@ function canMount(): boolean {
     return false;
   }
 }
+
+Deno.test("DEV_SESSIONS_GATEWAY_PORT=0 takes any free port, what is no port is refused, and --port outweighs both", async () => {
+  await using sandbox = await createSandbox({ agent: "stub" });
+  for (const args of [["gateway"], ["gateway", "--port", "0"]]) {
+    const port = args.length === 1 ? "0" : "abc";
+    await using running = sandbox.start(args, { env: { DEV_SESSIONS_GATEWAY_PORT: port } });
+    await sandbox.eventually(() => /^Gateway listening on port [1-9]\d*$/m.test(running.stdout), {
+      what: `the gateway listens: ${running.stderr}`,
+    });
+    strictEqual(running.stdout.includes("6767"), false, running.stdout);
+  }
+  const { code, stdout, stderr } = await sandbox.run(["gateway"], {
+    env: { DEV_SESSIONS_GATEWAY_PORT: "abc" },
+  });
+  deepStrictEqual([code, stdout], [2, ""]);
+  match(stderr, /^Cannot use DEV_SESSIONS_GATEWAY_PORT="abc": it must be a port\n/);
+});

@@ -108,19 +108,19 @@ Deno.test("a launchd agent is installed once its gateway answers, replaced, desc
   strictEqual(installed.replaced, false);
   strictEqual((await Deno.stat(installed.file)).mode! & 0o777, 0o600);
   strictEqual((await Deno.stat(world.paths.gatewayLog)).mode! & 0o777, 0o600);
-  const status = await serviceStatus(world, 1);
+  const status = await serviceStatus(world, () => 1);
   deepStrictEqual([status.state, status.port, status.health], ["running", port, { version: "1.2.3" }]);
   // As ps tells it, in whole seconds.
   const since = Date.parse(status.since ?? "");
   ok(since >= began - 2_000 && since <= Date.now() + 1_000, `${status.since}`);
 
   strictEqual((await install({ port }, world)).replaced, true);
-  const after = await serviceStatus(world, 1);
+  const after = await serviceStatus(world, () => 1);
   strictEqual(after.state, "running");
   strictEqual(after.pid === status.pid, false);
 
   deepStrictEqual(await uninstallService(world), { kind: "removed", file: installed.file });
-  deepStrictEqual([(await serviceStatus(world, 1)).state, (await serviceStatus(world, 1)).file], [
+  deepStrictEqual([(await serviceStatus(world, () => 1)).state, (await serviceStatus(world, () => 1)).file], [
     "stopped",
     null,
   ]);
@@ -140,7 +140,7 @@ Deno.test("an installation whose program can't be noted is one all the same, and
   // Nothing can be put in the place of a folder.
   await Deno.mkdir(world.paths.executable, { recursive: true });
   const installed = await install({ port: freePort() }, world);
-  strictEqual((await serviceStatus(world, 1)).state, "running");
+  strictEqual((await serviceStatus(world, () => 1)).state, "running");
   strictEqual(noted(installed.notes).length, 1);
   match(
     noted(installed.notes)[0]!,
@@ -202,7 +202,7 @@ Deno.test("an installation that does not come to life shows the log, and the ear
     },
   );
   strictEqual(await Deno.readTextFile(await good.manager.place()), definition);
-  strictEqual((await serviceStatus(good, 1)).state, "running");
+  strictEqual((await serviceStatus(good, () => 1)).state, "running");
   await uninstallService(good);
 });
 
@@ -264,7 +264,10 @@ Deno.test("an agent whose definition is gone is stopped by its removal", async (
   const { file } = await install({ port }, world);
   await Deno.remove(file);
   deepStrictEqual(await uninstallService(world), { kind: "rest_removed", file });
-  deepStrictEqual([(await serviceStatus(world, port)).state, (await serviceStatus(world, port)).health], [
+  deepStrictEqual([
+    (await serviceStatus(world, () => port)).state,
+    (await serviceStatus(world, () => port)).health,
+  ], [
     "stopped",
     null,
   ]);

@@ -1,8 +1,8 @@
 /** The command line of the gateway, and verbs of several words. */
 
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
 import { findVerb } from "../../../lib/cli/find_verb.ts";
-import { gatewayPort } from "../../../lib/paths.ts";
+import { gatewayPort, gatewayPortSet, knownGatewayPort } from "../../../lib/paths.ts";
 import { call, checkRows, refused } from "./harness.ts";
 
 const NAMES = ["list", "gateway", "gateway token create", "gateway token list", "a b"];
@@ -89,12 +89,72 @@ Deno.test("help knows verbs of several words", async () => {
   strictEqual((await call(["gateway", "token", "--help"])).code, 0);
 });
 
-Deno.test("gatewayPort() takes DEV_SESSIONS_GATEWAY_PORT when it is one", () => {
-  const rows: [string | undefined, number][] = [["7000", 7000], ["x", 6767], ["0", 6767], ["65536", 6767], [
-    undefined,
-    6767,
-  ]];
-  for (const [value, port] of rows) {
-    strictEqual(gatewayPort(value === undefined ? {} : { DEV_SESSIONS_GATEWAY_PORT: value }), port);
+Deno.test("gatewayPort() takes DEV_SESSIONS_GATEWAY_PORT, and never another port than the one that is set", () => {
+  const set = (value: string) => ({ DEV_SESSIONS_GATEWAY_PORT: value });
+  const rows: [Record<string, string>, set: number | null, port: number][] = [
+    [{}, null, 6767],
+    [set(""), null, 6767],
+    [set("7000"), 7000, 7000],
+    [set("65535"), 65535, 65535],
+    [set("0"), 0, 0],
+  ];
+  for (const [env, expected, port] of rows) {
+    deepStrictEqual([gatewayPortSet(env), gatewayPort(env)], [expected, port], JSON.stringify(env));
+  }
+  for (const value of ["x", "65536", "99999", "-1", " 7000", "7e3", "070000"]) {
+    for (const read of [gatewayPortSet, gatewayPort, knownGatewayPort]) {
+      throws(() => read(set(value)), {
+        code: "usage",
+        message: `Cannot use DEV_SESSIONS_GATEWAY_PORT="${value}": it must be a port`,
+      });
+    }
+  }
+  strictEqual(knownGatewayPort({}), 6767);
+  throws(() => knownGatewayPort(set("0")), { code: "usage", message: /DEV_SESSIONS_GATEWAY_PORT=0/ });
+});
+
+Deno.test("a port of the environment that can't be used is refused where it is needed", async (t) => {
+  const rows: [argv: string[], port: string, stderr: RegExp][] = [
+    [["gateway"], "abc", /^Cannot use DEV_SESSIONS_GATEWAY_PORT="abc": it must be a port\n .*1 to 65535/],
+    [["gateway"], "99999", /^Cannot use DEV_SESSIONS_GATEWAY_PORT="99999"/],
+    [["gateway", "install"], "abc", /^Cannot use DEV_SESSIONS_GATEWAY_PORT="abc"/],
+    [["gateway", "install"], "0", /^DEV_SESSIONS_GATEWAY_PORT must be a positive integer\n .*stays/],
+    [["gateway", "install", "--port", "0"], "abc", /^--port must be a positive integer\n .*stays/],
+  ];
+  for (const [argv, port, stderr] of rows) {
+    await t.step(`${argv.join(" ")} with ${port}`, async () => {
+      const said = await call(argv, { env: { DEV_SESSIONS_GATEWAY_PORT: port } });
+      deepStrictEqual([said.code, said.stdout], [2, ""]);
+      match(said.stderr, stderr);
+    });
+  }
+});
+
+Deno.test("in a container the gateway is not the container's, and each of its commands says where it works", async (t) => {
+  const rows: [argv: string[], onHost?: string][] = [
+    [["gateway"]],
+    [["gateway", "install"]],
+    [["gateway", "uninstall"]],
+    [["gateway", "status"]],
+    [["gateway", "token", "list"]],
+    [["gateway", "token", "create", "--root", "/src"], "gateway token create"],
+    [["gateway", "token", "revoke", "1a2b3c4d"]],
+  ];
+  for (const [argv, onHost = argv.join(" ")] of rows) {
+    await t.step(argv.join(" "), async () => {
+      const { code, stdout, stderr } = await call(argv, { env: { DEV_SESSIONS_SANDBOX: "1" } });
+      deepStrictEqual([code, stdout], [1, ""]);
+      match(
+        stderr,
+        new RegExp(
+          `^Cannot .* in a container: the gateway is the host's\\. On the host, run: dev-sessions ${onHost}\n$`,
+        ),
+      );
+      const garbled = await call(argv, { env: { DEV_SESSIONS_SANDBOX: "true" } });
+      deepStrictEqual([garbled.code, garbled.stdout], [2, ""]);
+      match(garbled.stderr, /^Cannot use DEV_SESSIONS_SANDBOX="true": it must be 1 or 0\n/);
+      const page = await call([...argv, "--help"], { env: { DEV_SESSIONS_SANDBOX: "1" } });
+      strictEqual(page.code, 0);
+    });
   }
 });

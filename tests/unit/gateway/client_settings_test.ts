@@ -1,6 +1,6 @@
 /** When commands go to a gateway, which one, and with which token; a variable that can't be used is said at once. */
 
-import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, match, rejects, strictEqual, throws } from "node:assert/strict";
 import { AppError } from "../../../lib/errors.ts";
 import {
   clientSettings,
@@ -16,7 +16,6 @@ Deno.test("isClientMode()", () => {
     [{}, false],
     [{ DEV_SESSIONS_SANDBOX: "1" }, true],
     [{ DEV_SESSIONS_SANDBOX: "0" }, false],
-    [{ DEV_SESSIONS_SANDBOX: "true" }, false],
     [{ IS_SANDBOX: "1" }, false],
     [URL_SET, false],
     [{ IS_SANDBOX: "1", ...URL_SET }, true],
@@ -26,6 +25,15 @@ Deno.test("isClientMode()", () => {
     [{ IS_SANDBOX: "yes", ...URL_SET }, false],
   ];
   for (const [env, expected] of rows) strictEqual(isClientMode(env), expected, JSON.stringify(env));
+  for (const value of ["true", "yes", "1 ", " ", "2", "01"]) {
+    for (const rest of [{}, { IS_SANDBOX: "1", ...URL_SET }]) {
+      throws(() => isClientMode({ DEV_SESSIONS_SANDBOX: value, ...rest }), (error) => {
+        strictEqual(error instanceof AppError && error.code, "usage");
+        match(String(error), new RegExp(`DEV_SESSIONS_SANDBOX="${value}": it must be 1 or 0$`));
+        return true;
+      });
+    }
+  }
 });
 
 Deno.test("gatewayAddress() understands http, https and unix addresses", () => {
