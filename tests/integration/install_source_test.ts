@@ -4,7 +4,8 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { createSandbox, type Sandbox } from "../support/harness.ts";
 import { SHELLS } from "../support/installer.ts";
-import { agentPid } from "../support/sandbox_state.ts";
+import { makeRepository } from "../support/repository.ts";
+import { agentPid, environmentOf } from "../support/sandbox_state.ts";
 import { isRunning } from "../support/processes.ts";
 import { SourceInstall } from "../support/source_install.ts";
 
@@ -49,6 +50,27 @@ Deno.test("install.sh --from-source installs a launcher where executables cannot
   await using follower = source.start("events", "--follow");
   await sandbox.eventually(() => follower.stdout.includes(id), {
     what: "events of the session are followed",
+  });
+
+  await t.step("from a worktree that goes with its session, with a .npmrc that Deno can't use", async () => {
+    await makeRepository(sandbox);
+    const made = await source.run("create", "--worktree", "--json");
+    strictEqual(made.code, 0, made.stderr);
+    const { id, path } = JSON.parse(made.stdout);
+    const env = environmentOf(agentPid(sandbox, id));
+    strictEqual(env.get("HOME"), sandbox.home);
+    for (const name of ["EXECUTABLE", "CALLER_HOME", "FOLDER_GONE"]) {
+      strictEqual(env.get(`DEV_SESSIONS_${name}`), undefined, name);
+    }
+    const npmrc = join(sandbox.home, ".npmrc");
+    await Deno.writeTextFile(npmrc, "registry=${NPM_REGISTRY}\n");
+    const script = '"$0" kill "$1" && "$0" status "$1"; "$0" create';
+    const inside = sandbox.spawn("bash", ["-c", script, source.target, id], { cwd: path });
+    const { stdout, stderr } = await inside.doneWithin(60_000, "commands in a folder that is gone");
+    await Deno.remove(npmrc);
+    match(stdout, new RegExp(`^Killed session ${id}$`, "m"), stderr);
+    match(stdout, /^gone$/m, stderr);
+    match(stderr, /^Cannot use the current folder: it is gone\. Go to another one with: cd <folder>$/m);
   });
 
   await t.step("sessions and running commands go on over upgrades", async () => {
