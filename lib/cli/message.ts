@@ -36,7 +36,7 @@ export async function readMessage(
   const name = source.kind === "stdin" ? "stdin" : JSON.stringify(source.path);
   const bytes = source.kind === "stdin"
     ? await readStdin(context)
-    : await readFile(source.path, context.deps.cwd());
+    : await readFile(source.path, context.deps.cwd);
   if (bytes.length > MESSAGE_LIMIT_BYTES) {
     throw usageError(
       `Cannot send ${name}: it is longer than the limit of ${MESSAGE_LIMIT_BYTES} bytes (1 MB). ` +
@@ -55,9 +55,10 @@ async function readStdin({ deps, signal }: Pick<CliContext, "deps" | "signal">):
   throw new AppError("interrupted", "Interrupted while the message was read from stdin: nothing was done");
 }
 
-async function readFile(path: string, cwd: string): Promise<Uint8Array> {
+async function readFile(path: string, cwd: () => string): Promise<Uint8Array> {
+  const full = resolvePath(cwd, path);
   try {
-    using file = await Deno.open(resolvePath(cwd, path));
+    using file = await Deno.open(full);
     return await readBounded(file, MESSAGE_LIMIT_BYTES + 1);
   } catch (error) {
     throw usageError(`Cannot read the message from ${JSON.stringify(path)}: ${reasonOf(error)}`);
