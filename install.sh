@@ -361,10 +361,24 @@ fetch() {
     attempt wget -O "$2" "$1"
   fi && return
   reason=$(last_line "$work/err")
-  case $reason in
-    *404*) fail "Cannot download dev-sessions: there is no $1 (404). $3" ;;
-    *) fail "Cannot download \"$1\": ${reason:-exit code $status}. Try again" ;;
+  if says_missing; then fail "Cannot download dev-sessions: there is no $1 (404). $3"; fi
+  fail "Cannot download \"$1\": ${reason:-exit code $status}. Try again"
+}
+
+# Whether the server has answered 404, as curl, GNU's wget (in any language), wget2 and busybox's wget say it: ports,
+# names, and what a server says of another failure may have the number in them, too.
+says_missing() {
+  case $status:$reason in
+    22:*" error: 404" | 22:*" error: 404 "*) return 0 ;;
+    8:"HTTP ERROR response 404"*) return 0 ;;
+    8:*": "*)
+      case ${reason%%: *} in
+        *" 404" | *" 404 ") return 0 ;;
+      esac
+      ;;
+    *": server returned error: HTTP/"[0-9].[0-9]" 404" | *": server returned error: HTTP/"[0-9].[0-9]" 404 "*) return 0 ;;
   esac
+  return 1
 }
 
 # checksum_of <asset>: from $work/SHA256SUMS; nothing when it is not listed.

@@ -4,8 +4,35 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { testAtOnce } from "../support/concurrent_steps.ts";
 import { ASSET, NEW, OLD, refuses, SCRIPT, testShells } from "../support/install_cases.ts";
-import { INSTALL_SH, Installer, SHELLS, standIn } from "../support/installer.ts";
+import { INSTALL_SH, Installer, type Shell, SHELLS, standIn } from "../support/installer.ts";
 import { redirectingServer } from "../support/redirecting_server.ts";
+
+/** A PATH on which there is wget, and no curl. */
+function withWget(installer: Installer, [shell]: Shell): Promise<string> {
+  const tools =
+    "cat cut dirname env getconf grep head id ldd mkdir mktemp rm rmdir sed sha256sum tail tr uname wget";
+  return installer.only([...tools.split(" "), shell]);
+}
+
+/** A server that answers everything with this status line, which that of Deno could not. */
+function failingServer(status: string): AsyncDisposable & { readonly url: string } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(4096));
+      const answer = `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
+      await connection.write(new TextEncoder().encode(answer));
+      connection.close();
+    }
+  })();
+  return {
+    url: `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/releases`,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await serving;
+    },
+  };
+}
 
 testShells("install.sh leaves what was there", {
   "when the checksum is another": (shell) =>
@@ -66,6 +93,46 @@ testShells("install.sh leaves what was there", {
       // A port that no test can be given.
       return await installer.run([], { env: { DEV_SESSIONS_BASE_URL: "http://127.0.0.1:1/releases" } });
     }),
+  "when the server is gone, whatever its port is called": (shell) =>
+    refuses(
+      shell,
+      /Cannot download "http:\/\/127\.0\.0\.1:404\/.*": (?!.*\(404\)).*connect.*\. Try again\n$/i,
+      async (installer) => {
+        // Below those that a test can be given, too.
+        return await installer.run([], { env: { DEV_SESSIONS_BASE_URL: "http://127.0.0.1:404/releases" } });
+      },
+    ),
+  "when wget does not know the server, whatever it is called": (shell) =>
+    refuses(
+      shell,
+      /Cannot download "http:\/\/404\.invalid\/.*": wget: .*address .?404\.invalid.?\. Try again\n$/,
+      async (installer) => {
+        const env = { PATH: await withWget(installer, shell) };
+        return await installer.run([], {
+          env: { ...env, DEV_SESSIONS_BASE_URL: "http://404.invalid/releases" },
+        });
+      },
+    ),
+  "when the server fails and says 404 by the way": (shell) =>
+    refuses(shell, /Cannot download "http.*": .*\b500\b.*\. Try again\n$/, async (installer) => {
+      await using server = failingServer("500 Upstream said 404: Not Found");
+      const env = { PATH: await withWget(installer, shell), DEV_SESSIONS_BASE_URL: server.url };
+      return await installer.run([], { env });
+    }),
+  "when there is no release, and GNU's wget says so in another language, or wget2": async (shell) => {
+    await using installer = await Installer.create(shell);
+    const path = await withWget(installer, shell);
+    await Deno.remove(join(path, "wget"));
+    // That of busybox comes before any on PATH, and has no languages.
+    for (
+      const words of ["2026-11-30 21:31:54 erreur 404 : Not Found.", "HTTP ERROR response 404 [http://x]"]
+    ) {
+      const script = `case $1 in --version) echo "GNU Wget" ;; *) echo "${words}" >&2; exit 8 ;; esac`;
+      await Deno.writeTextFile(join(path, "wget"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const { stderr } = await installer.run([], { env: { PATH: path } });
+      match(stderr, /SHA256SUMS \(404\)\. Is DEV_SESSIONS_BASE_URL right/);
+    }
+  },
   "when the file does not run here": (shell) =>
     refuses(
       shell,
