@@ -95,8 +95,8 @@ read_arguments() {
       --from-source) from_source=yes ;;
       --yes | -y) yes=yes ;;
       --no-skills) skills=no ;;
-      --service) service=yes ;;
-      --no-service) service=no ;;
+      --service) choose_service yes ;;
+      --no-service) choose_service no ;;
       --uninstall) action=uninstall ;;
       --purge) purge=yes ;;
       --help | -h)
@@ -107,6 +107,12 @@ read_arguments() {
     esac
   done
   if [ "$purge" = yes ] && [ "$action" != uninstall ]; then usage_error "\"--purge\" goes with --uninstall"; fi
+  if [ "$action" = uninstall ]; then
+    [ "$service" != yes ] ||
+      usage_error "\"--service\" does not go with --uninstall, which removes the service. Give one of them"
+    [ "$from_source" = no ] ||
+      usage_error "\"--from-source\" does not go with --uninstall, which installs nothing. Give one of them"
+  fi
   if [ "$yes" = yes ] && [ "$skills" = ask ]; then skills=yes; fi
   version=${version#v}
   case $version in
@@ -118,6 +124,14 @@ read_arguments() {
       ;;
     *) usage_error "\"$version\" is not a version, such as 0.5.0" ;;
   esac
+}
+
+# choose_service <yes or no>
+choose_service() {
+  if [ "$service" != ask ] && [ "$service" != "$1" ]; then
+    usage_error "\"--service\" and \"--no-service\" exclude each other. Give one of them"
+  fi
+  service=$1
 }
 
 settle_paths() {

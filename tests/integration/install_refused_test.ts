@@ -241,6 +241,22 @@ testShells("install.sh refuses a wrong call", {
         [["--version", "1/../2"], '"1/../2" is not a version'],
         [["--yes=no"], '"--yes" takes no value'],
         [["--purge"], '"--purge" goes with --uninstall'],
+        [
+          ["--service", "--no-service"],
+          '"--service" and "--no-service" exclude each other. Give one of them',
+        ],
+        [
+          ["--no-service", "--yes", "--service"],
+          '"--service" and "--no-service" exclude each other. Give one of them',
+        ],
+        [
+          ["--uninstall", "--service"],
+          '"--service" does not go with --uninstall, which removes the service. Give one of them',
+        ],
+        [
+          ["--from-source", "--uninstall"],
+          '"--from-source" does not go with --uninstall, which installs nothing. Give one of them',
+        ],
       ] as const
     ) {
       const { code, stdout, stderr } = await installer.run(args);
