@@ -58,6 +58,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # The last line that says anything, without control characters.
 last_line() { grep -v '^[[:space:]]*$' "$1" 2>/dev/null | tail -n 1 | tr -d '\000-\037\177'; }
 
+# All lines, without control characters.
+lines_of() { tr -d '\000-\011\013-\037\177' <"$1"; }
+
 # A text as one word of sh.
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
@@ -848,28 +851,64 @@ uninstall() {
   remove_data
 }
 
-# Sets live to none, some or unknown.
+# Sets live to none, some or unknown, and why it is unknown.
 count_live() {
-  live=none
+  live=none why=""
   if [ ! -e "$data/dev-sessions.db" ] && [ ! -e "$data/sessions.json" ]; then return; fi
   live=unknown
-  [ "$present" = yes ] || return
+  if [ "$present" = no ]; then
+    why="There is no $target to ask"
+    return
+  fi
   # The sessions of this machine, even where commands go to a gateway; also those that are being created.
-  attempt env DEV_SESSIONS_SANDBOX=0 "$target" list --all --json || return
-  # A newer version's is not in the list.
-  grep -q "ignoring session" "$work/err" && return
-  case $(tr -d '[:space:]' <"$work/out") in
-    *'"lifecycle":"active"'* | *'"lifecycle":"creating"'*) live=some ;;
-    "[]" | "["*'"lifecycle":"ended"'*) live=none ;;
+  if ! attempt env DEV_SESSIONS_SANDBOX=0 "$target" list --all --json; then
+    why="\"dev-sessions list\" ended with exit code $status"
+    # Once more for its reason, in words instead of JSON.
+    attempt env DEV_SESSIONS_SANDBOX=0 "$target" list --all || [ ! -s "$work/err" ] || why=$(lines_of "$work/err")
+    return
+  fi
+  listed=$(tr -d '[:space:]' <"$work/out")
+  case $listed in
+    *'"lifecycle":"active"'* | *'"lifecycle":"creating"'*)
+      live=some
+      return
+      ;;
   esac
+  # A newer version's is not in the list, and one on a host that does not answer is there as it was.
+  grep -e "ignoring session" -e "could not reach" "$work/err" >"$work/unseen"
+  why=$(lines_of "$work/unseen")
+  [ -z "$why" ] || return
+  case $listed in
+    "[]" | "["*'"lifecycle":"ended"'*) live=none ;;
+    *) why="What \"dev-sessions list\" says is not understood" ;;
+  esac
+}
+
+# Whether there is anything here that sessions could need.
+is_anything_here() {
+  [ "$present" = no ] || return 0
+  for old in "$lib"/[0-9]*; do is_library "$old" && return 0; done
+  return 1
 }
 
 refuse_live() {
   case $live in
     none) return ;;
     unknown)
-      [ "$purge" = no ] || fail "Cannot remove \"$data\": it cannot be told whether sessions are live. Nothing was \
-changed. If none is, run this again without --purge, then: rm -rf $(quoted "$data")"
+      if [ "$purge" = no ]; then
+        if [ "$yes" = yes ] || ! is_anything_here; then return; fi
+      fi
+      warn "$why"
+      [ "$purge" = no ] || fail "Cannot remove \"$data\": it cannot be told whether sessions are live, see above. \
+Nothing was changed. If none is, run this again with --yes instead of --purge, then: rm -rf $(quoted "$data")"
+      if interactive; then
+        ask "So sessions may be live; their agents go on without the command. Remove it nevertheless?" n && return
+        fail "Nothing was changed"
+      fi
+      help="dev-sessions doctor"
+      [ "$present" = yes ] || help="sh install.sh, then dev-sessions list"
+      fail "Cannot uninstall dev-sessions: it cannot be told whether sessions are live, see above. Nothing was changed. \
+Find out with: $help; or give --yes, and the agents of those that are go on without the command"
       ;;
     some)
       [ "$purge" = no ] || fail "Cannot remove \"$data\": sessions are live. Nothing was changed. End them first with: \

@@ -186,6 +186,22 @@ testAtOnce("install.sh asks at a terminal", {
     match(screen, /install\.sh: Nothing was changed[^]*over: 1/);
     ok(exists(installer.executable));
   },
+  "before it removes what sessions may need that it can't see": async () => {
+    const question =
+      /^What "dev-sessions list" says is not understood\nSo sessions may be live; .* nevertheless\? \[y\/N\]$/m;
+    for (const [answer, expected] of [["", 1], ["n", 1], ["y", 0]] as const) {
+      await using installer = await inPlace(SHELLS["busybox sh"]);
+      const data = await installer.data("not JSON");
+      const command = `busybox sh '${INSTALL_SH}' --uninstall`;
+      const screen = await atTerminal(installer, command, [[question, answer]]);
+      match(
+        screen,
+        expected === 1 ? /install\.sh: Nothing was changed[^]*over: 1/ : /^Removed .*[^]*over: 0/m,
+      );
+      strictEqual(exists(installer.executable), expected === 1);
+      ok(exists(join(data, "dev-sessions.db")));
+    }
+  },
 });
 
 function exists(path: string): boolean {
@@ -263,7 +279,10 @@ for (const [name, shell] of Object.entries(SHELLS)) {
       const data = await installer.data("not JSON");
       const purge = await installer.run(["--uninstall", "--purge"]);
       strictEqual(purge.code, 1);
-      match(purge.stderr, /it cannot be told whether sessions are live\. Nothing was changed\./);
+      match(
+        purge.stderr,
+        /it cannot be told whether sessions are live, see above\. Nothing was changed\./,
+      );
       await installer.data("[]");
       const warning = join(installer.home, "warning");
       await Deno.writeTextFile(
@@ -272,12 +291,94 @@ for (const [name, shell] of Object.entries(SHELLS)) {
       );
       match(
         (await installer.run(["--uninstall", "--purge"])).stderr,
-        /it cannot be told whether sessions are live/,
+        /^\[dev-sessions\] ignoring session "fizz-top" .*\n.*it cannot be told whether sessions are live, see above/,
       );
       await Deno.remove(warning);
       ok(exists(installer.executable));
       strictEqual((await installer.run(["--uninstall"])).code, 0);
       ok(exists(join(data, "dev-sessions.db")));
+    },
+    "never takes sessions that it cannot see for none": async () => {
+      await using installer = await inPlace(shell, { gateway: true, skills: true });
+      const newer = '[dev-sessions] ignoring session "fizz-top" in /r: of a newer version';
+      const silent =
+        "[dev-sessions] warning: could not reach box (no answer); showing cached session records";
+      const lists = [
+        ["not JSON", "", 'What "dev-sessions list" says is not understood'],
+        ["[]", newer, newer],
+        ['[{"id":"fizz-top","lifecycle":"ended"}]', silent, silent],
+      ] as const;
+      for (const [live, warning, why] of lists) {
+        const data = await installer.data(live);
+        await Deno.writeTextFile(join(installer.home, "warning"), warning);
+        const contents = installer.contents();
+        const plain = await installer.run(["--uninstall"]);
+        deepStrictEqual(plain.stderr.split("\n"), [
+          why,
+          "install.sh: Cannot uninstall dev-sessions: it cannot be told whether sessions are live, see above. Nothing " +
+          "was changed. Find out with: dev-sessions doctor; or give --yes, and the agents of those that are go on " +
+          "without the command",
+          "",
+        ]);
+        const purge = await installer.run(["--uninstall", "--purge", "--yes"]);
+        deepStrictEqual(purge.stderr.split("\n"), [
+          why,
+          `install.sh: Cannot remove "${data}": it cannot be told whether sessions are live, see above. Nothing was ` +
+          `changed. If none is, run this again with --yes instead of --purge, then: rm -rf '${data}'`,
+          "",
+        ]);
+        deepStrictEqual([plain.code, plain.stdout, purge.code, purge.stdout], [1, "", 1, ""]);
+        deepStrictEqual(installer.contents(), contents);
+      }
+      const wanted = await installer.run(["--uninstall", "--yes"]);
+      deepStrictEqual([wanted.code, wanted.stderr], [0, ""]);
+      match(wanted.stdout, /^Your sessions' data is left in ~\/\.dev-sessions\.$/m);
+      ok(!exists(installer.executable));
+    },
+    "nor those of an executable that can't list them": async () => {
+      await using installer = await inPlace(shell);
+      await installer.data("[]");
+      const inJson = '{"error":{"code":"failure"}}';
+      for (
+        const [words, why] of [
+          ["it is damaged\nmove it away", "it is damaged\nmove it away"],
+          ["", '"dev-sessions list" ended with exit code 3'],
+        ] as const
+      ) {
+        const script =
+          `case "$*" in *--json) echo '${inJson}' ;; *) printf '%s' '${words}' ;; esac >&2; exit 3`;
+        await Deno.writeTextFile(installer.executable, `#!/bin/sh\n${script}\n`);
+        const contents = installer.contents();
+        const { code, stderr } = await installer.run(["--uninstall"]);
+        strictEqual(code, 1);
+        ok(
+          stderr.startsWith(`${why}\ninstall.sh: Cannot uninstall dev-sessions: it cannot be told `),
+          stderr,
+        );
+        deepStrictEqual(installer.contents(), contents);
+      }
+    },
+    "nor those of an executable that is gone, whose library is there": async () => {
+      await using installer = await Installer.create(shell);
+      await installer.data("[]");
+      const library = join(installer.home, ".local", "lib", "dev-sessions", VERSION);
+      await Deno.mkdir(library, { recursive: true });
+      for (const name of ["deno", "main.js"]) await Deno.writeTextFile(join(library, name), "");
+      const { code, stderr } = await installer.run(["--uninstall"]);
+      strictEqual(code, 1);
+      ok(stderr.startsWith(`There is no ${installer.executable} to ask\n`), stderr);
+      match(
+        stderr,
+        /see above\. Nothing was changed\. Find out with: sh install\.sh, then dev-sessions list; or give/,
+      );
+      ok(exists(library));
+      strictEqual((await installer.run(["--uninstall", "--yes"])).code, 0);
+      ok(!exists(library));
+      strictEqual(
+        (await installer.run(["--uninstall"])).code,
+        0,
+        "there is nothing that sessions could need",
+      );
     },
     "names the skills that an executable which does not run cannot remove": async () => {
       await using installer = await inPlace(shell);
