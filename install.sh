@@ -830,6 +830,7 @@ uninstall() {
   fi
   present=no
   if [ -e "$target" ]; then present=yes; fi
+  if [ "$present" = no ]; then tell_absent; fi
   count_live
   refuse_live
   if [ "$present" = yes ]; then
@@ -837,9 +838,6 @@ uninstall() {
     remove_skills
     rm -f -- "$target" 2>/dev/null || fail "Cannot remove \"$target\": its folder cannot be written"
     say "Removed $target"
-  else
-    say "There is no dev-sessions in $bin."
-    elsewhere=$(command -v dev-sessions) && say "The one on your PATH is $elsewhere: give its --prefix."
   fi
   for old in "$lib"/[0-9]*; do
     is_library "$old" || continue
@@ -849,6 +847,34 @@ uninstall() {
   remove_leavings "$lib/.install"
   rmdir -- "$lib" 2>/dev/null
   remove_data
+}
+
+# Service and skills may be left when the executable is gone; those of another one are not named.
+tell_absent() {
+  say "There is no dev-sessions in $bin."
+  if elsewhere=$(command -v dev-sessions); then
+    say "The one on your PATH is $elsewhere: give its --prefix."
+    return
+  fi
+  elsewhere=$(cat -- "$data/executable" 2>/dev/null)
+  if [ "$elsewhere" != "$target" ] && [ -f "$elsewhere" ] && [ -x "$elsewhere" ]; then
+    say "The one in use is $elsewhere: give its --prefix."
+    return
+  fi
+  note_skills "there is no $target"
+  if there=$(service_file); then
+    fail "Cannot remove the service ($there): there is no $target. Nothing was changed. If no other \
+dev-sessions needs it, stop and remove it, then run this again: $(service_removal "$there")"
+  fi
+}
+
+# service_removal <the service's file>: the command that stops and removes it.
+service_removal() {
+  name=${1##*/}
+  case $name in
+    *.plist) say "launchctl bootout gui/$(id -u)/${name%.plist} && rm $(quoted "$1")" ;;
+    *) say "systemctl --user disable --now $name && rm $(quoted "$1") && systemctl --user daemon-reload" ;;
+  esac
 }
 
 # Sets live to none, some or unknown, and why it is unknown.
@@ -931,18 +957,22 @@ remove_skills() {
       warn "Note: not all skills were removed, see above; their files are yours to remove."
     return
   fi
+  note_skills "$target does not answer to \"install-skill\""
+}
+
+# note_skills <why they are left>
+note_skills() {
   files=$(skill_files)
-  [ -z "$files" ] || warn "Note: the skills were not removed, since $target does not answer to \"install-skill\"; \
-their files are yours to remove:$NEWLINE$files"
+  [ -z "$files" ] || warn "Note: the skills were not removed, since $1; their files are yours to remove:$NEWLINE$files"
 }
 
 remove_service() {
   if offers gateway uninstall; then
     "$target" gateway uninstall </dev/null ||
       fail "Cannot remove the service, see above. The executable is left, since the service runs it"
-  elif service_file >/dev/null; then
-    fail "Cannot remove the service ($(service_file)): $target does not answer to \"gateway uninstall\". Stop and remove \
-it yourself, then run this again"
+  elif there=$(service_file); then
+    fail "Cannot remove the service ($there): $target does not answer to \"gateway uninstall\". Nothing was changed. \
+Stop and remove it, then run this again: $(service_removal "$there")"
   fi
 }
 

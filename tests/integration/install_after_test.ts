@@ -23,11 +23,27 @@ async function inPlace(shell: Shell, stand: Partial<StandIn> = {}): Promise<Inst
 
 const OLD_GATEWAY = /^The gateway runs the version before until you run: dev-sessions gateway install$/m;
 
-/** The gateway is a service, which runs this program. */
-async function serviceOf(installer: Installer, program: string): Promise<void> {
+/** The gateway is a service, which runs this program. @returns its definition. */
+async function serviceOf(installer: Installer, program: string): Promise<string> {
   const units = join(installer.home, ".config", "systemd", "user");
+  const file = join(units, "dev-sessions-gateway.service");
   await Deno.mkdir(units, { recursive: true });
-  await Deno.writeTextFile(join(units, "dev-sessions-gateway.service"), `ExecStart="${program}" "gateway"\n`);
+  await Deno.writeTextFile(file, `ExecStart="${program}" "gateway"\n`);
+  return file;
+}
+
+/** @returns the files of skills of ours; there is one of the person's own, too. */
+async function skillsOf(installer: Installer): Promise<string[]> {
+  const skill = async (agent: string, name: string, text: string) => {
+    const folder = join(installer.home, agent, "skills", name);
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(join(folder, "SKILL.md"), text);
+    return join(folder, "SKILL.md");
+  };
+  const ours = await stamped("our words\n");
+  const files = [await skill(".claude", "delegate", ours), await skill(".codex", "handoff", ours)];
+  await skill(".claude", "mine", "my words\n");
+  return files;
 }
 
 testAtOnce("install.sh and the skills and the service, without a terminal", {
@@ -383,15 +399,7 @@ for (const [name, shell] of Object.entries(SHELLS)) {
     "names the skills that an executable which does not run cannot remove": async () => {
       await using installer = await inPlace(shell);
       await Deno.writeTextFile(installer.executable, "#!/bin/sh\nexit 1\n");
-      const skill = async (agent: string, name: string, text: string) => {
-        const folder = join(installer.home, agent, "skills", name);
-        await Deno.mkdir(folder, { recursive: true });
-        await Deno.writeTextFile(join(folder, "SKILL.md"), text);
-        return join(folder, "SKILL.md");
-      };
-      const ours = await stamped("our words\n");
-      const files = [await skill(".claude", "delegate", ours), await skill(".codex", "handoff", ours)];
-      await skill(".claude", "mine", "my words\n");
+      const files = await skillsOf(installer);
       const { code, stdout, stderr } = await installer.run(["--uninstall"]);
       strictEqual(code, 0);
       strictEqual(stdout, `Removed ${installer.executable}\n`);
@@ -402,6 +410,89 @@ for (const [name, shell] of Object.entries(SHELLS)) {
         "",
       ]);
       for (const file of files) ok(exists(file));
+    },
+    "names the service and the skills that are left when the executable is gone": async () => {
+      await using installer = await Installer.create(shell, "my ho'me");
+      const { executable } = installer;
+      const [unit, files] = [await serviceOf(installer, executable), await skillsOf(installer)];
+      await Deno.mkdir(join(installer.home, ".dev-sessions"));
+      await Deno.writeTextFile(join(installer.home, ".dev-sessions", "executable"), `${executable}\n`);
+      const contents = installer.contents();
+      const { code, stdout, stderr } = await installer.run(["--uninstall", "--purge", "--yes"]);
+      strictEqual(stdout, `There is no dev-sessions in ${installer.bin}.\n`);
+      const skills = [
+        `Note: the skills were not removed, since there is no ${executable}; their files are yours to remove:`,
+        ...files.map((file) => `  ${file}`),
+      ];
+      const name = "dev-sessions-gateway.service";
+      const removal = `systemctl --user disable --now ${name} && rm '${unit.replaceAll("'", `'\\''`)}' && ` +
+        "systemctl --user daemon-reload";
+      deepStrictEqual(stderr.split("\n"), [
+        ...skills,
+        `install.sh: Cannot remove the service (${unit}): there is no ${executable}. Nothing was changed. ` +
+        `If no other dev-sessions needs it, stop and remove it, then run this again: ${removal}`,
+        "",
+      ]);
+      strictEqual(code, 1);
+      deepStrictEqual(installer.contents(), contents);
+      // What is advised does it.
+      const path = await installer.fakes({ systemctl: 'echo "$*" >>"$HOME/calls"' });
+      const followed = installer.sandbox.spawn("sh", ["-c", removal], {
+        env: { ...installer.env, PATH: path },
+      });
+      strictEqual((await followed.done()).code, 0);
+      deepStrictEqual(await installer.calls(), [`--user disable --now ${name}`, "--user daemon-reload"]);
+      const again = await installer.run(["--uninstall", "--purge", "--yes"]);
+      deepStrictEqual([again.code, again.stderr.split("\n")], [0, [...skills, ""]]);
+      ok(!exists(join(installer.home, ".dev-sessions")) && files.every(exists));
+    },
+    "names those of macOS with the command for it": async () => {
+      await using installer = await Installer.create(shell);
+      const agents = join(installer.home, "Library", "LaunchAgents");
+      await Deno.mkdir(agents, { recursive: true });
+      const file = join(agents, "com.dev-sessions.gateway.plist");
+      await Deno.writeTextFile(file, "");
+      const { code, stderr } = await installer.run(["--uninstall"]);
+      strictEqual(code, 1);
+      ok(
+        stderr.endsWith(`: launchctl bootout gui/${Deno.uid()}/com.dev-sessions.gateway && rm '${file}'\n`),
+        stderr,
+      );
+    },
+    "but not those of a dev-sessions elsewhere": async () => {
+      for (const place of ["on PATH", "recorded"] as const) {
+        await using installer = await Installer.create(shell);
+        const path = await installer.fakes({ "dev-sessions": "echo 1.0.0" });
+        const elsewhere = join(installer.sandbox.root, "fakes", "dev-sessions");
+        const unit = await serviceOf(installer, elsewhere);
+        const files = await skillsOf(installer);
+        await Deno.mkdir(join(installer.home, ".dev-sessions"));
+        const record = place === "recorded" ? elsewhere : installer.executable;
+        await Deno.writeTextFile(join(installer.home, ".dev-sessions", "executable"), `${record}\n`);
+        const env = place === "recorded" ? {} : { PATH: path };
+        const { code, stdout, stderr } = await installer.run(["--uninstall"], { env });
+        deepStrictEqual([code, stderr], [0, ""]);
+        const one = place === "recorded" ? "The one in use is" : "The one on your PATH is";
+        deepStrictEqual(stdout.split("\n").slice(0, 2), [
+          `There is no dev-sessions in ${installer.bin}.`,
+          `${one} ${elsewhere}: give its --prefix.`,
+        ]);
+        ok([unit, ...files].every(exists));
+      }
+    },
+    "names the command for a service that a broken executable cannot remove": async () => {
+      await using installer = await inPlace(shell);
+      await Deno.writeTextFile(installer.executable, "#!/bin/sh\nexit 1\n");
+      const unit = await serviceOf(installer, installer.executable);
+      const contents = installer.contents();
+      const { code, stderr } = await installer.run(["--uninstall"]);
+      deepStrictEqual([code, stderr.split("\n")], [1, [
+        `install.sh: Cannot remove the service (${unit}): ${installer.executable} does not answer to "gateway uninstall". ` +
+        "Nothing was changed. Stop and remove it, then run this again: " +
+        `systemctl --user disable --now dev-sessions-gateway.service && rm '${unit}' && systemctl --user daemon-reload`,
+        "",
+      ]]);
+      deepStrictEqual(installer.contents(), contents);
     },
     "stops before a service that cannot be removed": async () => {
       await using installer = await inPlace(shell, { gateway: true, failing: true });
