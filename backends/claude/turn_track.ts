@@ -69,7 +69,7 @@ export interface Step {
 export function step(track: Track, recorded: Recorded, at: number): Step {
   switch (recorded.kind) {
     case "fresh":
-      return { track: { ...NO_TURN, requests: since(track, at) }, events: [] };
+      return fresh(track, at);
     case "request": {
       const request: Request = {
         id: recorded.id,
@@ -98,9 +98,10 @@ export function callOf(
   return track.calls.find((open) => open.key === key && !claimed.has(open.id))?.id ?? null;
 }
 
-/** Requests that are newer than a record: the hook that asks may be seen before it. */
-function since(track: Track, at: number): Track["requests"] {
-  return track.requests.filter((request) => request.at >= at);
+/** Of the requests only what is newer than the start remains: the hook that asks may be seen before it. */
+function fresh(track: Track, at: number): Step {
+  const { track: after, events } = resolve(track, (request) => request.at < at);
+  return { track: { ...NO_TURN, requests: after.requests }, events };
 }
 
 function stepMark(track: Track, mark: Mark, at: number): Step {
@@ -139,7 +140,7 @@ function stepMark(track: Track, mark: Mark, at: number): Step {
       // Not an end: sub-agents are pending.
       return { track: track.turn === "none" ? track : { ...track, turn: "resting" }, events: [] };
     case "informational":
-      return mark.text === CRASH_PLACEHOLDER ? step(track, { kind: "fresh" }, at) : { track, events: [] };
+      return mark.text === CRASH_PLACEHOLDER ? fresh(track, at) : { track, events: [] };
     case "interrupted":
     case "api_error":
     case "compact":
@@ -150,10 +151,12 @@ function stepMark(track: Track, mark: Mark, at: number): Step {
   }
 }
 
+/** The agent takes up work only when it does not ask; of a sub-agent's request that says nothing. */
 function begin(track: Track, source: TurnSource, text: string | null, at: number): Step {
+  const { track: before, events } = resolve(track, (request) => request.at < at && !request.ofSubagent);
   return {
-    track: { ...NO_TURN, turn: "open", starting: true, requests: since(track, at) },
-    events: [{ type: "turn_started", source, text }],
+    track: { ...NO_TURN, turn: "open", starting: true, requests: before.requests },
+    events: [...events, { type: "turn_started", source, text }],
   };
 }
 

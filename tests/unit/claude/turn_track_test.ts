@@ -46,12 +46,21 @@ const asks = (id: string, command: string, ofSubagent = false): Recorded => ({
 });
 const fresh: Recorded = { kind: "fresh" };
 
-function play(records: readonly (Mark | Recorded)[]): { track: Track; told: string[] } {
+/** What stands behind it is recorded a second later. */
+const LATER = "later";
+type Row = readonly (Mark | Recorded | typeof LATER)[];
+
+function play(records: Row): { track: Track; told: string[] } {
   let track = NO_TURN;
+  let at = 1_000;
   const told: string[] = [];
   for (const record of records) {
+    if (record === LATER) {
+      at += 1_000;
+      continue;
+    }
     const recorded: Recorded = "at" in record ? { kind: "mark", mark: record } : record;
-    const next = step(track, recorded, 1_000);
+    const next = step(track, recorded, at);
     track = next.track;
     for (const body of next.events) {
       const { type, ...rest } = body;
@@ -71,7 +80,7 @@ function play(records: readonly (Mark | Recorded)[]): { track: Track; told: stri
 
 const ROWS: [
   name: string,
-  records: readonly (Mark | Recorded)[],
+  records: Row,
   told: readonly string[],
   open?: Track["turn"],
 ][] = [
@@ -208,6 +217,31 @@ const ROWS: [
     "a request that is seen before its turn",
     [asks("q", "rm"), prompt("a"), calls("t", "rm"), result("t"), end()],
     ["input_requested q", "turn_started a", "input_resolved q", "turn_completed"],
+  ],
+  [
+    "a request that a restart has outlived",
+    [prompt("a"), calls("t", "rm"), asks("q", "rm"), LATER, fresh, prompt("b"), end()],
+    ["turn_started a", "input_requested q", "input_resolved q", "turn_started b", "turn_completed"],
+  ],
+  [
+    "a request that a crash has outlived, told by its placeholder alone",
+    [prompt("a"), calls("t", "rm"), asks("q", "rm"), LATER, notice("No response requested.")],
+    ["turn_started a", "input_requested q", "input_resolved q"],
+  ],
+  [
+    "a request that is newer than the start it is seen before",
+    [LATER, asks("q", "rm"), fresh, prompt("a"), calls("t", "rm"), result("t"), end()],
+    ["input_requested q", "turn_started a", "input_resolved q", "turn_completed"],
+  ],
+  [
+    "a request that another turn has outlived",
+    [prompt("a"), calls("t", "rm"), asks("q", "rm"), LATER, prompt("b"), end()],
+    ["turn_started a", "input_requested q", "input_resolved q", "turn_started b", "turn_completed"],
+  ],
+  [
+    "a sub-agent's request goes on behind the start of a turn",
+    [asks("q", "rm", true), LATER, prompt("a"), says("b"), end()],
+    ["input_requested q", "turn_started a", "message b", "input_resolved q", "turn_completed"],
   ],
   [
     "a sub-agent's request has no call on record: the turn's end answers it",
