@@ -79,7 +79,9 @@ export function readEvents(
   const more = marks.stopped !== null || hooksUntil < Infinity;
   // Read last, so that it speaks of everything above.
   const registry = more || session.lifecycle !== "active" ? null : observer.registry();
-  if (registry !== null) take(registry.statusUpdatedAt, stepRegistry(track, registry, now));
+  if (registry !== null) {
+    take(registry.statusUpdatedAt, stepRegistry(track, registry, now, stoppedAt(names)));
+  }
   const read = ready.filter((item) => !held.includes(item)).map(({ name }) => name);
   const position: ClaudePosition = {
     v: 1,
@@ -240,6 +242,12 @@ function* inOrder(marks: readonly Item[], hooks: readonly HookItem[]): Generator
     yield item;
   }
   yield* before(Infinity);
+}
+
+/** Time of the newest hook event that tells of a turn's end. */
+function stoppedAt(names: readonly string[]): number | null {
+  const newest = names.findLast((name) => /\.(Stop|StopFailure)\./.test(name));
+  return newest === undefined ? null : outline(newest)?.at ?? null;
 }
 
 function stopIsAnnounced(names: readonly string[], now: number): boolean {

@@ -12,6 +12,8 @@ import { endOfMark, isEndMark } from "./turn_end.ts";
 
 /** The registry is busy while sub-agents run; idle for so long, those that a turn's end has counted left no report. */
 const SUBAGENT_IDLE_MS = 3_000;
+/** A turn that ends in any other way has left a hook event or a line long before (measured: within 0.15 s). */
+const REWOUND_IDLE_MS = 3_000;
 
 const CallSchema = v.object({ id: v.string(), key: v.string() });
 const RequestSchema = v.object({
@@ -28,12 +30,18 @@ const RequestSchema = v.object({
 export const TrackSchema = v.object({
   /** `resting`: the agent has said its last word, but sub-agents of the turn still run. */
   turn: v.picklist(["none", "open", "resting"]),
-  /** Nothing but what started the turn was recorded in it yet. */
+  /** Nothing was recorded yet but what started the turn, or what it goes on with after it was `resting`. */
   starting: v.boolean(),
   /** Tool calls without a result. */
   calls: v.array(CallSchema),
   /** Requests for input that nothing has answered. */
   requests: v.array(RequestSchema),
+  /** When it was `starting` last; unknown for what an earlier version has read. */
+  since: v.optional(v.number()),
+  /** It came out of the queue behind a turn that had no end on record: the interrupt line of that may still come. */
+  overtook: v.optional(v.boolean()),
+  /** The queue went on: what it brings next is another turn. */
+  dequeued: v.optional(v.boolean()),
 });
 export type Track = Readonly<v.InferOutput<typeof TrackSchema>>;
 type Call = v.InferOutput<typeof CallSchema>;
@@ -105,6 +113,7 @@ function fresh(track: Track, at: number): Step {
 }
 
 function stepMark(track: Track, mark: Mark, at: number): Step {
+  if (isOfTurnBefore(track, mark)) return { track: { ...track, overtook: false }, events: [] };
   if (isEndMark(mark)) return ended(track, mark, at);
   const started = (source: TurnSource, text: string | null) => begin(track, source, text, at);
   switch (mark.kind) {
@@ -115,14 +124,16 @@ function stepMark(track: Track, mark: Mark, at: number): Step {
         ? started("message", mark.text)
         : { track, events: [joined("message", mark.text)] };
     case "task_notification":
+      if (track.turn === "none") return started("background_task", summaryOf(mark.text));
+      if (track.turn === "open" && track.dequeued === true) {
+        return overtake(track, "background_task", summaryOf(mark.text), at);
+      }
       // A sub-agent's report goes on with its turn.
-      return track.turn === "none"
-        ? started("background_task", summaryOf(mark.text))
-        : { track: { ...track, turn: "open" }, events: [] };
+      return { track: goOn(track, at), events: [] };
     case "peer_message":
       return track.turn === "none"
         ? started("agent", mark.text)
-        : { track: { ...track, turn: "open" }, events: [joined("agent", mark.text)] };
+        : { track: goOn(track, at), events: [joined("agent", mark.text)] };
     case "assistant_text":
       return inTurn(track, at, (working) => ({
         track: working,
@@ -138,14 +149,16 @@ function stepMark(track: Track, mark: Mark, at: number): Step {
       return answered(track, mark.id);
     case "turn_end":
       // Not an end: sub-agents are pending.
-      return { track: track.turn === "none" ? track : { ...track, turn: "resting" }, events: [] };
+      return { track: track.turn === "none" ? track : rest(track), events: [] };
+    case "dequeued":
+      // What a running turn takes up is `removed`. The turn's own last lines may come behind this one.
+      return { track: track.turn === "open" ? { ...track, dequeued: true } : track, events: [] };
     case "informational":
       return mark.text === CRASH_PLACEHOLDER ? fresh(track, at) : { track, events: [] };
     case "interrupted":
     case "api_error":
     case "compact":
     case "enqueued":
-    case "dequeued":
     case "removed":
       return { track, events: [] };
   }
@@ -155,21 +168,70 @@ function stepMark(track: Track, mark: Mark, at: number): Step {
 function begin(track: Track, source: TurnSource, text: string | null, at: number): Step {
   const { track: before, events } = resolve(track, (request) => request.at < at && !request.ofSubagent);
   return {
-    track: { ...NO_TURN, turn: "open", starting: true, requests: before.requests },
+    track: { ...NO_TURN, turn: "open", starting: true, requests: before.requests, since: at },
     events: [...events, { type: "turn_started", source, text }],
   };
+}
+
+function rest(track: Track): Track {
+  return { ...track, turn: "resting", starting: false, overtook: false, dequeued: false };
+}
+
+function goOn(track: Track, at: number): Track {
+  return track.turn === "resting" ? { ...track, turn: "open", starting: true, since: at } : track;
 }
 
 function joined(source: TurnSource, text: string): AgentEventBody {
   return { type: "turn_joined", source, text };
 }
 
-/** Messages that were dequeued together start one turn together. */
 function prompted(track: Track, mark: Extract<Mark, { kind: "prompt" }>, at: number): Step {
-  // A prompt of its own proves that the turn before it is over, however that one ended.
-  const own = track.turn === "none" || (track.turn === "open" && !track.starting && mark.source !== "other");
-  if (own) return begin(track, "message", mark.text, at);
-  return { track: { ...track, turn: "open" }, events: [joined("message", mark.text)] };
+  if (track.turn === "none") return begin(track, "message", mark.text, at);
+  if (track.turn === "open") {
+    switch (mark.source) {
+      case "typed":
+        // Typed is only what meets no turn. One that is stopped before it says anything leaves no line. Where something
+        // was said a stop does leave one, so that its turn was ended by something else, e.g. a crash.
+        if (track.starting) {
+          return interruptedBefore(track, at, (over) => begin(over, "message", mark.text, at));
+        }
+        return begin(track, "message", mark.text, at);
+      case "queued":
+        // Messages that were dequeued together start one turn together.
+        if (!track.starting || track.dequeued === true) return overtake(track, "message", mark.text, at);
+        break;
+      case "other":
+        break;
+    }
+  }
+  return { track: goOn(track, at), events: [joined("message", mark.text)] };
+}
+
+/**
+ * The queue has begun a turn while another one is open. A turn that ends by itself has its end on record before that,
+ * and a process that dies takes its queue with it: the other one was stopped.
+ */
+function overtake(track: Track, source: TurnSource, text: string, at: number): Step {
+  return interruptedBefore(track, at, (over) => {
+    const { track: next, events } = begin(over, source, text, at);
+    return { track: { ...next, overtook: true }, events };
+  });
+}
+
+function interruptedBefore(track: Track, at: number, then: (over: Track) => Step): Step {
+  const before = close(track, (request) => request.at < at, { type: "turn_interrupted" });
+  const { track: after, events } = then(before.track);
+  return { track: after, events: [...before.events, ...events] };
+}
+
+/**
+ * The interrupt line of a turn that was overtaken, which was told already. Its links don't say so where that turn had
+ * said nothing: then it hangs below the message that overtook it, as a line of this turn would. What does say so is
+ * that Claude writes one line for each turn that its queue follows, in their order, and the turn before had none when
+ * this one began. Should this one have been stopped, too, its rest or the next message tells of it.
+ */
+function isOfTurnBefore(track: Track, mark: Mark): boolean {
+  return mark.kind === "interrupted" && track.starting && track.overtook === true;
 }
 
 /** What the agent says or does without a prompt on record: a command that was typed, or its own doing. */
@@ -199,9 +261,13 @@ function answered(track: Track, id: string): Step {
 
 function ended(track: Track, mark: Mark, at: number): Step {
   if (track.turn === "none") return { track, events: [] };
-  const { track: after, events } = resolve(track, (request) => request.at <= at);
   const { kind, error } = endOfMark(mark);
-  return { track: { ...NO_TURN, requests: after.requests }, events: [...events, endBody(kind, error)] };
+  return close(track, (request) => request.at <= at, endBody(kind, error));
+}
+
+function close(track: Track, over: (request: Request) => boolean, end: AgentEventBody): Step {
+  const { track: after, events } = resolve(track, over);
+  return { track: { ...NO_TURN, requests: after.requests }, events: [...events, end] };
 }
 
 function endBody(kind: "completed" | "failed" | "interrupted", error: string | null): AgentEventBody {
@@ -224,24 +290,38 @@ function resolve(track: Track, over: (request: Request) => boolean): Step {
 
 /**
  * What the live registry proves beyond the records that were read before it: an answer is on record only when its tool
- * has ended; and a turn whose sub-agents leave no report has no last line.
+ * has ended; a turn whose sub-agents leave no report has no last line; nor has one that was stopped before it said
+ * anything.
+ * @param stoppedAt time of the newest hook event that tells of a turn's end; null when there is none.
  */
-export function stepRegistry(track: Track, registry: RegistryEntry, now: number): Step {
+export function stepRegistry(
+  track: Track,
+  registry: RegistryEntry,
+  now: number,
+  stoppedAt: number | null,
+): Step {
   const since = registry.statusUpdatedAt;
   const resting = registry.status === "idle" || registry.status === "shell";
+  const restFor = resting ? now - since : 0;
+  const before = (request: Request) => request.at < since;
+  if (track.turn === "resting" && restFor >= SUBAGENT_IDLE_MS) {
+    return close(track, before, { type: "turn_completed" });
+  }
+  if (isUnanswered(track, since, stoppedAt) && restFor >= REWOUND_IDLE_MS) {
+    return close(track, before, { type: "turn_interrupted" });
+  }
   const own = track.requests.filter((request) => !request.ofSubagent);
-  const answered = (request: Request) => {
+  return resolve(track, (request) => {
     if (registry.status === "waiting" || since <= request.at || request.ofSubagent) return false;
     // Between two requests it may be busy for a moment, so that with several only rest proves anything.
     return resting || own.length === 1;
-  };
-  const over = track.turn === "resting" && resting && now - since >= SUBAGENT_IDLE_MS;
-  if (!over) return resolve(track, answered);
-  const resolved = resolve(track, (request) => request.at < since);
-  return {
-    track: { ...NO_TURN, requests: resolved.track.requests },
-    events: [...resolved.events, { type: "turn_completed" }],
-  };
+  });
+}
+
+/** Begun before that time, with neither an answer nor an end on record. */
+function isUnanswered(track: Track, at: number, stoppedAt: number | null): boolean {
+  if (track.turn !== "open" || !track.starting || track.since === undefined || track.since > at) return false;
+  return stoppedAt === null || stoppedAt < track.since;
 }
 
 function summaryOf(notification: string): string {

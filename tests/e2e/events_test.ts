@@ -134,6 +134,55 @@ Deno.test("events of the turns of a yolo session", async (t) => {
     ]);
   });
 
+  await step(t, "one before the first word, told by the rest, and by the next message", async () => {
+    for (const name of ["rests", "goes-on"]) {
+      await session.send(`SCRIPT:gate ${name}`);
+      await model.reached(name);
+      await session.expect(0, "interrupt");
+      if (name === "rests") {
+        deepStrictEqual(await reader.until("turn_interrupted"), [
+          `turn_started SCRIPT:gate ${name}`,
+          "turn_interrupted",
+        ]);
+      }
+    }
+    await session.turn("SCRIPT:plain after");
+    deepStrictEqual(await reader.until("turn_completed"), [
+      "turn_started SCRIPT:gate goes-on",
+      "turn_interrupted",
+      "turn_started SCRIPT:plain after",
+      "message REPLY: after [length 18]",
+      "turn_completed",
+    ]);
+  });
+
+  await step(t, "one with a message in the queue, while a tool runs and before the first word", async () => {
+    const flag = join(sandbox.root, "other-tool-started");
+    await session.send(`SCRIPT:bash touch ${flag}; sleep 60`);
+    await fileAppears(sandbox, flag);
+    await session.send("SCRIPT:plain behind the tool");
+    await session.press("Escape");
+    deepStrictEqual(await reader.until("turn_completed"), [
+      `turn_started SCRIPT:bash touch ${flag}; sleep 60`,
+      "message I run a command.",
+      "turn_interrupted",
+      "turn_started SCRIPT:plain behind the tool",
+      "message REPLY: behind the tool [length 28]",
+      "turn_completed",
+    ]);
+    await session.send("SCRIPT:gate unsaid");
+    await model.reached("unsaid");
+    await session.send("SCRIPT:plain behind nothing");
+    await session.press("Escape");
+    deepStrictEqual(await reader.until("turn_completed"), [
+      "turn_started SCRIPT:gate unsaid",
+      "turn_interrupted",
+      "turn_started SCRIPT:plain behind nothing",
+      "message REPLY: behind nothing [length 27]",
+      "turn_completed",
+    ]);
+  });
+
   await step(t, "an API error", async () => {
     await session.send("SCRIPT:err400");
     const [started, failed] = await reader.until("turn_failed");

@@ -118,6 +118,34 @@ Deno.test("messages that were queued join a turn or start the next one together"
     ]);
   }));
 
+Deno.test("a turn that is stopped before its first word, or that the queue overtakes, is told as interrupted", () =>
+  withSession({ stub: ["rewind"] }, async (session, sandbox) => {
+    const silent = `SCRIPT:gate ${session.gate().path}`;
+    await session.sent(silent);
+    await session.becomes("working");
+    strictEqual((await session.run("interrupt")).code, 0);
+    await turn(session, "after");
+    const flag = join(sandbox.root, "tool-started");
+    const tool = `SCRIPT:bash touch ${flag}; sleep 60`;
+    await session.sent(tool);
+    await sandbox.eventually(() => Deno.stat(flag).then(() => true, () => false), { what: "the tool" });
+    await session.sent("behind");
+    strictEqual((await session.run("interrupt")).code, 0);
+    strictEqual((await session.run("wait")).code, 0);
+    deepStrictEqual(told(await events(sandbox, session.id)).slice(1), [
+      ["turn_started", silent],
+      "turn_interrupted",
+      ["turn_started", "after"],
+      ["message", reply("after")],
+      "turn_completed",
+      ["turn_started", tool],
+      "turn_interrupted",
+      ["turn_started", "behind"],
+      ["message", reply("behind")],
+      "turn_completed",
+    ]);
+  }));
+
 Deno.test("sub-agents prolong a turn, background shells start one of their own", () =>
   withSession({}, async (session, sandbox) => {
     const gate = session.gate();

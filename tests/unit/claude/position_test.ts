@@ -33,5 +33,18 @@ Deno.test("a position is what was stored; that of another version is an error", 
   assert.deepEqual(positionOf(null), START);
   const stored = { ...START, files: [{ path: "/a", offset: 5, from: 0 }], clock: 7 };
   assert.deepEqual(positionOf(JSON.parse(JSON.stringify(stored))), stored);
+  const track = {
+    turn: "open" as const,
+    starting: true,
+    calls: [],
+    requests: [],
+    since: 5,
+    overtook: true,
+    dequeued: true,
+  };
+  assert.deepEqual(positionOf({ ...stored, track }), { ...stored, track });
+  // Earlier versions did not know when a turn began, nor what the queue does.
+  const earlier = { turn: "open" as const, starting: true, calls: [], requests: [] };
+  assert.deepEqual(positionOf({ ...stored, track: earlier }), { ...stored, track: earlier });
   assert.throws(() => positionOf({ ...START, v: 2 }), AppError);
 });

@@ -45,7 +45,7 @@ const asks = (id: string, command: string, ofSubagent = false): Recorded => ({
   ask: { kind: "permission", tool: "Bash", summary: `Bash: ${command}`, options: [] },
 });
 const fresh: Recorded = { kind: "fresh" };
-
+const dequeued: Mark = { ...AT, kind: "dequeued", text: null };
 /** What stands behind it is recorded a second later. */
 const LATER = "later";
 type Row = readonly (Mark | Recorded | typeof LATER)[];
@@ -244,6 +244,222 @@ const ROWS: [
     ["input_requested q", "turn_started a", "message b", "input_resolved q", "turn_completed"],
   ],
   [
+    "stopped before its first word: no line, and the next message is typed",
+    [prompt("a"), prompt("b"), says("c"), end()],
+    ["turn_started a", "turn_interrupted", "turn_started b", "message c", "turn_completed"],
+  ],
+  [
+    "the same, of messages that the queue has brought",
+    [prompt("a", "queued"), prompt("b", "queued"), prompt("c"), says("d"), end()],
+    [
+      "turn_started a",
+      "turn_joined b",
+      "turn_interrupted",
+      "turn_started c",
+      "message d",
+      "turn_completed",
+    ],
+  ],
+  [
+    "the same, and the queue goes on",
+    [prompt("a"), dequeued, prompt("b", "queued"), says("c"), end()],
+    ["turn_started a", "turn_interrupted", "turn_started b", "message c", "turn_completed"],
+  ],
+  [
+    "the same, and the queue goes on with a report",
+    [prompt("a"), dequeued, report, says("c"), end()],
+    [
+      "turn_started a",
+      "turn_interrupted",
+      "turn_started Agent done (background_task)",
+      "message c",
+      "turn_completed",
+    ],
+  ],
+  [
+    "a prompt whose source is unknown joins",
+    [prompt("a", "other"), prompt("b", "other"), says("c"), end()],
+    ["turn_started a", "turn_joined b", "message c", "turn_completed"],
+  ],
+  [
+    "the queue goes on before the last lines of a turn are written",
+    [prompt("a"), dequeued, dequeued, says("b"), end(), prompt("c", "queued"), prompt("d", "queued"), end()],
+    [
+      "turn_started a",
+      "message b",
+      "turn_completed",
+      "turn_started c",
+      "turn_joined d",
+      "turn_completed",
+    ],
+  ],
+  [
+    "the reports of two sub-agents that the queue brings one after the other",
+    [prompt("a"), says("b"), end(2), dequeued, report, dequeued, says("c"), end(1), report, says("d"), end()],
+    ["turn_started a", "message b", "message c", "message d", "turn_completed"],
+  ],
+  [
+    "messages of the queue while sub-agents run",
+    [
+      prompt("a"),
+      end(1),
+      prompt("b"),
+      says("c"),
+      dequeued,
+      dequeued,
+      end(1),
+      prompt("d", "queued"),
+      prompt("e", "queued"),
+      says("f"),
+      end(),
+    ],
+    [
+      "turn_started a",
+      "turn_joined b",
+      "message c",
+      "turn_joined d",
+      "turn_joined e",
+      "message f",
+      "turn_completed",
+    ],
+  ],
+  [
+    "an interrupted tool that the queue has overtaken",
+    [
+      prompt("a"),
+      calls("t", "ls"),
+      dequeued,
+      prompt("b", "queued"),
+      result("t"),
+      interrupted,
+      says("c"),
+      end(),
+    ],
+    ["turn_started a", "turn_interrupted", "turn_started b", "message c", "turn_completed"],
+  ],
+  [
+    "the same, and its request",
+    [
+      prompt("a"),
+      calls("t", "rm"),
+      asks("q", "rm"),
+      LATER,
+      dequeued,
+      prompt("b", "queued"),
+      result("t"),
+      interrupted,
+      says("c"),
+      end(),
+    ],
+    [
+      "turn_started a",
+      "input_requested q",
+      "input_resolved q",
+      "turn_interrupted",
+      "turn_started b",
+      "message c",
+      "turn_completed",
+    ],
+  ],
+  [
+    "the same, by several messages, between which its lines stand",
+    [
+      prompt("a"),
+      calls("t", "ls"),
+      dequeued,
+      dequeued,
+      prompt("b", "queued"),
+      result("t"),
+      interrupted,
+      prompt("c", "queued"),
+      says("d"),
+      end(),
+    ],
+    [
+      "turn_started a",
+      "turn_interrupted",
+      "turn_started b",
+      "turn_joined c",
+      "message d",
+      "turn_completed",
+    ],
+  ],
+  [
+    "the same, by a report",
+    [prompt("a"), calls("t", "ls"), dequeued, report, result("t"), interrupted, says("c"), end()],
+    [
+      "turn_started a",
+      "turn_interrupted",
+      "turn_started Agent done (background_task)",
+      "message c",
+      "turn_completed",
+    ],
+  ],
+  [
+    "an interrupted answer that the queue has overtaken, without any record of the queue",
+    [prompt("a"), says("b"), prompt("c", "queued"), interrupted, says("d"), end()],
+    ["turn_started a", "message b", "turn_interrupted", "turn_started c", "message d", "turn_completed"],
+  ],
+  [
+    "a turn stopped before its first word that the queue has overtaken",
+    [prompt("a"), dequeued, prompt("b", "queued"), interrupted, says("c"), end()],
+    ["turn_started a", "turn_interrupted", "turn_started b", "message c", "turn_completed"],
+  ],
+  [
+    "the same, and the one that overtook it is stopped as early",
+    [prompt("a"), dequeued, prompt("b", "queued"), interrupted, interrupted],
+    ["turn_started a", "turn_interrupted", "turn_started b", "turn_interrupted"],
+  ],
+  [
+    "the same, without a line of its own",
+    [prompt("a"), dequeued, prompt("b", "queued"), interrupted, prompt("c"), says("d"), end()],
+    [
+      "turn_started a",
+      "turn_interrupted",
+      "turn_started b",
+      "turn_interrupted",
+      "turn_started c",
+      "message d",
+      "turn_completed",
+    ],
+  ],
+  [
+    "one that overtook and is stopped while it answers",
+    [prompt("a"), calls("t", "ls"), dequeued, prompt("b", "queued"), says("c"), interrupted],
+    ["turn_started a", "turn_interrupted", "turn_started b", "message c", "turn_interrupted"],
+  ],
+  [
+    "one that overtook, and is stopped when it goes on after a rest",
+    [
+      prompt("a"),
+      calls("t", "ls"),
+      dequeued,
+      prompt("b", "queued"),
+      says("c"),
+      end(1),
+      prompt("d"),
+      interrupted,
+    ],
+    [
+      "turn_started a",
+      "turn_interrupted",
+      "turn_started b",
+      "message c",
+      "turn_joined d",
+      "turn_interrupted",
+    ],
+  ],
+  [
+    "a line behind a turn that has overtaken none is its own",
+    [prompt("a"), says("b"), interrupted, dequeued, prompt("c", "queued"), interrupted],
+    ["turn_started a", "message b", "turn_interrupted", "turn_started c", "turn_interrupted"],
+  ],
+  [
+    "a line behind a typed message is its own",
+    [prompt("a"), prompt("b"), interrupted],
+    ["turn_started a", "turn_interrupted", "turn_started b", "turn_interrupted"],
+  ],
+  [
     "a sub-agent's request has no call on record: the turn's end answers it",
     [prompt("a"), calls("t", "rm"), asks("q", "rm", true), result("t"), end(1), end()],
     ["turn_started a", "input_requested q", "input_resolved q", "turn_completed"],
@@ -286,7 +502,15 @@ Deno.test("stepRegistry() believes the live registry where the records are silen
     requests: asked.requests.map((request) => ({ ...request, ofSubagent: true })),
   };
   const resting: Track = { ...NO_TURN, turn: "resting" };
-  const rows: [string, Track, RegistryEntry, now: number, told: readonly string[]][] = [
+  const unanswered: Track = { ...NO_TURN, turn: "open", starting: true, since: 1_000 };
+  const rows: [
+    string,
+    Track,
+    RegistryEntry,
+    now: number,
+    told: readonly string[],
+    stoppedAt?: number,
+  ][] = [
     ["waiting", asked, entry("waiting", 1_100), 9_000, []],
     ["busy since before the request", asked, entry("busy", 900), 9_000, []],
     ["busy again", asked, entry("busy", 1_100), 9_000, ["input_resolved"]],
@@ -304,10 +528,40 @@ Deno.test("stepRegistry() believes the live registry where the records are silen
     ["idle for a moment", resting, entry("idle", 8_000), 9_000, []],
     ["sub-agents that left no report", resting, entry("shell", 1_100), 9_000, ["turn_completed"]],
     ["a turn under way", { ...resting, turn: "open" }, entry("idle", 1_100), 9_000, []],
+    ["nothing said yet", unanswered, entry("busy", 1_100), 9_000, []],
+    ["nothing said, idle since before it", unanswered, entry("idle", 999), 9_000, []],
+    ["nothing said, idle for a moment", unanswered, entry("idle", 6_001), 9_000, []],
+    ["nothing said, waiting", unanswered, entry("waiting", 1_100), 9_000, []],
+    ["stopped before its first word", unanswered, entry("idle", 6_000), 9_000, ["turn_interrupted"]],
+    [
+      "the same, while a background shell runs",
+      unanswered,
+      entry("shell", 1_100),
+      9_000,
+      ["turn_interrupted"],
+    ],
+    [
+      "the same, with a request",
+      { ...unanswered, requests: asked.requests },
+      entry("idle", 1_100),
+      9_000,
+      ["input_resolved", "turn_interrupted"],
+    ],
+    ["its end is announced", unanswered, entry("idle", 1_100), 9_000, [], 1_090],
+    ["the end of the turn before", unanswered, entry("idle", 1_100), 9_000, ["turn_interrupted"], 990],
+    ["something said", { ...unanswered, starting: false }, entry("idle", 1_100), 9_000, []],
+    [
+      "since a time that is unknown",
+      { ...asked, requests: [], starting: true },
+      entry("idle", 1_100),
+      9_000,
+      [],
+    ],
   ];
-  for (const [name, track, registry, now, told] of rows) {
+  for (const [name, track, registry, now, told, stoppedAt = null] of rows) {
     await t.step(name, () => {
-      assert.deepEqual(stepRegistry(track, registry, now).events.map(({ type }) => type), told);
+      const next = stepRegistry(track, registry, now, stoppedAt);
+      assert.deepEqual(next.events.map(({ type }) => type), told);
     });
   }
 });
@@ -329,4 +583,50 @@ Deno.test("step() on lines as Claude Code writes them: an interrupted tool, then
     "turn_started two",
     "turn_completed",
   ]);
+});
+
+Deno.test("step() on lines as Claude Code writes them when the queue overtakes an interrupt", async (t) => {
+  const human = (text: string, source: string, uuid: string, parent: string | null) =>
+    `{"parentUuid":${
+      JSON.stringify(parent)
+    },"type":"user","message":{"role":"user","content":"${text}"},"uuid":"${uuid}","origin":{"kind":"human"},"promptSource":"${source}"}`;
+  const line = (text: string, uuid: string, parent: string) =>
+    `{"parentUuid":"${parent}","type":"user","message":{"role":"user","content":[{"type":"text","text":"${text}"}]},"uuid":"${uuid}"}`;
+  const dequeue = '{"type":"queue-operation","operation":"dequeue"}';
+  const reply = (parent: string) =>
+    `{"parentUuid":"${parent}","type":"assistant","message":{"id":"m","content":[{"type":"text","text":"done"}],"stop_reason":"end_turn"},"uuid":"z"}`;
+  const duration = '{"type":"system","subtype":"turn_duration"}';
+  const told = [
+    "turn_started one",
+    "turn_interrupted",
+    "turn_started two",
+    "message done",
+    "turn_completed",
+  ];
+
+  await t.step("while a tool runs", () => {
+    const lines = [
+      human("one", "typed", "a", null),
+      '{"parentUuid":"a","type":"assistant","message":{"id":"m","content":[{"type":"tool_use","id":"t","name":"Bash","input":{"command":"sleep 9"}}]},"uuid":"b"}',
+      dequeue,
+      human("two", "queued", "c", "b"),
+      '{"parentUuid":"b","type":"user","message":{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"rejected","is_error":true}]},"uuid":"d"}',
+      line("[Request interrupted by user for tool use]", "e", "d"),
+      reply("e"),
+      duration,
+    ];
+    assert.deepEqual(play(lines.flatMap(parseLine)).told, told);
+  });
+
+  await t.step("before it says anything: its line hangs below the message that overtook it", () => {
+    const lines = [
+      human("one", "typed", "a", null),
+      dequeue,
+      human("two", "queued", "c", "a"),
+      line("[Request interrupted by user]", "d", "c"),
+      reply("d"),
+      duration,
+    ];
+    assert.deepEqual(play(lines.flatMap(parseLine)).told, told);
+  });
 });
