@@ -3,6 +3,7 @@
 import { note } from "../../lib/doctor/finding.ts";
 import type { Checkup, World } from "../../lib/doctor/world.ts";
 import { AppError } from "../../lib/errors.ts";
+import { isFolder, realPathOf } from "../../lib/files.ts";
 import { withoutOuterAgent } from "../outer_agents.ts";
 import { serverPaths } from "../../lib/paths.ts";
 import { locatedProgram, versionOf } from "../program.ts";
@@ -68,7 +69,7 @@ function homeEvidence(codexHome: string, { deps }: World): HomeEvidence {
     codexHome,
     given: Boolean(deps.env["CODEX_HOME"]),
     isFolder: isFolder(codexHome),
-    temporary: realPath(temporary),
+    temporary: realPathOf(temporary),
   };
 }
 
@@ -167,20 +168,4 @@ function loadedOfEnded(
     const over = session.lifecycle === "ended" && session.resumer === null;
     return over && thread !== null && loaded.has(thread) ? [{ id: session.id, thread }] : [];
   });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
-}
-
-function realPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
-  }
 }

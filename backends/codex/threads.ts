@@ -6,6 +6,7 @@
 import type { CreateSpec } from "../backend.ts";
 import type { Deps } from "../../lib/deps.ts";
 import { AppError, messageOf } from "../../lib/errors.ts";
+import { realPathOf } from "../../lib/files.ts";
 import type { Session } from "../../lib/session.ts";
 import { INSIDE } from "../docker/names.ts";
 import { hostPathOf } from "./container_handle.ts";
@@ -139,12 +140,4 @@ export function withThread(session: Session, { id, path }: Thread): CodexHandle 
 /** As its server sees it. */
 function workspaceOf(session: Session): string {
   return session.mode === "docker" ? INSIDE.workspace : realPathOf(session.path);
-}
-
-function realPathOf(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
-  }
 }
